@@ -1,0 +1,1 @@
+"""The station's agent: from a docked recorder to a confirmed copy in central storage."""

@@ -1,0 +1,253 @@
+"""The words every room shares: states, frozen records and the protocols between rooms.
+
+Ground floor: imports nothing of the project. A path on a recorder is a `str` made by `os.fsdecode`
+(bytes that are not UTF-8 become lone surrogates), relative to the recorder's root, `/` between its
+parts; it is stored raw, and shown only through `printable`.
+"""
+
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+
+class ClipState(StrEnum):
+    """Where a clip is on its way from the recorder to the centre."""
+
+    SEEN = "seen"  # listed on a recorder, nothing of it is safe yet
+    COPYING = "copying"
+    STORED = "stored"  # on the station's disk: fsynced, re-read from disk, equal
+    UPLOADING = "uploading"
+    UPLOADED = "uploaded"  # every target has every byte; none has vouched for all of them yet
+    CONFIRMED = "confirmed"  # every target reported size and digest equal to ours
+    RELEASED = "released"  # the local copy is gone, the centre keeps it
+    MERGED = "merged"  # the same content as another clip of this recorder, which took its name over
+    QUARANTINED = "quarantined"  # did not verify
+    MISSING = "missing"  # was seen, then gone from the recorder before it was collected
+    REJECTED = "rejected"  # the centre refuses it; tried again daily
+
+
+_S = ClipState
+#: The only moves there are. `agent.catalog.door` refuses every other one.
+TRANSITIONS: Mapping[ClipState, frozenset[ClipState]] = MappingProxyType(
+    {
+        _S.SEEN: frozenset({_S.COPYING, _S.MISSING}),
+        _S.COPYING: frozenset({_S.SEEN, _S.STORED, _S.MERGED, _S.QUARANTINED}),
+        _S.STORED: frozenset({_S.UPLOADING, _S.QUARANTINED}),
+        _S.UPLOADING: frozenset({_S.UPLOADED, _S.REJECTED, _S.QUARANTINED}),
+        _S.UPLOADED: frozenset({_S.CONFIRMED, _S.UPLOADING, _S.QUARANTINED}),
+        _S.CONFIRMED: frozenset({_S.RELEASED, _S.STORED}),
+        _S.REJECTED: frozenset({_S.STORED}),
+        _S.MISSING: frozenset({_S.SEEN}),
+        _S.QUARANTINED: frozenset({_S.SEEN}),
+        _S.MERGED: frozenset(),
+        _S.RELEASED: frozenset(),
+    }
+)
+
+#: The station, the centre or both hold a verified copy: the recorder may go.
+COLLECTED = frozenset({_S.STORED, _S.UPLOADING, _S.UPLOADED, _S.CONFIRMED, _S.RELEASED, _S.REJECTED})
+#: Work for the uploaders.
+PENDING_UPLOAD = frozenset({_S.STORED, _S.UPLOADING, _S.UPLOADED})
+
+
+class DeliveryState(StrEnum):
+    """One clip on its way to one target."""
+
+    SENDING = "sending"  # the target's token is saved; bytes may be there
+    SENT = "sent"  # the target has taken the last byte
+    CONFIRMED = "confirmed"  # the target vouched for size and digest
+    REJECTED = "rejected"
+
+
+class SlotState(StrEnum):
+    """What an officer sees of one slot."""
+
+    EMPTY = "empty"
+    IDENTIFYING = "identifying"
+    COLLECTING = "collecting"
+    COLLECTED = "collected"  # every clip is stored: the recorder may be taken
+    INCOMPLETE = "incomplete"  # finished, and something could not be collected
+    FAILED = "failed"  # nothing could be read at all
+    STUCK = "stuck"  # no progress; the port was disconnected
+
+
+class DeviceKind(StrEnum):
+    VOLUME = "volume"  # a block device with a file system
+    DISK = "disk"  # a block device without one (yet)
+    FOLDER = "folder"  # a recorder of the simulated rack
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What hot-plug reports about one block device (or rack folder). Pure data."""
+
+    node: str  # /dev/sdb1, or the folder's path: unique while it is plugged in
+    kind: DeviceKind
+    port: str  # the physical socket, e.g. pci-0000:00:14.0-usb-0:3.2
+    lun: int = 0
+    sysfs: str = ""
+    fs_type: str = ""
+    fs_uuid: str = ""
+    fs_label: str = ""
+    vendor_id: str = ""
+    product_id: str = ""
+    model: str = ""
+    serial: str = ""
+
+
+class Port(Protocol):
+    """What the dock lends a driver: one mounted volume of one recorder."""
+
+    path: Path  # the root of the recorder's files, read-only
+
+    def present(self) -> bool:
+        """Whether the recorder is still plugged in, asked anew from the system."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a recorder is, by vote among all that names it. `recorder` is never empty:
+    an unknown one is called after its file system and is not `assigned`."""
+
+    recorder: str
+    assigned: bool
+    fs_id: str  # tells one card from another; with the path it names a file
+    officer: str = ""
+    votes: tuple[tuple[str, str], ...] = ()  # (source, recorder), e.g. ("label", "8888888")
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClip:
+    """One file on a recorder, as listed."""
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int  # since the epoch; FAT's local time is read as UTC
+    kind: str = "other"  # video, audio, photo, sidecar, other
+    important: bool = False
+    officer: str = ""
+    sequence: int | None = None
+    recorded_at: datetime | None = None  # the recorder's local time, naive
+    time_source: str = "none"  # name, mtime, none
+    name_parsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something on a recorder that is not a file to collect, and why (a problem key)."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ingest knows of a clip's bytes. Parts are hashed once on the way in, once again on disk."""
+
+    size: int
+    part_size: int
+    parts: tuple[bytes, ...]  # SHA-256 of each part; the last one may be short; none for an empty file
+    sha256: str  # hex, the whole file
+    sm3: str = ""  # hex, when asked for
+    unreadable: tuple[tuple[int, int], ...] = ()  # (offset, length): zeros in the copy
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClip:
+    """A clip as the uploaders see it."""
+
+    id: int
+    key: str  # its name in the store and at the centre, POSIX path without leading slash
+    manifest: Manifest
+    document: Mapping[str, Any]  # the sidecar, to be laid beside the clip
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a target itself reported about its bytes. Never built from our own figures."""
+
+    location: str
+    size: int
+    sha256: str  # hex
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A stable key with parameters; `agent.words` makes the sentence."""
+
+    key: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatus:
+    """A slot as shown. Replaced as a whole at every change, never edited."""
+
+    slot: str
+    state: SlotState = SlotState.EMPTY
+    recorder: str = ""
+    officer: str = ""
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    bytes_per_second: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    since: float = 0.0  # seconds since the epoch
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds left at today's speed; None while that is unknown."""
+        if self.state != SlotState.COLLECTING or self.bytes_per_second <= 0:
+            return None
+        return max(0, self.bytes_total - self.bytes_done) / self.bytes_per_second
+
+
+class Reporter(Protocol):
+    """How a docking tells its slot what it does. Every call also counts as a heartbeat."""
+
+    def identified(self, identity: Identity) -> None: ...
+    def listed(self, files: int, size: int) -> None: ...
+    def advanced(self, size: int) -> None:
+        """`size` more bytes of the recorder are read; negative when a copy starts over."""
+        ...
+
+    def finished(self, files: int) -> None: ...
+    def problem(self, key: str, **params: Any) -> None: ...
+    def check(self) -> None:
+        """Heartbeat. Raises DeviceGone when the recorder was pulled, Stopping when the agent ends."""
+        ...
+
+
+def part_size_for(size: int) -> int:
+    """The part size of a file of `size` bytes: chosen once, kept in its manifest."""
+    return 8 << 20 if size <= 64 << 30 else 64 << 20
+
+
+def printable(name: str) -> str:
+    """`name` for screens and logs: control, direction and undecodable characters become escapes."""
+
+    def shown(ch: str) -> str:
+        if unicodedata.category(ch) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+            return ch.encode("unicode_escape").decode("ascii")
+        return ch
+
+    return "".join(map(shown, name))
+
+
+def raw(name: str) -> bytes:
+    return os.fsencode(name)
+
+
+def spans(size: int, step: int) -> Sequence[tuple[int, int]]:
+    """(offset, length) of each part of a file."""
+    return [(at, min(step, size - at)) for at in range(0, size, step)]

@@ -1,0 +1,60 @@
+"""The interface of a target: begin, position, send, finish, verify.
+
+A target never retries, never sleeps, never touches the catalog: `agent.upload` does. The contract
+suite in `tests/contract/test_target_contract.py` runs over every implementation.
+
+Errors: Transient(retry_after), TargetFull, AuthFailed, Rejected; nothing else may escape.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.model import Receipt, StoredClip
+
+
+class LocalReader(Protocol):
+    """The stored clip's bytes, for sending."""
+
+    def pread(self, length: int, offset: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """Facts about a target that callers may use instead of asking what class it is."""
+
+    verifies_by_reading_back: bool
+    hashes_itself: bool
+
+
+class Target(Protocol):
+    name: str
+    properties: Properties
+
+    def begin(self, clip: StoredClip) -> str:
+        """A token (opaque text) under which this clip's transfer can be found again after a crash.
+        No byte of the clip is sent. The caller commits the token before it sends the first byte."""
+        ...
+
+    def position(self, clip: StoredClip, token: str) -> int:
+        """Bytes that the target has safely taken, asked of the target: always on a part boundary of
+        the manifest, or the whole size. Raises Transient with key `token-lost` when the target does
+        not know the token any more: begin again."""
+        ...
+
+    def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
+        """Send one part. Returns the token to keep from now on (usually the same)."""
+        ...
+
+    def finish(self, clip: StoredClip, token: str) -> None:
+        """All parts are there: make them one object under the clip's key with its manifest beside it.
+        Safe to repeat. Never replaces an object with other content: that raises Rejected."""
+        ...
+
+    def verify(self, clip: StoredClip) -> Receipt:
+        """What the target itself says about its bytes now. The caller compares; absence of an error
+        is no receipt. Raises Transient with key `not-there` when it has no such clip."""
+        ...
+
+    def abort(self, clip: StoredClip, token: str) -> None:
+        """Forget a transfer; what was finished stays."""
+        ...

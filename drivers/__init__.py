@@ -1,0 +1,1 @@
+"""Drivers: one file per recorder family. They import `agent.model` and `agent.errors` only."""

@@ -1,0 +1,75 @@
+"""The interface of a driver: what the station needs to know of any recorder.
+
+A driver reads. It never mounts, never opens a raw device node, never erases on its own, and knows
+nothing of slots, catalog or threads. Everything it returns is plain data of `agent.model`.
+The contract suite in `tests/contract/test_driver_contract.py` runs over every driver; a new family
+is done when it passes.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from agent.model import Device, Identity, Port, Skipped, SourceClip
+
+
+class Capability(StrEnum):
+    """What a session can do beyond reading."""
+
+    ERASE = "erase"
+    READ_CLOCK = "read-clock"
+    SET_CLOCK = "set-clock"
+    BATTERY = "battery"
+    IDENTITY_WRITE = "identity-write"
+
+
+class Reader(Protocol):
+    """One open file of a recorder. Positional, so that resume, spot checks and the search for the
+    readable rest of a damaged file need no seek state."""
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` from `offset`; return the bytes read, 0 only at the end of the file.
+
+        Raises SourceUnreadable (the medium fails in this range; the file offset and length asked
+        for are in it) and DeviceGone (pulled)."""
+        ...
+
+    def stat(self) -> tuple[int, int]:
+        """(size in bytes, mtime in ns) as they are now. Raises DeviceGone."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """One mounted volume of one docked recorder. Used by one thread. Raises DeviceGone anywhere."""
+
+    capabilities: frozenset[Capability]
+
+    def identity(self) -> Identity: ...
+
+    def clips(self) -> Iterator[SourceClip]:
+        """Every regular file that is to be collected, in no order. Links are never followed."""
+        ...
+
+    def skipped(self) -> list[Skipped]:
+        """What `clips` passed over, with the reason; complete once `clips` is exhausted."""
+        ...
+
+    def open(self, clip: SourceClip) -> Reader:
+        """Raises SourceUnreadable when the file cannot be opened, Reject when it is no file any more."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Driver(Protocol):
+    name: ClassVar[str]
+
+    def match(self, device: Device) -> int | None:
+        """How well this driver fits, higher wins; None when it does not. Pure: no I/O."""
+        ...
+
+    def open(self, device: Device, port: Port) -> Session:
+        """Raises Locked, Unsupported, DeviceGone."""
+        ...
