@@ -1,0 +1,157 @@
+"""One SQLite file, one writer thread, any number of readers.
+
+Every write is a function that runs inside the writer's transaction. Writes that wait at the same
+time share one commit, so thirty-two slots share its fsync; each has a savepoint of its own, so one
+that fails takes nothing of the others with it. `write` returns after the commit is on disk.
+"""
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.catalog.migrate import migrate
+from agent.clock import boot_id
+from agent.errors import CatalogError
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+
+_GROUP = 64  # writes that may share one commit: bounds how long the first of them waits
+_WRITER_CACHE_KIB = 8192
+_READER_CACHE_KIB = 512  # up to 40 threads read
+
+
+class Catalog:
+    """Open with `Catalog.open`. `unclean` tells whether the last agent ended without `close`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.unclean = _mark_running(connection)
+        self._connection = connection
+        self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._local = threading.local()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="catalog", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, path: Path) -> "Catalog":
+        """Raises CatalogError when the file is no catalog, is damaged at its root or is newer."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            migrate(connection, path)
+            return cls(path, connection)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise CatalogError("catalog-damaged", path=str(path), reason=str(error)) from error
+        except CatalogError:
+            connection.close()
+            raise
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction; return its result once that is on disk, raise what it raised."""
+        if self._closed:
+            raise CatalogError("catalog-closed")
+        future: Future[T] = Future()
+        self._queue.put((work, future))
+        return future.result()
+
+    def read(self) -> sqlite3.Connection:
+        """This thread's read-only connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
+            self._local.connection = connection
+        return connection
+
+    def quick_check(self) -> list[str]:
+        """What SQLite finds wrong; empty when all is well. Reads the whole file: minutes when large."""
+        with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            try:
+                found = [str(row[0]) for row in db.execute("PRAGMA quick_check(20)")]
+            except sqlite3.DatabaseError as error:
+                return [str(error)]
+        return [] if found == ["ok"] else found
+
+    def beat_idle(self) -> bool:
+        """Whether the writer answers: a write of nothing, for the supervisor."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Finish what is queued and note that this was a clean stop."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._commit(batch)
+        self._connection.execute("DELETE FROM meta WHERE key = 'running'")
+        self._connection.execute("PRAGMA optimize")
+        self._connection.close()
+
+    def _next_batch(self) -> list[tuple[Work, Future[Any]]]:
+        batch = []
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) == _GROUP or self._queue.empty():
+                return batch
+            item = self._queue.get()
+        if batch:
+            self._queue.put(None)
+        return batch
+
+    def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
+        outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for work, future in batch:
+                outcomes.append((future, *self._attempt(work)))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            failure = CatalogError("catalog-write", reason=str(error))
+            outcomes = [(future, None, failure) for _, future in batch]
+        for future, result, raised in outcomes:
+            if raised is None:
+                future.set_result(result)
+            else:
+                future.set_exception(raised)
+
+    def _attempt(self, work: Work) -> tuple[Any, BaseException | None]:
+        self._connection.execute("SAVEPOINT work")
+        try:
+            result = work(self._connection)
+        except Exception as error:  # noqa: BLE001 - handed to the thread that asked for the write
+            # A full disk may have rolled the whole transaction back already: then nothing is left to undo
+            # and the commit below fails for all.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO work")
+                self._connection.execute("RELEASE work")
+            return None, error
+        self._connection.execute("RELEASE work")
+        return result, None
+
+
+def _mark_running(connection: sqlite3.Connection) -> bool:
+    """Note that an agent has it open; True when the note of an earlier one is still there."""
+    before = connection.execute("SELECT value FROM meta WHERE key = 'running'").fetchone()
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('running', ?)", (boot_id(),))
+    return before is not None

@@ -1,0 +1,236 @@
+"""What ingest commits: dockings, what was seen, what is described, what is stored.
+
+Every function that takes `tx` runs inside `Catalog.write`; the others read.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agent.catalog import door
+from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, printable, raw
+
+S = ClipState
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file that the catalog has met under this very name, size and mtime."""
+
+    clip: int
+    state: ClipState
+    samples: bytes | None
+
+
+def begin_docking(tx: sqlite3.Connection, slot: str, identity: Identity) -> int:
+    now = time.time()
+    docking = tx.execute(
+        "INSERT INTO dockings (slot, recorder, fs_id, officer, started) VALUES (?, ?, ?, ?, ?)",
+        (slot, identity.recorder, identity.fs_id, identity.officer, now),
+    ).lastrowid
+    assert docking is not None
+    votes = [list(vote) for vote in identity.votes]
+    door.note(
+        tx,
+        "docked",
+        None,
+        {"docking": docking, "slot": slot, "recorder": identity.recorder, "fs_id": identity.fs_id,
+         "votes": votes, "conflict": identity.conflict},
+    )  # fmt: skip
+    return docking
+
+
+def end_docking(tx: sqlite3.Connection, docking: int, outcome: str) -> None:
+    tx.execute(
+        "UPDATE dockings SET ended = ?, outcome = ? WHERE id = ? AND ended IS NULL",
+        (time.time(), outcome, docking),
+    )
+    door.note(tx, "undocked", None, {"docking": docking, "outcome": outcome})
+
+
+def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> list[Known]:
+    rows = db.execute(
+        "SELECT clip, state, samples FROM names JOIN clips ON clips.id = clip"
+        " WHERE names.recorder = ? AND names.fs_id = ? AND names.path = ?"
+        " AND names.size = ? AND names.mtime_ns = ?",
+        (identity.recorder, identity.fs_id, raw(source.path), source.size, source.mtime_ns),
+    )
+    return [Known(clip, ClipState(state), samples) for clip, state, samples in rows]
+
+
+def see(tx: sqlite3.Connection, docking: int, identity: Identity, sources: Iterable[SourceClip]) -> list[int]:
+    """Begin a clip for each file that the catalog has not met; return their ids in order."""
+    return [_see(tx, docking, identity, source) for source in sources]
+
+
+def _see(tx: sqlite3.Connection, docking: int, identity: Identity, source: SourceClip) -> int:
+    path = raw(source.path)
+    clip = door.begin(
+        tx,
+        "seen",
+        {
+            "recorder": identity.recorder,
+            "fs_id": identity.fs_id,
+            "path": path,
+            "size": source.size,
+            "mtime_ns": source.mtime_ns,
+            "docking": docking,
+            "seen_at": time.time(),
+            "kind": source.kind,
+            "important": source.important,
+            "assigned": identity.assigned,
+            "officer": source.officer or identity.officer,
+            "sequence": source.sequence,
+            "recorded_at": source.recorded_at.isoformat() if source.recorded_at else None,
+            "time_source": source.time_source,
+            "name_parsed": source.name_parsed,
+        },
+        path=printable(source.path),
+        docking=docking,
+    )
+    tx.execute(
+        "INSERT INTO names (recorder, fs_id, path, size, mtime_ns, clip) VALUES (?, ?, ?, ?, ?, ?)",
+        (identity.recorder, identity.fs_id, path, source.size, source.mtime_ns, clip),
+    )
+    return clip
+
+
+def see_again(tx: sqlite3.Connection, clip: int, state: ClipState, docking: int) -> None:
+    """A clip that was given up is on the recorder after all."""
+    tx.execute("UPDATE clips SET key = NULL, sha256 = NULL WHERE id = ?", (clip,))
+    door.change(tx, clip, state, S.SEEN, docking=docking, reason="back on the recorder")
+
+
+def mark_missing(tx: sqlite3.Connection, identity: Identity, docking: int, listed: set[int]) -> int:
+    """Clips of this card that were seen, never collected, and are not there now."""
+    rows = tx.execute(
+        "SELECT id FROM clips WHERE state = ? AND recorder = ? AND fs_id = ?",
+        (S.SEEN, identity.recorder, identity.fs_id),
+    ).fetchall()
+    gone = [int(clip) for (clip,) in rows if clip not in listed]
+    for clip in gone:
+        door.change(tx, clip, S.SEEN, S.MISSING, docking=docking)
+    return len(gone)
+
+
+def start(tx: sqlite3.Connection, clips: Iterable[int], docking: int) -> None:
+    for clip in clips:
+        door.change(tx, clip, S.SEEN, S.COPYING, docking=docking)
+
+
+def give_back(tx: sqlite3.Connection, clip: int, reason: str) -> None:
+    """The copy ended before it was whole; the next docking goes on with it."""
+    tx.execute("UPDATE clips SET key = NULL, sha256 = NULL WHERE id = ?", (clip,))
+    door.change(tx, clip, S.COPYING, S.SEEN, reason=reason)
+
+
+def quarantine_copy(tx: sqlite3.Connection, clip: int, reason: str, **facts: object) -> None:
+    door.change(tx, clip, S.COPYING, S.QUARANTINED, reason=reason, **facts)
+
+
+def still_recording(db: sqlite3.Connection, identity: Identity) -> dict[bytes, int]:
+    """Path → clip of those that were given back because the recorder was still writing them."""
+    rows = db.execute(
+        "SELECT path, id FROM clips JOIN events ON seq = event WHERE state = ? AND recorder = ? AND fs_id = ?"
+        " AND json_extract(body, '$.reason') = 'still-recording'",
+        (S.SEEN, identity.recorder, identity.fs_id),
+    )
+    return dict(rows.fetchall())
+
+
+def grown(tx: sqlite3.Connection, clip: int, source: SourceClip) -> None:
+    """The recorder was still writing: the clip is what the file is now."""
+    now = (source.size, source.mtime_ns, clip)
+    was = tx.execute("SELECT size FROM clips WHERE id = ?", (clip,)).fetchone()[0]
+    tx.execute("UPDATE clips SET size = ?, mtime_ns = ? WHERE id = ?", now)
+    tx.execute("UPDATE names SET size = ?, mtime_ns = ? WHERE clip = ?", now)
+    door.note(tx, "grown", clip, {"size": source.size, "was": was})
+
+
+def describe(tx: sqlite3.Connection, clip: int, manifest: Manifest, key: str, samples: bytes) -> int | None:
+    """The copy is on disk and verified: keep what it is before it gets its name in the store.
+
+    Returns None, or the id of the clip of the same recorder that already has this content: then this
+    one is merged into it and its copy is not needed.
+    """
+    digest = bytes.fromhex(manifest.sha256)
+    partial = bool(manifest.unreadable)
+    row = tx.execute("SELECT recorder, size, important FROM clips WHERE id = ?", (clip,)).fetchone()
+    recorder, size, important = row
+    tx.execute("UPDATE names SET samples = ? WHERE clip = ? AND samples IS NULL", (samples, clip))
+    twin = None if partial or not size else _twin(tx, recorder, digest, clip)
+    if twin is not None:
+        _merge(tx, clip, twin, bool(important))
+        return twin
+    _forget_other_content(tx, clip, digest)
+    tx.execute("UPDATE clips SET key = ?, sha256 = ?, partial = ? WHERE id = ?", (key, digest, partial, clip))
+    tx.execute(
+        "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)",
+        (clip, manifest.part_size, b"".join(manifest.parts),
+         bytes.fromhex(manifest.sm3) or None, json.dumps(manifest.unreadable)),
+    )  # fmt: skip
+    return None
+
+
+def store(tx: sqlite3.Connection, clips: Iterable[int]) -> None:
+    """The copies have their names in the store, and those names are on disk."""
+    for clip in clips:
+        tx.execute("UPDATE clips SET stored_at = ? WHERE id = ?", (time.time(), clip))
+        key, size, sha256, partial = tx.execute(
+            "SELECT key, size, hex(sha256), partial FROM clips WHERE id = ?", (clip,)
+        ).fetchone()
+        facts = {"key": key, "size": size, "sha256": sha256.lower(), "partial": bool(partial)}
+        door.change(tx, clip, S.COPYING, S.STORED, **facts)
+
+
+def uncollected(db: sqlite3.Connection, clips: Iterable[int]) -> int:
+    """How many of these are not safe yet (a merged one is as safe as the clip that it became)."""
+    states = {clip: _state(db, clip) for clip in clips}
+    return sum(state not in COLLECTED for state in states.values())
+
+
+def _state(db: sqlite3.Connection, clip: int) -> ClipState:
+    state, twin = db.execute("SELECT state, merged_into FROM clips WHERE id = ?", (clip,)).fetchone()
+    return _state(db, twin) if state == S.MERGED else ClipState(state)
+
+
+def _twin(tx: sqlite3.Connection, recorder: str, digest: bytes, clip: int) -> int | None:
+    row = tx.execute(
+        "SELECT id FROM clips WHERE recorder = ? AND sha256 = ? AND size > 0 AND partial = 0"
+        " AND state NOT IN ('merged', 'quarantined') AND id <> ?",
+        (recorder, digest, clip),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def _merge(tx: sqlite3.Connection, clip: int, twin: int, important: bool) -> None:
+    tx.execute("UPDATE clips SET merged_into = ? WHERE id = ?", (twin, clip))
+    tx.execute("UPDATE names SET clip = ? WHERE clip = ?", (twin, clip))
+    if important:
+        tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (twin,))
+    door.change(tx, clip, S.COPYING, S.MERGED, into=twin)
+    door.note(tx, "named", twin, {"by": clip, "important": important})
+
+
+def _forget_other_content(tx: sqlite3.Connection, clip: int, digest: bytes) -> None:
+    """What a target vouched for was the content before; it says nothing about this one."""
+    before = tx.execute("SELECT sha256 FROM clips WHERE id = ?", (clip,)).fetchone()[0]
+    if before != digest:
+        tx.execute("DELETE FROM deliveries WHERE clip = ?", (clip,))
+
+
+def close_interrupted(tx: sqlite3.Connection) -> None:
+    """Dockings that the last agent did not see the end of."""
+    for (docking,) in tx.execute("SELECT id FROM dockings WHERE ended IS NULL").fetchall():
+        end_docking(tx, docking, "interrupted")
+
+
+def copying(db: sqlite3.Connection, clips: Iterable[int]) -> list[int]:
+    """Those of `clips` that are still in the middle."""
+    return [
+        clip
+        for clip in clips
+        if db.execute("SELECT 1 FROM clips WHERE id = ? AND state = ?", (clip, S.COPYING)).fetchone()
+    ]

@@ -1,0 +1,127 @@
+"""One pass over a clip: reader → hasher → writer, part by part, resumable.
+
+The digest of a part goes into the journal after its bytes went into the partial. Neither is synced:
+whatever a crash leaves is believed only where digest and bytes still agree.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from agent import durable
+from agent.errors import SourceChanged, SourceUnreadable
+from agent.ingest.partial import DIGEST, Copy, resumable
+from agent.ingest.pipeline import BUFFER, Chunk, Pipeline
+from agent.ingest.source import fill
+from agent.ingest.store import Store, as_store_full
+from agent.model import Reporter, SourceClip, part_size_for, spans
+from drivers.base import Reader
+
+SMALL = 1 << 20  # up to here the threads cost more than they gain
+
+Turn = Callable[[], AbstractContextManager[None]]
+
+
+def copy_clip(
+    store: Store, clip: int, source: SourceClip, reader: Reader, reporter: Reporter, turn: Turn
+) -> Copy:
+    """Copy `source` into its partial, going on where an earlier copy ended.
+
+    Raises StoreFull, SourceChanged (the file is not what was listed: still being written),
+    SourceUnreadable (nothing of it can be read), DeviceGone, Stopping. The partial stays."""
+    copy = Copy(clip, source, part_size_for(source.size))
+    try:
+        if source.size <= SMALL:
+            _copy_small(store, copy, reader, reporter)
+        else:
+            _copy_large(store, copy, reader, reporter, turn)
+    except OSError as error:
+        raise as_store_full(error) from error
+    if reader.stat() != (source.size, source.mtime_ns):
+        raise SourceChanged(offset=source.size)
+    if source.size and sum(length for _, length in copy.unreadable) == source.size:
+        raise SourceUnreadable(offset=0, length=source.size)
+    return copy
+
+
+def _copy_small(store: Store, copy: Copy, reader: Reader, reporter: Reporter) -> None:
+    size = copy.source.size
+    store.need(size)
+    data = memoryview(bytearray(size))
+    fill(reader, data, 0, copy.unreadable, reporter.check)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with durable.open_fd(store.partial(copy.clip), flags) as fd:
+        _write(fd, data, 0)
+    if size:
+        copy.parts.append(hashlib.sha256(data).digest())
+    reporter.advanced(size)
+
+
+def _copy_large(store: Store, copy: Copy, reader: Reader, reporter: Reporter, turn: Turn) -> None:
+    with (
+        durable.open_fd(store.partial(copy.clip), os.O_RDWR | os.O_CREAT) as fd,
+        durable.open_fd(store.journal(copy.clip), os.O_RDWR | os.O_CREAT) as journal,
+    ):
+        copy.parts = resumable(copy, fd, journal, reader, reporter)
+        done = min(len(copy.parts) * copy.part_size, copy.source.size)
+        os.ftruncate(fd, done)
+        os.ftruncate(journal, len(copy.parts) * DIGEST)
+        reporter.advanced(done)
+        stages = _Stages(copy, fd, journal)
+        with Pipeline(stages.hash, stages.write) as pipeline:
+            for offset, length in spans(copy.source.size, copy.part_size)[len(copy.parts) :]:
+                with turn():
+                    store.need(length)
+                    _read_part(pipeline, copy, reader, reporter, offset, length)
+
+
+def _read_part(
+    pipeline: Pipeline, copy: Copy, reader: Reader, reporter: Reporter, offset: int, length: int
+) -> None:
+    end = offset + length
+    while offset < end:
+        chunk = pipeline.take()
+        chunk.offset, chunk.length = offset, min(BUFFER, end - offset)
+        fill(reader, chunk.data, offset, copy.unreadable, reporter.check)
+        offset += chunk.length
+        reporter.advanced(chunk.length)
+        pipeline.put(chunk)
+
+
+class _Stages:
+    """The hasher and the writer of one copy; each method runs in a thread of its own."""
+
+    def __init__(self, copy: Copy, fd: int, journal: int) -> None:
+        self._copy, self._fd, self._journal = copy, fd, journal
+        self._digest = hashlib.sha256()
+        self._written = len(copy.parts)
+
+    def hash(self, chunk: Chunk) -> None:
+        self._digest.update(chunk.data)
+        if self._ends_part(chunk):
+            self._copy.parts.append(self._digest.digest())
+            self._digest = hashlib.sha256()
+
+    def write(self, chunk: Chunk) -> None:
+        _write(self._fd, chunk.data, chunk.offset)
+        if not self._ends_part(chunk):
+            return
+        end = chunk.offset + chunk.length
+        start = (end - 1) // self._copy.part_size * self._copy.part_size
+        # Starts the write-back of this part now, so that the fsync at the end finds little to do.
+        os.posix_fadvise(self._fd, start, end - start, os.POSIX_FADV_DONTNEED)
+        # A copy with holes is not resumed behind the first of them: the map of what is missing is not kept.
+        if not self._copy.unreadable:
+            os.pwrite(self._journal, self._copy.parts[self._written], self._written * DIGEST)
+            self._written += 1
+
+    def _ends_part(self, chunk: Chunk) -> bool:
+        end = chunk.offset + chunk.length
+        return end % self._copy.part_size == 0 or end == self._copy.source.size
+
+
+def _write(fd: int, data: memoryview, offset: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(fd, data[done:], offset + done)

@@ -1,0 +1,179 @@
+"""The store of clip files on the station's disk.
+
+    clips/<recorder>/<day>/<name>.<digest>.<ext>   a clip, verified        …<ext>.json   its sidecar
+    incoming/<clip>.part  .parts                   a copy on its way and the digests of its whole parts
+    quarantine/<clip>.<n>                          bytes that did not verify, for those who look into it
+
+A clip appears under `clips/` only by a rename that replaces nothing, after its bytes were read back
+from the disk and found equal.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from agent import durable
+from agent.errors import StoreFull
+from agent.model import Identity, Manifest, SourceClip, StoredClip, raw
+
+RESERVE_SHARE = 0.02
+_FEW = 4  # files up to which an fsync each is cheaper than syncing the whole file system
+
+
+class Store:
+    def __init__(self, root: Path, reserve: int) -> None:
+        """`reserve` in bytes: the larger of it and 2 % of the disk always stays free."""
+        self.root = root
+        self._reserve = reserve
+        self.incoming = root / "incoming"
+        self.clips = root / "clips"
+        self.quarantined = root / "quarantine"
+        for folder in (self.incoming, self.clips, self.quarantined):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    # names
+
+    def partial(self, clip: int) -> Path:
+        return self.incoming / f"{clip}.part"
+
+    def journal(self, clip: int) -> Path:
+        return self.incoming / f"{clip}.parts"
+
+    def path(self, key: str) -> Path:
+        return self.clips / key
+
+    def sidecar(self, key: str) -> Path:
+        return self.clips / (key + ".json")
+
+    # room
+
+    def disk(self) -> tuple[int, int, int]:
+        """(free, total, reserve) in bytes."""
+        figures = os.statvfs(self.root)
+        total = figures.f_frsize * figures.f_blocks
+        return figures.f_frsize * figures.f_bavail, total, max(self._reserve, int(total * RESERVE_SHARE))
+
+    def need(self, size: int) -> None:
+        """Raises StoreFull when `size` more bytes would eat into the reserve."""
+        free, _, reserve = self.disk()
+        if free - size < reserve:
+            raise StoreFull(free=free, needed=size, reserve=reserve)
+
+    # durability
+
+    def flush(self, files: list[Path]) -> None:
+        """Bring these files to the disk."""
+        try:
+            if len(files) > _FEW:
+                durable.sync_file_system(self.root)
+                return
+            for path in files:
+                with durable.open_fd(path, os.O_RDONLY) as fd:
+                    os.fsync(fd)
+        except OSError as error:
+            raise as_store_full(error) from error
+
+    def seal(self, clips: list[StoredClip]) -> None:
+        """Give each verified copy its sidecar and its name, and bring the names to the disk.
+
+        Safe to repeat after a crash at any line: what is sealed already is left alone."""
+        folders: set[Path] = set()
+        sidecars = []
+        for clip in clips:
+            final = self.path(clip.key)
+            folders.update(durable.make_folders(final.parent, self.clips), {final.parent})
+            sidecars.append(self._write_sidecar(clip))
+            self._rename(clip, final)
+        if len(clips) > _FEW:
+            durable.sync_file_system(self.root)
+        else:
+            self.flush(sidecars)
+            for folder in folders:
+                durable.sync_folder(folder)
+
+    def rewrite_sidecar(self, clip: StoredClip) -> None:
+        """A clip got another name on the recorder. A released clip has no sidecar to keep."""
+        if self.path(clip.key).exists():
+            durable.write_file(self.sidecar(clip.key), _document(clip))
+
+    def discard(self, clip: int) -> None:
+        """Forget a copy on its way: it starts over, or it is not needed."""
+        self.partial(clip).unlink(missing_ok=True)
+        self.journal(clip).unlink(missing_ok=True)
+
+    def set_aside(self, clip: int, path: Path) -> None:
+        """Keep bytes that did not verify, under a name of their own."""
+        tries = 0
+        while True:
+            try:
+                durable.rename_noreplace(path, self.quarantined / f"{clip}.{tries}")
+                return
+            except FileExistsError:
+                tries += 1
+
+    def sweep(self, keep: Iterable[int]) -> int:
+        """Remove copies on their way that no clip waits for; return how many files went."""
+        kept = {str(clip) for clip in keep}
+        stray = [path for path in self.incoming.iterdir() if path.name.partition(".")[0] not in kept]
+        for path in stray:
+            path.unlink()
+        return len(stray)
+
+    def _write_sidecar(self, clip: StoredClip) -> Path:
+        path = self.sidecar(clip.key)
+        path.write_bytes(_document(clip))
+        return path
+
+    def _rename(self, clip: StoredClip, final: Path) -> None:
+        partial = self.partial(clip.id)
+        try:
+            durable.rename_noreplace(partial, final)
+        except FileNotFoundError:
+            if not final.exists():
+                raise
+        except FileExistsError:
+            # Left by an agent whose catalog was lost, or rotten: believed only after reading it again.
+            if _digest(final) == clip.manifest.sha256:
+                partial.unlink(missing_ok=True)
+            else:
+                self.set_aside(clip.id, final)
+                durable.rename_noreplace(partial, final)
+        self.journal(clip.id).unlink(missing_ok=True)
+
+
+def key_for(identity: Identity, source: SourceClip, manifest: Manifest) -> str:
+    """The clip's name in the store and at the centre: the same content of the same recorder gives the
+    same key on every station. Empty and damaged files take their place on the recorder into it,
+    since their content does not tell them apart."""
+    digest = manifest.sha256
+    if not manifest.size or manifest.unreadable:
+        place = f"{digest} {identity.fs_id} {source.mtime_ns} {source.size} ".encode() + raw(source.path)
+        digest = hashlib.sha256(place).hexdigest()
+    name = PurePosixPath(source.path.rpartition("/")[2])
+    stem, suffix = _plain(name.stem)[:80], _plain(name.suffix.lstrip("."))[:16]
+    day = source.recorded_at.strftime("%Y-%m-%d") if source.recorded_at else "undated"
+    return f"{_plain(identity.recorder)[:64]}/{day}/{stem}.{digest[:16]}" + (f".{suffix}" if suffix else "")
+
+
+def as_store_full(error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(free=0, needed=0, reserve=0)
+    return error
+
+
+def _plain(text: str) -> str:
+    """Only what every file system and every object store takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+|^-+", "_", text) or "_"
+
+
+def _document(clip: StoredClip) -> bytes:
+    return (json.dumps(clip.document, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

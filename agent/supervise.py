@@ -1,0 +1,115 @@
+"""Threads whose end is noticed, and systemd's protocol fed by their progress.
+
+`WATCHDOG=1` is sent only while every worker that counts beats. A slot that is stuck in the kernel is
+taken off that list by the dock: it must not take the station down.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import sdnotify
+
+log = logging.getLogger(__name__)
+
+_IDLE = 20.0  # seconds between two looks when systemd does not ask for a watchdog
+
+#: (name, seconds since its last progress, seconds that it may take)
+Beats = Callable[[], Iterable[tuple[str, float, float]]]
+
+
+class Supervisor:
+    """Owns the main thread from READY to the end."""
+
+    def __init__(self, beats: Iterable[Beats]) -> None:
+        self._beats = list(beats)
+        self._notifier = sdnotify.SystemdNotifier()
+        self._wake = threading.Event()
+        self._stop = False
+        self.failure = ""
+
+    def fatal(self, name: str) -> None:
+        """A thread that must not end has ended: the process goes, systemd starts it anew."""
+        self.failure = self.failure or name
+        self._wake.set()
+
+    def watch_threads(self) -> None:
+        """An exception that escapes a thread is fatal, never silent."""
+
+        def hook(args: threading.ExceptHookArgs) -> None:
+            name = args.thread.name if args.thread else "thread"
+            kind = args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+            log.critical("%s ended", name, exc_info=kind)
+            self.fatal(name)
+
+        threading.excepthook = hook
+
+    def handle_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._stop = True
+        self._wake.set()
+
+    def ready(self, status: str) -> None:
+        self._notifier.notify("READY=1")
+        self.status(status)
+
+    def status(self, text: str) -> None:
+        self._notifier.notify(f"STATUS={text}")
+
+    def stopping(self) -> None:
+        self._notifier.notify("STOPPING=1")
+
+    def run(self, summary: Callable[[], str]) -> None:
+        """Beat until a signal or a fatal end. The period is a third of what systemd allows."""
+        period = _period()
+        shown = ""
+        while not self._stop and not self.failure:
+            late = self.late()
+            if late:
+                log.error("no progress: %s", ", ".join(late))
+            else:
+                self._notifier.notify("WATCHDOG=1")
+            text = summary()
+            if text != shown:
+                self.status(text)
+                shown = text
+            self._wake.wait(period)
+
+    def late(self) -> list[str]:
+        """Names of the workers that have made no progress for longer than they may."""
+        return [
+            f"{name} ({since:.0f} s)"
+            for beats in self._beats
+            for name, since, allowed in beats()
+            if since > allowed
+        ]
+
+
+class Heart:
+    """One worker's last sign of life, on the monotonic clock."""
+
+    def __init__(self, name: str, allowed: float) -> None:
+        """`allowed`: seconds without a beat; a worker that waits for work is `idle` meanwhile."""
+        self.name, self._allowed = name, allowed
+        self._last: float | None = None
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    def idle(self) -> None:
+        self._last = None
+
+    def beats(self) -> list[tuple[str, float, float]]:
+        last = self._last
+        return [] if last is None else [(self.name, time.monotonic() - last, self._allowed)]
+
+
+def _period() -> float:
+    allowed = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
+    return allowed / 3 if allowed else _IDLE
