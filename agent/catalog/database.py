@@ -9,6 +9,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -26,6 +27,10 @@ _WRITER_CACHE_KIB = 8192
 _READER_CACHE_KIB = 512  # up to 40 threads read
 
 
+class _Reader(sqlite3.Connection):
+    """A class of our own, since only that can be referred to weakly."""
+
+
 class Catalog:
     """Open with `Catalog.open`. `unclean` tells whether the last agent ended without `close`."""
 
@@ -35,6 +40,7 @@ class Catalog:
         self._connection = connection
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._local = threading.local()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="catalog", daemon=True)
         self._thread.start()
@@ -68,11 +74,13 @@ class Catalog:
 
     def read(self) -> sqlite3.Connection:
         """This thread's read-only connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        connection: _Reader | None = getattr(self._local, "connection", None)
         if connection is None:
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
             connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30
+                address, uri=True, isolation_level=None, check_same_thread=False, timeout=30, factory=_Reader
             )
+            self._readers.add(connection)
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
             self._local.connection = connection
@@ -87,16 +95,14 @@ class Catalog:
                 return [str(error)]
         return [] if found == ["ok"] else found
 
-    def beat_idle(self) -> bool:
-        """Whether the writer answers: a write of nothing, for the supervisor."""
-        return self._thread.is_alive()
-
     def close(self) -> None:
-        """Finish what is queued and note that this was a clean stop."""
+        """Finish what is queued and note that this was a clean stop. Nobody reads any more."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
             self._thread.join()
+            for reader in list(self._readers):
+                reader.close()
 
     def _run(self) -> None:
         while batch := self._next_batch():

@@ -9,7 +9,8 @@ from drivers.base import Reader
 
 SECTOR = 4096  # the grain in which damage is mapped
 SAMPLE = 4096
-_GIVE_UP = 16  # failures in a row after which the rest of a buffer counts as lost: each may take seconds
+_PATIENCE = 16  # failures in a row, each of which may take seconds, after which one probe stands for more
+_STRIDE = 16 * SECTOR  # how much one failed probe then gives up
 
 Ranges = list[tuple[int, int]]
 
@@ -37,12 +38,12 @@ def _salvage(reader: Reader, view: memoryview, offset: int, lost: Ranges, beat: 
     while at < len(view):
         beat()
         length = min(SECTOR - (offset + at) % SECTOR, len(view) - at)
-        if failures >= _GIVE_UP:
-            length = len(view) - at
-        elif _try(reader, view[at : at + length], offset + at):
+        if _try(reader, view[at : at + length], offset + at):
             at += length
             failures = 0
             continue
+        if failures >= _PATIENCE:
+            length = min(_STRIDE, len(view) - at)
         view[at : at + length] = bytes(length)
         _add(lost, offset + at, length)
         failures += 1

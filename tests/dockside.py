@@ -1,0 +1,123 @@
+"""A recorder docked without a dock: catalog, store, driver and ingest as they are, in one thread."""
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.catalog import Catalog, queries
+from agent.errors import DeviceGone
+from agent.ingest.collect import Ingest
+from agent.ingest.gate import Gate
+from agent.ingest.recover import recover
+from agent.ingest.store import Store
+from agent.model import Device, DeviceKind, Identity
+from drivers.simulated import Simulated
+
+
+@dataclass
+class Heard:
+    """A Reporter that keeps what it was told, and can pull the recorder or raise after so many bytes."""
+
+    pull_after: int = -1
+    identity: Identity | None = None
+    problems: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    done: int = 0
+    total: tuple[int, int] = (0, 0)
+
+    def identified(self, identity: Identity) -> None:
+        self.identity = identity
+
+    def listed(self, files: int, size: int) -> None:
+        self.total = (files, size)
+
+    def advanced(self, size: int) -> None:
+        self.bytes += size
+
+    def finished(self, files: int) -> None:
+        self.files += files
+
+    def problem(self, key: str, **params: Any) -> None:
+        self.problems.append((key, params))
+
+    def check(self) -> None:
+        if 0 <= self.pull_after <= self.bytes:
+            raise DeviceGone()
+
+    def keys(self) -> set[str]:
+        return {key for key, _ in self.problems}
+
+
+@dataclass
+class FolderPort:
+    path: Path
+
+    def present(self) -> bool:
+        return self.path.is_dir()
+
+
+class Dockside:
+    def __init__(self, root: Path, reserve: int = 0, sm3: bool = False) -> None:
+        self.catalog = Catalog.open(root / "catalog.db")
+        self.store = Store(root / "store", reserve)
+        self.ingest = Ingest(self.catalog, self.store, Gate(4, 4), sm3, threading.Event())
+        self.driver = Simulated()
+        recover(self.catalog, self.store)
+
+    def dock(self, folder: Path, heard: Heard | None = None, slot: str = "A1") -> tuple[bool, Heard]:
+        heard = heard or Heard()
+        device = Device(str(folder), DeviceKind.FOLDER, f"rack:{slot}", fs_uuid="1234-ABCD")
+        session = self.driver.open(device, FolderPort(folder))
+        try:
+            return self.ingest.collect(session, slot, device.port, heard), heard
+        finally:
+            session.close()
+
+    def states(self) -> dict[str, int]:
+        return {state: count for state, count in queries.counts(self.catalog.read()).items() if count}
+
+    def rows(self) -> list[dict[str, Any]]:
+        return queries.clips(self.catalog.read(), limit=100_000)
+
+    def stored_digests(self) -> set[str]:
+        """Of every file in the store that is a clip, by its own bytes."""
+        return {
+            digest(self.store.path(row["key"]))
+            for row in self.rows()
+            if row["key"] and self.store.path(row["key"]).exists()
+        }
+
+    def leftovers(self) -> list[str]:
+        return sorted(path.name for path in self.store.incoming.iterdir())
+
+    def close(self) -> None:
+        self.catalog.close()
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def recorder(folder: Path, files: dict[str, bytes | int], faults: str = "") -> Path:
+    """A recorder's folder: path → content, or so many random bytes."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(content) if isinstance(content, int) else content)
+    folder.mkdir(exist_ok=True)
+    (folder / ".faults.yaml").write_text(faults)
+    return folder
+
+
+def media(folder: Path) -> set[str]:
+    """Digests of a recorder's own files."""
+    return {
+        digest(path)
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.name != ".faults.yaml"
+    }
