@@ -235,6 +235,8 @@ def part_size_for(size: int) -> int:
 
 def printable(name: str) -> str:
     """`name` for screens and logs: control, direction and undecodable characters become escapes."""
+    if name.isprintable():
+        return name
 
     def shown(ch: str) -> str:
         if unicodedata.category(ch) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):

@@ -34,6 +34,10 @@ class Reader(Protocol):
         for are in it) and DeviceGone (pulled)."""
         ...
 
+    def ahead(self, offset: int, length: int) -> None:
+        """A hint that these bytes will be read soon. Never fails; does nothing where it is no help."""
+        ...
+
     def stat(self) -> tuple[int, int]:
         """(size in bytes, mtime in ns) as they are now. Raises DeviceGone."""
         ...

@@ -64,7 +64,7 @@ class Dockside:
     def __init__(self, root: Path, reserve: int = 0, sm3: bool = False) -> None:
         self.catalog = Catalog.open(root / "catalog.db")
         self.store = Store(root / "store", reserve)
-        self.ingest = Ingest(self.catalog, self.store, Gate(4, 4), sm3, threading.Event())
+        self.ingest = Ingest(self.catalog, self.store, Gate(4, 4), Gate(2, 2), sm3, threading.Event())
         self.driver = Simulated()
         recover(self.catalog, self.store)
 

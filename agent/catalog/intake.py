@@ -120,10 +120,10 @@ def start(tx: sqlite3.Connection, clips: Iterable[int], docking: int) -> None:
         door.change(tx, clip, S.SEEN, S.COPYING, docking=docking)
 
 
-def give_back(tx: sqlite3.Connection, clip: int, reason: str) -> None:
+def give_back(tx: sqlite3.Connection, clip: int, reason: str, **facts: object) -> None:
     """The copy ended before it was whole; the next docking goes on with it."""
     tx.execute("UPDATE clips SET key = NULL, sha256 = NULL WHERE id = ?", (clip,))
-    door.change(tx, clip, S.COPYING, S.SEEN, reason=reason)
+    door.change(tx, clip, S.COPYING, S.SEEN, reason=reason, **facts)
 
 
 def quarantine_copy(tx: sqlite3.Connection, clip: int, reason: str, **facts: object) -> None:

@@ -23,7 +23,24 @@ SMALL = 1 << 20  # up to here the threads cost more than they gain
 Turn = Callable[[], AbstractContextManager[None]]
 
 
-def copy_clip(
+def copy_small(store: Store, clip: int, source: SourceClip, reader: Reader, reporter: Reporter) -> Copy:
+    """As `copy_large`, in one go: shorter than any part, never resumed."""
+    copy = Copy(clip, source, part_size_for(source.size))
+    store.need(source.size)
+    data = memoryview(bytearray(source.size))
+    fill(reader, data, 0, copy.unreadable, reporter.check)
+    try:
+        with durable.open_fd(store.partial(clip), os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
+            _write(fd, data, 0)
+    except OSError as error:
+        raise as_store_full(error) from error
+    if source.size:
+        copy.parts.append(hashlib.sha256(data).digest())
+    reporter.advanced(source.size)
+    return _checked(copy, reader)
+
+
+def copy_large(
     store: Store, clip: int, source: SourceClip, reader: Reader, reporter: Reporter, turn: Turn
 ) -> Copy:
     """Copy `source` into its partial, going on where an earlier copy ended.
@@ -32,48 +49,37 @@ def copy_clip(
     SourceUnreadable (nothing of it can be read), DeviceGone, Stopping. The partial stays."""
     copy = Copy(clip, source, part_size_for(source.size))
     try:
-        if source.size <= SMALL:
-            _copy_small(store, copy, reader, reporter)
-        else:
-            _copy_large(store, copy, reader, reporter, turn)
+        with (
+            durable.open_fd(store.partial(clip), os.O_RDWR | os.O_CREAT) as fd,
+            durable.open_fd(store.journal(clip), os.O_RDWR | os.O_CREAT) as journal,
+        ):
+            _resume(copy, fd, journal, reader, reporter)
+            stages = _Stages(copy, fd, journal)
+            with Pipeline(stages.hash, stages.write) as pipeline:
+                for offset, length in spans(source.size, copy.part_size)[len(copy.parts) :]:
+                    with turn():
+                        store.need(length)
+                        _read_part(pipeline, copy, reader, reporter, offset, length)
     except OSError as error:
         raise as_store_full(error) from error
+    return _checked(copy, reader)
+
+
+def _resume(copy: Copy, fd: int, journal: int, reader: Reader, reporter: Reporter) -> None:
+    copy.parts = resumable(copy, fd, journal, reader, reporter)
+    done = min(len(copy.parts) * copy.part_size, copy.source.size)
+    os.ftruncate(fd, done)
+    os.ftruncate(journal, len(copy.parts) * DIGEST)
+    reporter.advanced(done)
+
+
+def _checked(copy: Copy, reader: Reader) -> Copy:
+    source = copy.source
     if reader.stat() != (source.size, source.mtime_ns):
         raise SourceChanged(offset=source.size)
     if source.size and sum(length for _, length in copy.unreadable) == source.size:
         raise SourceUnreadable(offset=0, length=source.size)
     return copy
-
-
-def _copy_small(store: Store, copy: Copy, reader: Reader, reporter: Reporter) -> None:
-    size = copy.source.size
-    store.need(size)
-    data = memoryview(bytearray(size))
-    fill(reader, data, 0, copy.unreadable, reporter.check)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with durable.open_fd(store.partial(copy.clip), flags) as fd:
-        _write(fd, data, 0)
-    if size:
-        copy.parts.append(hashlib.sha256(data).digest())
-    reporter.advanced(size)
-
-
-def _copy_large(store: Store, copy: Copy, reader: Reader, reporter: Reporter, turn: Turn) -> None:
-    with (
-        durable.open_fd(store.partial(copy.clip), os.O_RDWR | os.O_CREAT) as fd,
-        durable.open_fd(store.journal(copy.clip), os.O_RDWR | os.O_CREAT) as journal,
-    ):
-        copy.parts = resumable(copy, fd, journal, reader, reporter)
-        done = min(len(copy.parts) * copy.part_size, copy.source.size)
-        os.ftruncate(fd, done)
-        os.ftruncate(journal, len(copy.parts) * DIGEST)
-        reporter.advanced(done)
-        stages = _Stages(copy, fd, journal)
-        with Pipeline(stages.hash, stages.write) as pipeline:
-            for offset, length in spans(copy.source.size, copy.part_size)[len(copy.parts) :]:
-                with turn():
-                    store.need(length)
-                    _read_part(pipeline, copy, reader, reporter, offset, length)
 
 
 def _read_part(

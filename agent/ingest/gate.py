@@ -5,39 +5,62 @@ A turn lasts one part or one batch of small files, so no slot waits for another 
 
 import contextlib
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+_WAIT = 5.0  # seconds between two heartbeats of one who waits
+_OVERDUE = 30.0  # seconds after which a turn counts no more: a hanging recorder must not hold up the others
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    controller: str
+    since: float = 0.0
 
 
 class Gate:
-    def __init__(self, total: int, per_controller: int) -> None:
+    def __init__(
+        self, total: int, per_controller: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._total = total
         self._per_controller = per_controller
+        self._monotonic = monotonic
         self._condition = threading.Condition()
-        self._waiting: deque[tuple[object, str]] = deque()
-        self._inside: Counter[str] = Counter()
+        self._waiting: list[_Ticket] = []
+        self._inside: list[_Ticket] = []
 
     @contextlib.contextmanager
-    def turn(self, controller: str) -> Iterator[None]:
-        """Waits for a turn; others of the same controller that came first go first."""
-        ticket = (object(), controller)
+    def turn(self, controller: str, beat: Callable[[], None]) -> Iterator[None]:
+        """Waits for a turn, calling `beat` meanwhile; what `beat` raises ends the wait."""
+        ticket = _Ticket(controller)
         with self._condition:
             self._waiting.append(ticket)
-            self._condition.wait_for(lambda: self._next(ticket))
-            self._waiting.remove(ticket)
-            self._inside[controller] += 1
-            self._condition.notify_all()
+            try:
+                while not self._condition.wait_for(lambda: self._is_next(ticket), _WAIT):
+                    beat()
+            finally:
+                self._waiting.remove(ticket)
+                self._condition.notify_all()
+            ticket.since = self._monotonic()
+            self._inside.append(ticket)
         try:
             yield
         finally:
             with self._condition:
-                self._inside[controller] -= 1
+                self._inside.remove(ticket)
                 self._condition.notify_all()
 
-    def _next(self, ticket: tuple[object, str]) -> bool:
-        if self._inside.total() >= self._total:
+    def _is_next(self, ticket: _Ticket) -> bool:
+        late = self._monotonic() - _OVERDUE
+        busy = Counter(holder.controller for holder in self._inside if holder.since > late)
+        if busy.total() >= self._total:
             return False
-        for waiting in self._waiting:
-            if self._inside[waiting[1]] < self._per_controller:
-                return waiting is ticket
-        return False
+        free = (waiting for waiting in self._waiting if busy[waiting.controller] < self._per_controller)
+        return next(free, None) is ticket
+
+
+def controller_of(port: str) -> str:
+    """The part of a port's name that its controller has in common with its other ports."""
+    return port.partition("-usb-")[0]

@@ -1,20 +1,24 @@
 """What a docked recorder holds, against what the catalog has met already."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.catalog import Catalog, intake
-from agent.errors import Reject, SourceUnreadable
-from agent.ingest.source import samples_of_reader
+from agent.catalog.intake import Known
+from agent.errors import Reject
+from agent.ingest.source import sample_places, samples_of_reader
 from agent.model import COLLECTED, ClipState, Identity, Skipped, SourceClip, printable, raw
-from drivers.base import Session
+from drivers.base import Reader, Session
+
+T = TypeVar("T")
 
 _RETURNING = (ClipState.MISSING, ClipState.QUARANTINED)
 _EARLIEST = datetime(2010, 1, 1)  # before that a recorder's clock has lost its battery
-_AHEAD = timedelta(days=1)
+_FUTURE = timedelta(days=1)
+_AHEAD = 32  # files whose samples are asked for before their turn
 _GROUP = 500  # clips begun in one commit: others wait meanwhile
 
 
@@ -42,27 +46,38 @@ def make_listing(
 ) -> Listing:
     """List everything first, commit what was seen, then tell what is to be copied and in which order."""
     listing = Listing()
-    fresh: list[SourceClip] = []
+    sources = _beating(session.clips(), beat)
+    met = [(source, intake.known(catalog.read(), identity, source)) for source in sources]
+    unchanged = _unchanged(session, _beating(met, beat))
     growing = intake.still_recording(catalog.read(), identity)
-    for source in session.clips():
-        beat()
-        if not _sort_in(catalog, session, identity, source, listing, docking):
-            clip = growing.get(raw(source.path))
-            if clip is None:
-                fresh.append(source)
-            else:
-                catalog.write(lambda tx, clip=clip, source=source: intake.grown(tx, clip, source))  # type: ignore[misc]
-                listing.pending.append(Pending(clip, source))
+    fresh: list[SourceClip] = []
+    for source, before in met:
+        waiting = next((known for known in before if known.state not in COLLECTED), None)
+        if (clip := unchanged.get(id(source))) is not None:
+            listing.known += 1
+            listing.clips.add(clip)
+        elif waiting is not None:
+            if waiting.state in _RETURNING:
+                _write(catalog, intake.see_again, waiting.clip, waiting.state, docking)
+            listing.pending.append(Pending(waiting.clip, source))
+        elif (clip := growing.get(raw(source.path))) is not None:
+            _write(catalog, intake.grown, clip, source)
+            listing.pending.append(Pending(clip, source))
+        else:
+            fresh.append(source)
     listing.skipped = session.skipped()
-    for group in _groups(fresh, _GROUP):
-        beat()
-        clips = catalog.write(lambda tx, group=group: intake.see(tx, docking, identity, group))  # type: ignore[misc]
+    for group in _beating(_groups(fresh, _GROUP), beat):
+        clips = _write(catalog, intake.see, docking, identity, group)
         listing.pending += [Pending(*pair) for pair in zip(clips, group, strict=True)]
     listing.clips.update(pending.clip for pending in listing.pending)
     if listing.complete:
-        catalog.write(lambda tx: intake.mark_missing(tx, identity, docking, listing.clips))
+        _write(catalog, intake.mark_missing, identity, docking, listing.clips)
     listing.pending.sort(key=_order)
     return listing
+
+
+def _write(catalog: Catalog, change: Callable[..., T], *args: Any) -> T:
+    return catalog.write(lambda tx: change(tx, *args))
 
 
 def remarks(listing: Listing, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -73,41 +88,59 @@ def remarks(listing: Listing, now: datetime) -> Iterator[tuple[str, dict[str, An
     if not listing.clips:
         yield "empty-card", {}
     times = [pending.source.recorded_at for pending in listing.pending if pending.source.recorded_at]
-    wrong = [time for time in times if not _EARLIEST <= time <= now + _AHEAD]
+    wrong = [time for time in times if not _EARLIEST <= time <= now + _FUTURE]
     if wrong:
         yield "clock-wrong", {"count": len(wrong), "time": wrong[0].isoformat(" ", "minutes")}
 
 
-def _sort_in(
-    catalog: Catalog, session: Session, identity: Identity, source: SourceClip, listing: Listing, docking: int
-) -> bool:
-    """Whether the catalog has met this file; if so it is counted as known, or as pending still."""
-    waiting = None
-    for met in intake.known(catalog.read(), identity, source):
-        if met.state not in COLLECTED:
-            waiting = met
-        elif met.samples == _samples(session, source):
-            listing.known += 1
-            listing.clips.add(met.clip)
-            return True
-    if waiting is None:
-        return False
-    if waiting.state in _RETURNING:
-        catalog.write(lambda tx: intake.see_again(tx, waiting.clip, waiting.state, docking))
-    listing.pending.append(Pending(waiting.clip, source))
-    return True
+def _unchanged(session: Session, met: Iterable[tuple[SourceClip, list[Known]]]) -> dict[int, int]:
+    """id(source) → clip, for files whose samples are those of a clip that was collected.
+
+    The samples of the next files are asked of the recorder while one is read: it answers many small
+    reads at once far sooner than one after the other."""
+    found = {}
+    for source, collected, reader in _opened(session, met):
+        samples = samples_of_reader(reader, source.size)
+        clip = next((known.clip for known in collected if known.samples == samples), None)
+        if samples is not None and clip is not None:
+            found[id(source)] = clip
+    return found
 
 
-def _samples(session: Session, source: SourceClip) -> bytes | None:
-    """None when they cannot be read: then the file counts as new, and the copy will tell why."""
+def _opened(
+    session: Session, met: Iterable[tuple[SourceClip, list[Known]]]
+) -> Iterator[tuple[SourceClip, list[Known], Reader]]:
+    window: deque[tuple[SourceClip, list[Known], Reader]] = deque()
+    try:
+        for source, before in met:
+            collected = [known for known in before if known.state in COLLECTED]
+            reader = _open(session, source) if collected else None
+            if reader is not None:
+                window.append((source, collected, reader))
+            if len(window) > _AHEAD:
+                yield window[0]
+                window.popleft()[2].close()
+        yield from window
+    finally:
+        for _, _, reader in window:
+            reader.close()
+
+
+def _open(session: Session, source: SourceClip) -> Reader | None:
+    """None when it cannot be opened: then the file counts as new, and the copy will tell why."""
     try:
         reader = session.open(source)
-    except (SourceUnreadable, Reject):
+    except Reject:
         return None
-    try:
-        return samples_of_reader(reader, source.size)
-    finally:
-        reader.close()
+    for offset, length in sample_places(source.size):
+        reader.ahead(offset, length)
+    return reader
+
+
+def _beating(items: Iterable[T], beat: Callable[[], None]) -> Iterator[T]:
+    for item in items:
+        beat()
+        yield item
 
 
 def _order(pending: Pending) -> tuple[bool, datetime, str]:

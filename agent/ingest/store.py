@@ -171,7 +171,7 @@ def _plain(text: str) -> str:
 
 
 def _document(clip: StoredClip) -> bytes:
-    return (json.dumps(clip.document, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+    return (json.dumps(clip.document, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def _digest(path: Path) -> str:

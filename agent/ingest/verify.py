@@ -7,7 +7,6 @@ here, from the bytes that will be kept.
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from agent import durable
@@ -18,26 +17,38 @@ from agent.ingest.source import samples_of_file
 from agent.model import Manifest, spans
 
 Beat = Callable[[], None]
-Turn = Callable[[], AbstractContextManager[None]]
 
 
-def verify(copy: Copy, path: Path, sm3: bool, beat: Beat, turn: Turn) -> tuple[Manifest, bytes]:
-    """The manifest of a flushed copy, and its samples. Raises NotEqual with the index of the part."""
+class Flushed:
+    """A copy that was brought to the disk, opened so that it is read from there."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self.size = os.fstat(self.fd).st_size
+        durable.drop_cache(self.fd)
+        os.posix_fadvise(self.fd, 0, min(self.size, BUFFER), os.POSIX_FADV_WILLNEED)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def verify(copy: Copy, flushed: Flushed, sm3: bool, beat: Beat) -> tuple[Manifest, bytes]:
+    """The manifest of a copy, and its samples. Raises NotEqual with the index of the part."""
     size = copy.source.size
-    with durable.open_fd(path, os.O_RDONLY) as fd:
-        if os.fstat(fd).st_size != size:
-            raise NotEqual(clip=copy.clip, part=len(copy.parts))
-        durable.drop_cache(fd)
-        sha256, sm3_digest = _digests(copy, fd, sm3, beat, turn)
-        samples = samples_of_file(fd, size)
-        durable.drop_cache(fd)
-    manifest = Manifest(size, copy.part_size, tuple(copy.parts), sha256, sm3_digest, tuple(copy.unreadable))
-    return manifest, samples
-
-
-def _digests(copy: Copy, fd: int, sm3: bool, beat: Beat, turn: Turn) -> tuple[str, str]:
+    if flushed.size != size:
+        raise NotEqual(clip=copy.clip, part=len(copy.parts))
     if len(copy.parts) <= 1:
-        return _digests_at_once(copy, fd, sm3, beat)
+        sha256, national = _digests_at_once(copy, flushed.fd, sm3, beat)
+    else:
+        sha256, national = _digests(copy, flushed.fd, sm3, beat)
+    samples = samples_of_file(flushed.fd, size)
+    parts, unreadable = tuple(copy.parts), tuple(copy.unreadable)
+    return Manifest(size, copy.part_size, parts, sha256, national, unreadable), samples
+
+
+def _digests(copy: Copy, fd: int, sm3: bool, beat: Beat) -> tuple[str, str]:
     whole = hashlib.sha256()
     national = hashlib.new("sm3") if sm3 else None
     part = _PartCheck(copy)
@@ -51,9 +62,13 @@ def _digests(copy: Copy, fd: int, sm3: bool, beat: Beat, turn: Turn) -> tuple[st
 
     stages = [part.check, whole_file, *([national_digest] if national else [])]
     with Pipeline(*stages) as pipeline:
-        for offset, length in spans(copy.source.size, copy.part_size):
-            with turn():
-                _read(pipeline, fd, offset, length, beat)
+        for offset, length in spans(copy.source.size, BUFFER):
+            beat()
+            chunk = pipeline.take()
+            chunk.offset, chunk.length = offset, length
+            if os.preadv(fd, [chunk.data], offset) != length:
+                raise NotEqual(clip=copy.clip, part=offset // copy.part_size)
+            pipeline.put(chunk)
     return whole.hexdigest(), national.hexdigest() if national else ""
 
 
@@ -61,7 +76,7 @@ def _digests_at_once(copy: Copy, fd: int, sm3: bool, beat: Beat) -> tuple[str, s
     """A file of one part: its digest is the part's."""
     whole = hashlib.sha256()
     national = hashlib.new("sm3") if sm3 else None
-    for offset, length in spans(copy.source.size, 1 << 20):
+    for offset, length in spans(copy.source.size, BUFFER):
         beat()
         data = os.pread(fd, length, offset)
         whole.update(data)
@@ -85,15 +100,3 @@ class _PartCheck:
             if self._digest.digest() != self._copy.parts[index]:
                 raise NotEqual(clip=self._copy.clip, part=index)
             self._digest = hashlib.sha256()
-
-
-def _read(pipeline: Pipeline, fd: int, offset: int, length: int, beat: Beat) -> None:
-    end = offset + length
-    while offset < end:
-        beat()
-        chunk = pipeline.take()
-        chunk.offset, chunk.length = offset, min(BUFFER, end - offset)
-        if os.preadv(fd, [chunk.data], offset) != chunk.length:
-            raise NotEqual(part=-1, offset=offset)
-        offset += chunk.length
-        pipeline.put(chunk)

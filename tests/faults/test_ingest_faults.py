@@ -14,7 +14,7 @@ from agent import durable
 from agent.catalog import Catalog, intake
 from agent.catalog.rebuild import rebuild
 from agent.errors import DeviceGone
-from agent.ingest import collect, copy
+from agent.ingest import copy
 from agent.model import part_size_for
 from tests.dockside import Dockside, Heard, digest, media, recorder
 from tests.here import require
@@ -252,7 +252,7 @@ def dock_and_die(tmp_path: Path, folder: Path, step: str) -> None:
     if step == "seal":
         side.store.seal = die  # type: ignore[method-assign]
     else:
-        setattr(collect.intake, step, die)
+        setattr(intake, step, die)
     side.dock(folder)
 
 
@@ -313,7 +313,7 @@ def test_a_recorder_docked_while_its_last_docking_still_ends_waits_its_turn(
 ) -> None:
     folder = recorder(tmp_path / "rec", {name(1): 1000})
     heard = Heard()
-    with side.ingest._locks.hold("8888888 1234-ABCD", heard), pytest.raises(DeviceGone):
+    with side.ingest.locks.hold("8888888 1234-ABCD", heard.check), pytest.raises(DeviceGone):
         side.dock(folder, Heard(pull_after=0))
     assert side.dock(folder)[0]
 

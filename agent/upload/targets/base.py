@@ -1,15 +1,26 @@
 """The interface of a target: begin, position, send, finish, verify.
 
 A target never retries, never sleeps, never touches the catalog: `agent.upload` does. The contract
-suite in `tests/contract/test_target_contract.py` runs over every implementation.
+suite in `tests/contract/test_target_contract.py` runs over every implementation. Several uploaders
+use one target at the same time, each for another clip.
 
-Errors: Transient(retry_after), TargetFull, AuthFailed, Rejected; nothing else may escape.
+Errors: Transient(retry_after), TargetFull, AuthFailed, Rejected; NotEqual when the local file is not
+what its manifest says; and whatever the reader or `check` raise. Nothing else may escape.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model import Receipt, StoredClip
+
+#: Called at least once for every few MiB while a target works on its own (reads back, compares). It
+#: counts as a heartbeat and raises Stopping when the agent ends. A reader's `pread` does the same.
+Check = Callable[[], None]
+
+
+def go_on() -> None:
+    """The check of those who have nothing to say."""
 
 
 class LocalReader(Protocol):
@@ -35,24 +46,27 @@ class Target(Protocol):
         No byte of the clip is sent. The caller commits the token before it sends the first byte."""
         ...
 
-    def position(self, clip: StoredClip, token: str) -> int:
+    def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         """Bytes that the target has safely taken, asked of the target: always on a part boundary of
         the manifest, or the whole size. Raises Transient with key `token-lost` when the target does
-        not know the token any more: begin again."""
+        not know the token any more (or 0, when that is all the same to it): begin again."""
         ...
 
     def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
-        """Send one part. Returns the token to keep from now on (usually the same)."""
+        """Send one part. Returns the token to keep from now on (usually the same). Raises NotEqual
+        with the part's index when the bytes read do not match the manifest; the target then keeps
+        nothing of this part."""
         ...
 
-    def finish(self, clip: StoredClip, token: str) -> None:
+    def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
         """All parts are there: make them one object under the clip's key with its manifest beside it.
         Safe to repeat. Never replaces an object with other content: that raises Rejected."""
         ...
 
-    def verify(self, clip: StoredClip) -> Receipt:
+    def verify(self, clip: StoredClip, check: Check = go_on) -> Receipt:
         """What the target itself says about its bytes now. The caller compares; absence of an error
-        is no receipt. Raises Transient with key `not-there` when it has no such clip."""
+        is no receipt. Raises Transient with key `not-there` when it has no such clip, or not its
+        manifest."""
         ...
 
     def abort(self, clip: StoredClip, token: str) -> None:

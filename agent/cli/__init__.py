@@ -1,0 +1,54 @@
+"""`recorder-station`: the command line. One file per command or group of commands."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from agent import __version__
+from agent.cli import clips, config, doctor, status
+from agent.cli.speech import spoken
+from agent.errors import StationError
+
+app = typer.Typer(
+    help="Collects, verifies and uploads the clips of police video recorders.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # it prints local variables, and those may be secrets
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"recorder-station {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("status")(status.status)
+app.command("clips")(clips.clips)
+app.command("doctor")(doctor.doctor)
+app.add_typer(config.app, name="config")
+try:
+    from agent.cli import catalog, run
+
+    app.command("run")(run.run)
+    app.add_typer(catalog.app, name="catalog")
+except ImportError:
+    pass
+
+
+def main() -> None:
+    """The console script. What a command does not tell by itself is told here, without a traceback."""
+    try:
+        app()
+    except StationError as error:
+        print(spoken(error), file=sys.stderr)
+        sys.exit(1)

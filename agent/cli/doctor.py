@@ -1,0 +1,50 @@
+"""`recorder-station doctor`: can this machine be a station, and if not, what to do."""
+
+import json
+from collections.abc import Sequence
+
+import typer
+from rich.text import Text
+
+from agent.cli.config import ConfigPath
+from agent.cli.examine import Finding, Level, examine
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting
+from agent.status.plain import plain
+from agent.words import sentence, word
+
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def doctor(config: ConfigPath = None, as_json: JsonOption = False, lang: LanguageOption = None) -> None:
+    """Examine this machine, without an agent: configuration, disk, udev, rights, clock, targets.
+
+    Ends with 1 when something fails."""
+    chosen = setting(config, lang)
+    findings = list(examine(chosen))
+    if as_json:
+        print(json.dumps([_object(each, chosen.language) for each in findings], ensure_ascii=False, indent=2))
+    else:
+        _print(findings, chosen.language)
+    if any(finding.level is Level.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print(findings: Sequence[Finding], language: str) -> None:
+    console = screen()
+    for finding in findings:
+        level = Text(f"{word('severity', finding.level, language)}: ", style=_STYLES[finding.level])
+        console.print(level + Text(_sentence(finding, language)), soft_wrap=True)
+
+
+def _object(finding: Finding, language: str) -> dict[str, object]:
+    return {
+        "check": finding.check,
+        "level": finding.level,
+        "key": finding.key,
+        "params": plain(finding.params),
+        "sentence": _sentence(finding, language),
+    }
+
+
+def _sentence(finding: Finding, language: str) -> str:
+    return sentence(finding.key, finding.params, language, "doctor")

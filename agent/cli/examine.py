@@ -1,0 +1,133 @@
+"""What `doctor` looks at, without an agent: one function per thing, each tells what it found."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from agent.cli.speech import Setting
+from agent.clock import synchronised
+from agent.config import Config
+from agent.ingest.store import RESERVE_SHARE
+
+_UDEV_CONTROL = Path("/run/udev/control")
+_CAP_SYS_ADMIN = 21
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARN = "warn"  # collecting works, something is missing
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`key` has its sentence in the section `doctor` of the words."""
+
+    check: str
+    level: Level
+    key: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def examine(chosen: Setting) -> Iterator[Finding]:
+    """Everything, in the order in which it is worth mending."""
+    if chosen.config is None:
+        yield from (Finding("config", Level.FAIL, "config-bad", {"fault": f}) for f in chosen.faults)
+    else:
+        yield Finding("config", Level.OK, "config-ok")
+    for name, look in _EXAMINERS.items():
+        if chosen.config is None and name in _NEED_CONFIG:
+            yield Finding(name, Level.WARN, "skipped", {"name": name})
+            continue
+        try:
+            yield from look(chosen.config or Config())
+        except OSError as error:
+            reason = {"name": name, "reason": _reason(error)}
+            yield Finding(name, Level.FAIL, "examiner-failed", reason)
+
+
+def store(config: Config) -> Iterator[Finding]:
+    path = config.store.path
+    if not path.exists():
+        yield Finding("store", Level.WARN, "store-missing", {"path": str(path)})
+        return
+    if reason := _not_writable(path):
+        yield Finding("store", Level.FAIL, "store-not-writable", {"path": str(path), "reason": reason})
+        return
+    figures = os.statvfs(path)
+    free, total = figures.f_frsize * figures.f_bavail, figures.f_frsize * figures.f_blocks
+    reserve = max(config.store.reserve, int(total * RESERVE_SHARE))
+    params = {"path": str(path), "free": free, "reserve": reserve}
+    yield Finding(
+        "store", *((Level.FAIL, "store-low") if free <= reserve else (Level.OK, "store-ok")), params
+    )
+
+
+def udev(config: Config) -> Iterator[Finding]:
+    if not config.dock.udev:
+        yield Finding("udev", Level.OK, "udev-off")
+        return
+    try:
+        import pyudev  # here: on a machine without libudev this import is what fails
+
+        pyudev.Context()
+    except (ImportError, OSError) as error:
+        yield Finding("udev", Level.FAIL, "udev-no-library", {"reason": str(error)})
+        return
+    running = _UDEV_CONTROL.exists()
+    yield Finding("udev", *((Level.OK, "udev-ok") if running else (Level.FAIL, "udev-not-running")))
+
+
+def mount(config: Config) -> Iterator[Finding]:
+    if not config.dock.udev:
+        return
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    effective = int(next(line for line in lines if line.startswith("CapEff:")).split()[1], 16)
+    may = bool(effective >> _CAP_SYS_ADMIN & 1)
+    yield Finding("mount", *((Level.OK, "mount-ok") if may else (Level.FAIL, "mount-no-right")))
+
+
+def clock(config: Config) -> Iterator[Finding]:
+    trusted = synchronised()
+    yield Finding("clock", *((Level.OK, "clock-ok") if trusted else (Level.WARN, "clock-bad")))
+
+
+def targets(config: Config) -> Iterator[Finding]:
+    if not config.targets:
+        yield Finding("targets", Level.WARN, "target-none")
+    for name, target in config.targets.items():
+        params = {"target": name, "path": str(target.path)}
+        if reason := _not_writable(target.path):
+            yield Finding("targets", Level.FAIL, "target-bad", {**params, "reason": reason})
+        else:
+            yield Finding("targets", Level.OK, "target-ok", params)
+
+
+_EXAMINERS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
+    "store": store,
+    "udev": udev,
+    "mount": mount,
+    "clock": clock,
+    "targets": targets,
+}
+_NEED_CONFIG = frozenset({"store", "targets"})
+
+
+def _not_writable(folder: Path) -> str:
+    """Why nothing can be written there; "" when it can. The file that is tried has no name."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(b"\0" * 4096)
+            trial.flush()
+            os.fsync(trial.fileno())
+    except OSError as error:
+        return _reason(error)
+    return ""
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

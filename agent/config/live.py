@@ -1,0 +1,151 @@
+"""The configuration of a running agent: a changed file is picked up, a faulty one changes nothing.
+
+Whole or nothing: with any fault in any file the last good configuration stays; at start that is the
+schema's defaults, because a station with a broken file still collects.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.config.layers import load, station_path
+from agent.config.schema import Config
+from agent.config.watch import FolderWatch
+from agent.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+#: Bound at start to sockets, folders and threads; a change shows as `restart_needed` until then.
+AT_RESTART = (
+    "store.path",
+    "dock.udev",
+    "dock.tag",
+    "dock.simulated_rack",
+    "dock.mounts",
+    "web.listen",
+    "web.socket",
+)
+_SETTLE = 0.3  # seconds without a change: editors write in several steps
+_PATIENCE = 20  # changes; a file that never settles is read all the same
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    current: Config
+    faults: tuple[str, ...] = ()
+    restart_needed: tuple[str, ...] = ()
+
+
+class LiveConfig:
+    """Never raises for what stands in the files. Readers take `current` once per piece of work and see
+    one whole configuration; the keys of AT_RESTART keep in it the values that the agent started with."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = station_path(path)
+        self._subscribers: list[Callable[[Config], None]] = []
+        self._lock = threading.Lock()  # one reload at a time; readers need none
+        self._dirty = threading.Event()
+        self._ending = False
+        self._thread: threading.Thread | None = None
+        self._watch = FolderWatch(self._path, self._dirty)
+        try:
+            self._started_with = load(self._path)
+            self._state = _State(self._started_with)
+        except ConfigError as error:
+            self._started_with = Config()
+            self._state = _State(self._started_with, tuple(error.faults))
+
+    @property
+    def current(self) -> Config:
+        return self._state.current
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """`file:line: message` each, of the last reload; empty when it was fine."""
+        return self._state.faults
+
+    @property
+    def restart_needed(self) -> tuple[str, ...]:
+        """Dotted keys whose new value waits for the next start."""
+        return self._state.restart_needed
+
+    @property
+    def watching(self) -> bool:
+        """Whether changes are noticed; false before `start`, after `stop`, and when a thread of it died."""
+        return self._thread is not None and self._thread.is_alive() and self._watch.alive
+
+    def subscribe(self, callback: Callable[[Config], None]) -> None:
+        """`callback(current)` after each change of anything that this object shows, on the thread that
+        reloads. It must be short and must not raise: that would end the thread (see `watching`)."""
+        self._subscribers.append(callback)
+
+    def start(self) -> None:
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="config", daemon=True)
+        self._dirty.set()  # what changed since __init__
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ending = True
+        self._dirty.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def reload(self) -> None:
+        """Read the files now. Also what the watch does."""
+        with self._lock:
+            self._apply(())
+
+    def _run(self) -> None:
+        try:
+            while self._wait():
+                with self._lock:
+                    # Watch first, then read: a change in between is seen by one of the two.
+                    failure = self._watch.renew()
+                    self._apply((f"{self._path}:1: changes are not noticed: {failure}",) if failure else ())
+        finally:
+            self._watch.stop()
+
+    def _wait(self) -> bool:
+        """Sleep until something changed and settled; False at the end."""
+        self._dirty.wait()
+        self._dirty.clear()
+        for _ in range(_PATIENCE):
+            if self._ending or not self._dirty.wait(_SETTLE):
+                break
+            self._dirty.clear()
+        return not self._ending
+
+    def _apply(self, more_faults: tuple[str, ...]) -> None:
+        before = self._state
+        try:
+            loaded = load(self._path)
+        except ConfigError as error:
+            after = replace(before, faults=(*error.faults, *more_faults))
+        else:
+            waiting = tuple(key for key in AT_RESTART if _get(loaded, key) != _get(self._started_with, key))
+            after = _State(_pinned(loaded, self._started_with, waiting), more_faults, waiting)
+        if after == before:
+            return
+        self._state = after
+        counts = len(after.faults), len(after.restart_needed)
+        log.info("configuration read: %d faults, %d keys wait for a restart", *counts)
+        for callback in self._subscribers:
+            callback(after.current)
+
+
+def _get(config: Config, key: str) -> object:
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
+
+
+def _pinned(loaded: Config, started_with: Config, keys: tuple[str, ...]) -> Config:
+    """`loaded`, with `keys` as they were at start. None of them is checked against another key."""
+    for key in keys:
+        section, name = key.split(".")
+        kept = getattr(loaded, section).model_copy(update={name: _get(started_with, key)})
+        loaded = loaded.model_copy(update={section: kept})
+    return loaded

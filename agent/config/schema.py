@@ -1,0 +1,230 @@
+"""Every key of the configuration, its type, its default and its meaning. Defaults live here only.
+
+Frozen; a key that is not here is an error. Types are strict (`"yes"` is no boolean); an empty section
+says nothing and is the default. What each key means to an operator stands in `docs/configuration.md`.
+"""
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from agent.config.units import Duration, Size
+from agent.model import printable
+
+_SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
+_LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
+
+
+def _clean(text: str) -> str:
+    if printable(text) != text or text != text.strip():
+        raise ValueError("may not have control characters, nor spaces at its ends")
+    return text
+
+
+def _slot_name(name: str) -> str:
+    if "/" in name or name in (".", ".."):
+        raise ValueError("is no name for a slot: no `/`, `.` or `..`")
+    return name
+
+
+def _absolute(value: object) -> Path:
+    text = str(value) if isinstance(value, str | Path) else ""
+    if not text.startswith("/") or printable(text) != text:
+        raise ValueError("should be an absolute path such as `/srv/recorder-station`")
+    return Path(text)
+
+
+def _socket_path(path: Path) -> Path:
+    if len(bytes(path)) > _SOCKET_PATH_LIMIT:
+        raise ValueError(f"is too long for a socket: at most {_SOCKET_PATH_LIMIT} bytes")
+    return path
+
+
+def _listen(value: object) -> str:
+    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found[2]) > 65535:
+        raise ValueError("should be host:port such as `127.0.0.1:8080` or `[::1]:8080`")
+    return found[0]
+
+
+def _section(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _nullable(schema: dict[str, Any]) -> None:
+    schema["type"] = ["object", "null"]
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_clean)]
+SlotName = Annotated[
+    str, StringConstraints(min_length=1, max_length=32), AfterValidator(_clean), AfterValidator(_slot_name)
+]
+AbsolutePath = Annotated[
+    Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
+]
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Parallel = Annotated[int, Field(ge=1, le=32)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, json_schema_extra=_nullable)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, value: Any) -> Any:
+        return _section(value)
+
+
+class StationConfig(Section):
+    name: Name = Field(
+        default_factory=lambda: socket.gethostname() or "recorder-station",
+        description="Name of this station, shown on screens and in the centre. Default: the host's name.",
+    )
+    language: Literal["zh", "en"] = Field(default="zh", description="Language of screens and messages.")
+
+
+class StoreConfig(Section):
+    path: AbsolutePath = Field(
+        default=Path("/var/lib/recorder-station"), description="Where clips and catalog live."
+    )
+    reserve: Size = Field(
+        default=512 << 20,
+        description="Kept free on the store's disk; the larger of this and 2 % of the disk counts.",
+    )
+
+
+class SlotConfig(Section):
+    port: Text = Field(description="The physical socket, e.g. pci-0000:00:14.0-usb-0:3.2.")
+    reader: bool = Field(
+        default=False, description="A card reader: each of its card slots is a slot of its own."
+    )
+
+
+def _one_slot_per_port(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Looks at the raw value, and adds to what else is wrong, so that everything is reported at once."""
+    faults = list(_ports_named_twice(value))
+    try:
+        slots = handler(value)
+    except ValidationError as error:
+        found = [{k: e[k] for k in ("type", "loc", "input", "ctx") if k in e} for e in error.errors()]
+        faults += cast(list[InitErrorDetails], found)
+    if faults:
+        raise ValidationError.from_exception_data("slots", faults)
+    return slots
+
+
+def _ports_named_twice(slots: Any) -> Iterator[InitErrorDetails]:
+    first: dict[str, str] = {}
+    for name, slot in slots.items() if isinstance(slots, dict) else ():
+        port = slot.get("port") if isinstance(slot, dict) else getattr(slot, "port", None)
+        if isinstance(port, str) and first.setdefault(port, name) != name:
+            error = ValueError(f"is the port of slot `{first[port]}` already: one slot per port")
+            yield {"type": "value_error", "loc": (name, "port"), "input": port, "ctx": {"error": error}}
+
+
+class DockConfig(Section):
+    udev: bool = Field(default=True, description="Watch the real ports.")
+    tag: Tag = Field(default="recorder-station", description="The udev tag that our rules put on recorders.")
+    simulated_rack: AbsolutePath | None = Field(
+        default=None,
+        description="A folder whose sub-folders are recorders, each docked in the slot of its name.",
+    )
+    mounts: AbsolutePath = Field(
+        default=Path("/run/recorder-station/mounts"), description="Where recorders are mounted, read-only."
+    )
+    stuck_after: Duration = Field(
+        default=60.0,
+        gt=0,
+        description="A slot without progress for so long is disconnected through its port.",
+    )
+    slots: Annotated[
+        dict[SlotName, SlotConfig], WrapValidator(_one_slot_per_port), BeforeValidator(_section)
+    ] = Field(
+        default={},
+        description="Names for ports. A port without a name is a slot named after its path.",
+        json_schema_extra=_nullable,
+    )
+
+
+class IngestConfig(Section):
+    copies: Parallel = Field(default=4, description="Recorders copied at once, over all controllers.")
+    copies_per_controller: Parallel = Field(
+        default=4, description="Recorders copied at once per USB controller."
+    )
+    sm3: bool = Field(default=False, description="Also compute the SM3 digest of every clip.")
+
+
+class FolderTarget(Section):
+    kind: Literal["folder"] = Field(description="A folder, for instance on a mounted share.")
+    path: AbsolutePath = Field(description="The folder that clips are stored below.")
+
+
+#: With a second kind this becomes Annotated[A | B, Field(discriminator="kind")]; faults know both forms.
+Target = FolderTarget
+
+
+class UploadConfig(Section):
+    uploaders: int = Field(default=2, ge=1, le=4, description="Clips sent at once.")
+
+
+class WebConfig(Section):
+    listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
+        default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
+    )
+    socket: Annotated[AbsolutePath, AfterValidator(_socket_path)] = Field(
+        default=Path("/run/recorder-station/agent.sock"), description="The Unix socket that commands talk to."
+    )
+
+    @property
+    def host(self) -> str:
+        """Without the brackets of an IPv6 address."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+class Config(Section):
+    station: StationConfig = StationConfig()
+    store: StoreConfig = StoreConfig()
+    dock: DockConfig = DockConfig()
+    ingest: IngestConfig = IngestConfig()
+    targets: Annotated[dict[Name, Target], BeforeValidator(_section)] = Field(
+        default={},
+        description="Central stores, by name. A clip is confirmed when every one of them has it.",
+        json_schema_extra=_nullable,
+    )
+    upload: UploadConfig = UploadConfig()
+    web: WebConfig = WebConfig()
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema for editors, with defaults as people write them."""
+    schema = Config.model_json_schema()
+    for section, defaults in Config().model_dump(mode="json").items():
+        about = schema["properties"][section]
+        about.pop("default", None)  # it would repeat those of its keys
+        keys = schema["$defs"].get(about.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+        for key, described in keys.items():
+            if "default" in described:
+                described["default"] = defaults[key]
+    return schema

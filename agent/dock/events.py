@@ -1,0 +1,44 @@
+"""The two things that happen at a port."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.model import Device
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """`device.node` was not there before, or a disk without a file system has one now."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Pulled, its medium taken out, or something else sits at this node now (then Arrived follows)."""
+
+    node: str
+
+
+Event = Arrived | Left
+
+
+class Source(Protocol):
+    """Watches one kind of ports. Events of one node come in order, each once."""
+
+    name: str
+
+    def start(self, put: Callable[[Event], None]) -> None:
+        """Begin to watch; what is plugged in already is reported soon after, in the source's own thread."""
+        ...
+
+    def stop(self) -> None: ...
+
+    def alive(self) -> bool:
+        """Whether it notices what happens at its ports."""
+        ...
+
+    def idle_for(self) -> float:
+        """Seconds since its thread last came round; it does so at least every `reconcile` seconds."""
+        ...

@@ -1,0 +1,148 @@
+"""Proves copies from the disk and seals them, in a thread of its own behind the copying."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+
+from agent.catalog import Catalog, documents, intake
+from agent.errors import DeviceGone, NotEqual
+from agent.ingest.gate import Gate
+from agent.ingest.listing import Pending
+from agent.ingest.partial import Copy
+from agent.ingest.recover import settle
+from agent.ingest.store import Store, key_for
+from agent.ingest.verify import Flushed, verify
+from agent.model import Identity, Manifest, Reporter, printable
+
+log = logging.getLogger(__name__)
+
+_AHEAD = 16  # files whose first bytes are asked of the disk before their turn
+
+Proved = tuple[Copy, Manifest, bytes]
+
+
+class Sealer:
+    """As a context manager: at its exit every batch put in is sealed, or its error is raised. At most
+    one batch waits here, so what is copied and not yet safe stays bounded."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        identity: Identity,
+        reporter: Reporter,
+        proofs: Gate,
+        sm3: bool,
+        stored: threading.Event,
+        last_try: bool,
+    ) -> None:
+        """`last_try`: a copy that does not verify is quarantined; else it goes to `again`."""
+        self._catalog, self._store = catalog, store
+        self._identity, self._reporter, self._sm3 = identity, reporter, sm3
+        self._proofs, self._stored, self._last_try = proofs, stored, last_try
+        self._pool = ThreadPoolExecutor(1, "seal")
+        self._batch: Future[None] | None = None
+        self.again: list[Pending] = []
+
+    def put(self, clips: list[int], copies: list[Copy]) -> None:
+        """Take over a batch: its clips are in state `copying`, those in `copies` are whole. Waits for
+        the batch before it, and raises what that one raised."""
+        batch, self._batch = self._batch, None
+        try:
+            if batch is not None:
+                batch.result()
+        finally:
+            self._batch = self._pool.submit(self._seal, clips, copies)
+
+    def __enter__(self) -> "Sealer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+        failed = self._batch.exception() if self._batch is not None else None
+        if failed is not None:
+            if kind is None:
+                raise failed
+            log.error("a batch was not sealed", exc_info=failed)
+
+    def _seal(self, clips: list[int], copies: list[Copy]) -> None:
+        try:
+            self._store.flush([self._store.partial(copy.clip) for copy in copies])
+            self._keep([proved for copy in self._opened(copies) if (proved := self._proved(copy))])
+        finally:
+            settle(self._catalog, self._store, intake.copying(self._catalog.read(), clips))
+
+    def _opened(self, copies: list[Copy]) -> Iterator[tuple[Copy, Flushed]]:
+        """Each copy with its file, open, cache dropped, and those behind it asked of the disk already."""
+        window: deque[tuple[Copy, Flushed]] = deque()
+        with ExitStack() as stack:
+            for copy in copies:
+                flushed = Flushed(self._store.partial(copy.clip))
+                stack.callback(flushed.close)
+                window.append((copy, flushed))
+                if len(window) > _AHEAD:
+                    yield window.popleft()
+            yield from window
+
+    def _proved(self, opened: tuple[Copy, Flushed]) -> Proved | None:
+        copy, flushed = opened
+        try:
+            with self._proofs.turn("", self._beat):
+                return copy, *verify(copy, flushed, self._sm3, self._beat)
+        except NotEqual as error:
+            self._failed(copy, error)
+            return None
+        finally:
+            flushed.close()
+
+    def _failed(self, copy: Copy, error: NotEqual) -> None:
+        log.error("clip %d does not verify: %s", copy.clip, error)
+        self._store.set_aside(copy.clip, self._store.partial(copy.clip))
+        self._store.discard(copy.clip)
+        part = error.params.get("part")
+        if self._last_try:
+            self._catalog.write(lambda tx: intake.quarantine_copy(tx, copy.clip, error.key, part=part))
+            self._reporter.problem(error.key, path=printable(copy.source.path))
+        else:
+            self._catalog.write(lambda tx: intake.give_back(tx, copy.clip, error.key, part=part))
+            self._reporter.advanced(-copy.source.size)
+            self.again.append(Pending(copy.clip, copy.source))
+
+    def _keep(self, proved: list[Proved]) -> None:
+        """Describe, seal, commit."""
+        catalog, store = self._catalog, self._store
+        keys = [key_for(self._identity, copy.source, manifest) for copy, manifest, _ in proved]
+        twins = catalog.write(
+            lambda tx: [
+                intake.describe(tx, copy.clip, manifest, key, samples)
+                for (copy, manifest, samples), key in zip(proved, keys, strict=True)
+            ]
+        )
+        pairs = list(zip(proved, twins, strict=True))
+        fresh = [copy.clip for (copy, _, _), twin in pairs if twin is None]
+        db = catalog.read()
+        store.seal([documents.stored_clip(db, clip) for clip in fresh])
+        catalog.write(lambda tx: intake.store(tx, fresh))
+        for (copy, _, _), twin in pairs:
+            if twin is not None:
+                store.discard(copy.clip)
+                store.rewrite_sidecar(documents.stored_clip(db, twin))
+        self._tell([copy for copy, _, _ in proved])
+
+    def _tell(self, copies: list[Copy]) -> None:
+        for copy in copies:
+            if copy.unreadable:
+                lost = sum(length for _, length in copy.unreadable)
+                self._reporter.problem("unreadable", path=printable(copy.source.path), bytes=lost)
+        self._reporter.finished(len(copies))
+        self._stored.set()
+
+    def _beat(self) -> None:
+        """A heartbeat that goes on when the recorder is gone: the bytes are all here."""
+        try:
+            self._reporter.check()
+        except DeviceGone:
+            return

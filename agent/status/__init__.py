@@ -1,0 +1,1 @@
+"""The live picture of the station. Reads snapshots of every room, changes none."""

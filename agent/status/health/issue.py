@@ -1,0 +1,26 @@
+"""One thing that is wrong, and what finds it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    WARNING = "warning"  # collecting goes on; somebody should look within days
+    CRITICAL = "critical"  # collecting or keeping clips is in danger now
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """`key` has its sentence in `agent/words`. `subject` tells two issues of one key apart (a target's
+    name); figures in `params` may change without it becoming another issue."""
+
+    key: str
+    severity: Severity
+    params: Mapping[str, Any] = field(default_factory=dict)
+    subject: str = ""
+    since: float = 0.0  # seconds since the epoch; the board fills it in
+
+
+Check = Callable[[], Iterable[Issue]]

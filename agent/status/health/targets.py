@@ -1,0 +1,23 @@
+"""Central storage that cannot take clips."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from agent.model import Problem
+from agent.status.health.issue import Issue, Severity
+
+_NEEDS_SOMEBODY = frozenset({"target-auth", "target-rejected"})  # waiting alone will not help
+
+
+def targets_check(
+    names: Callable[[], Sequence[str]], failing: Callable[[], Mapping[str, Problem]]
+) -> Callable[[], Iterator[Issue]]:
+    """`names` of all configured targets; `failing`: those whose breaker is open, and why."""
+
+    def check() -> Iterator[Issue]:
+        if not names():
+            yield Issue("no-target", Severity.WARNING)
+        for target, problem in failing().items():
+            severity = Severity.CRITICAL if problem.key in _NEEDS_SOMEBODY else Severity.WARNING
+            yield Issue(problem.key, severity, {**problem.params, "target": target}, target)
+
+    return check

@@ -1,0 +1,56 @@
+"""The shape of `GET /status`. Stable: screens, monitoring and scripts read it. docs/status.md explains
+every field (a test keeps it so). Times are seconds since the epoch, sizes are bytes."""
+
+from typing import Any, TypedDict
+
+
+class ProblemShape(TypedDict):
+    key: str
+    params: dict[str, Any]
+
+
+class SlotShape(TypedDict):
+    slot: str
+    state: str
+    recorder: str
+    officer: str
+    files_done: int
+    files_total: int
+    bytes_done: int
+    bytes_total: int
+    bytes_per_second: float
+    eta_seconds: float | None
+    problems: list[ProblemShape]
+    since: float
+
+
+class QueueShape(TypedDict):
+    clips: int
+    bytes: int
+
+
+class DiskShape(TypedDict):
+    free: int
+    total: int
+    reserve: int
+
+
+class IssueShape(TypedDict):
+    key: str
+    severity: str
+    params: dict[str, Any]
+    since: float
+
+
+class StatusShape(TypedDict):
+    station: str
+    version: str
+    ready: bool
+    waiting_for: list[str]
+    uptime_seconds: float
+    clock_trusted: bool
+    slots: list[SlotShape]
+    clips: dict[str, int]
+    queue: QueueShape
+    disk: DiskShape
+    health: list[IssueShape]

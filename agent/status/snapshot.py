@@ -1,0 +1,74 @@
+"""One look at the whole station, asked of each room anew and put together as plain data."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.model import ClipState, SlotStatus, printable
+from agent.status.health import Issue
+from agent.status.plain import plain
+from agent.status.shape import IssueShape, SlotShape, StatusShape
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Whom to ask. Every callable answers within milliseconds and never waits for a recorder or a
+    target: each open page asks once a second."""
+
+    station: str
+    version: str
+    started: float  # time.monotonic() at the agent's start
+    slots: Callable[[], Sequence[SlotStatus]]  # in the cabinet's order
+    clip_counts: Callable[[], Mapping[str, int]]
+    queue: Callable[[], tuple[int, int]]  # (clips, bytes) waiting for upload
+    disk: Callable[[], tuple[int, int, int]]  # (free, total, reserve) in bytes
+    clock_trusted: Callable[[], bool]
+    health: Callable[[], Sequence[Issue]]
+    waiting_for: Callable[[], Sequence[str]]  # what must come up before READY; empty when ready
+
+
+def snapshot(sources: Sources) -> StatusShape:
+    waiting_for = [printable(part) for part in sources.waiting_for()]
+    counts = sources.clip_counts()
+    clips, size = sources.queue()
+    free, total, reserve = sources.disk()
+    return {
+        "station": printable(sources.station),
+        "version": sources.version,
+        "ready": not waiting_for,
+        "waiting_for": waiting_for,
+        "uptime_seconds": round(time.monotonic() - sources.started, 1),
+        "clock_trusted": sources.clock_trusted(),
+        "slots": [_slot(slot) for slot in sources.slots()],
+        "clips": {state.value: counts.get(state, 0) for state in ClipState},
+        "queue": {"clips": clips, "bytes": size},
+        "disk": {"free": free, "total": total, "reserve": reserve},
+        "health": [_issue(issue) for issue in sources.health()],
+    }
+
+
+def _slot(slot: SlotStatus) -> SlotShape:
+    eta = slot.eta_seconds
+    return {
+        "slot": printable(slot.slot),
+        "state": slot.state.value,
+        "recorder": printable(slot.recorder),
+        "officer": printable(slot.officer),
+        "files_done": slot.files_done,
+        "files_total": slot.files_total,
+        "bytes_done": slot.bytes_done,
+        "bytes_total": slot.bytes_total,
+        "bytes_per_second": round(slot.bytes_per_second),
+        "eta_seconds": None if eta is None else round(eta, 1),
+        "problems": [{"key": problem.key, "params": plain(problem.params)} for problem in slot.problems],
+        "since": slot.since,
+    }
+
+
+def _issue(issue: Issue) -> IssueShape:
+    return {
+        "key": issue.key,
+        "severity": issue.severity.value,
+        "params": plain(issue.params),
+        "since": issue.since,
+    }

@@ -1,0 +1,137 @@
+"""One target's share of the work: which clip next, which wait after a failure, how the target fares.
+
+No threads and no clock of its own: the scheduler calls it under its lock and says what time it is.
+"""
+
+import random
+import sqlite3
+from dataclasses import dataclass
+
+from agent.catalog import deliveries
+from agent.catalog.deliveries import ReceiptDiffers
+from agent.errors import Retry, StationError
+from agent.model import Problem
+from agent.upload.breaker import Breaker, BreakerState
+from agent.upload.retry import Backoff
+from agent.upload.targets.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """How one target fares; the counts are since the start of the agent."""
+
+    breaker: BreakerState
+    problem: Problem | None  # of the last failure; None after a success
+    retry_in: float | None  # seconds until an open breaker lets a clip try
+    in_flight: tuple[int, ...]  # ids of clips
+    waiting: int  # clips that wait after a failure of their own
+    confirmed: int
+    failures: int
+    unexpected: int  # failures that are bugs; the log has the traceback
+    bytes_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    failures: int
+    until: float
+
+
+class Lane:
+    def __init__(self, target: Target, backoff: Backoff, rng: random.Random) -> None:
+        self.target = target
+        self._backoff = backoff
+        self._rng = rng
+        self._breaker = Breaker(rng)
+        self._busy: set[int] = set()
+        self._waits: dict[int, _Wait] = {}
+        self._confirmed = self._failures = self._unexpected = self._bytes = 0
+
+    def take(self, db: sqlite3.Connection, now: float) -> int | None:
+        """The clip to carry now; one of the calls below must follow when it is done with."""
+        if not self._breaker.allows(now):
+            return None
+        clip = None
+        if self._breaker.state(now) is BreakerState.HALF_OPEN:
+            # A clip that fails for reasons of its own must not be the one that judges the target.
+            clip = self._due(db, set(self._waits))
+        if clip is None:
+            clip = self._due(db, {id for id, wait in self._waits.items() if wait.until > now})
+        if clip is None:
+            self._forget_who_left(now)
+        else:
+            self._breaker.taken()
+            self._busy.add(clip)
+        return clip
+
+    def sent(self, size: int) -> None:
+        self._bytes += size
+
+    def delivered(self, clip: int) -> None:
+        self._confirmed += 1
+        self.settled(clip)
+
+    def settled(self, clip: int) -> None:
+        """The target answered, and this clip needs nothing more of it for now."""
+        self._breaker.succeeded()
+        self._leave(clip)
+
+    def left(self, clip: int) -> None:
+        """The clip is not to be carried after all; that tells nothing about the target."""
+        self._breaker.released()
+        self._leave(clip)
+
+    def put_off(self, clip: int, now: float) -> None:
+        """Try this clip again later; that tells nothing about the target."""
+        self._breaker.released()
+        self._wait(clip, now, None)
+
+    def failed(
+        self, clip: int, error: StationError, now: float, *, progressed: bool, bug: bool = False
+    ) -> None:
+        """`progressed`: it took a part before it failed, so a long clip on a bad link is not punished."""
+        self._failures += 1
+        self._unexpected += bug
+        if progressed and not isinstance(error, ReceiptDiffers):
+            self._breaker.succeeded()
+            self._waits.pop(clip, None)
+        self._breaker.failed(error, now, again=clip in self._waits)
+        self._wait(clip, now, error.retry_after if isinstance(error, Retry) else None)
+
+    def next_look(self, now: float) -> float | None:
+        """When there may be something to do without anybody saying so; None when never."""
+        if self._breaker.state(now) is BreakerState.OPEN:
+            return self._breaker.retry_at()
+        return min((wait.until for wait in self._waits.values() if wait.until > now), default=None)
+
+    def facts(self, now: float) -> TargetFacts:
+        state, at = self._breaker.state(now), self._breaker.retry_at()
+        return TargetFacts(
+            breaker=state,
+            problem=self._breaker.problem,
+            retry_in=at - now if at is not None and state is BreakerState.OPEN else None,
+            in_flight=tuple(sorted(self._busy)),
+            waiting=len(self._waits.keys() - self._busy),
+            confirmed=self._confirmed,
+            failures=self._failures,
+            unexpected=self._unexpected,
+            bytes_sent=self._bytes,
+        )
+
+    def _due(self, db: sqlite3.Connection, besides: set[int]) -> int | None:
+        return deliveries.next_due(db, self.target.name, lambda clip: clip in self._busy or clip in besides)
+
+    def _wait(self, clip: int, now: float, retry_after: float | None) -> None:
+        before = self._waits.get(clip)
+        failures = before.failures + 1 if before else 1
+        self._waits[clip] = _Wait(failures, now + self._backoff.delay(failures, self._rng, retry_after))
+        self._busy.discard(clip)
+
+    def _leave(self, clip: int) -> None:
+        self._busy.discard(clip)
+        self._waits.pop(clip, None)
+
+    def _forget_who_left(self, now: float) -> None:
+        """Clips whose wait is over and that are not due were moved on by somebody else."""
+        for clip in [id for id, wait in self._waits.items() if wait.until <= now and id not in self._busy]:
+            del self._waits[clip]

@@ -1,0 +1,273 @@
+"""A mounted share or a local folder as the centre.
+
+    .recorder-station-target   the mark: this is the share, and not the empty folder it is mounted on
+    clips/<key>                a clip, whole, never replaced
+    clips/<key>.json           its manifest; laid first, so a clip is never seen without one
+    incoming/<token>.part      a transfer under way
+    damaged/<token>.*.clip     a copy of ours that did not read back equal; set aside, never deleted
+
+The mark is made at first contact only, in a folder that is empty. A station that has sent to this
+target before does not make it again: a folder without the mark is then a share that is not mounted.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+
+from agent.errors import NotEqual, Rejected, Transient
+from agent.model import Manifest, Receipt, StoredClip, printable, spans
+from agent.upload.targets import document, share
+from agent.upload.targets.base import Check, LocalReader, Properties, go_on
+
+MARK = ".recorder-station-target"
+_CLIPS, _INCOMING, _DAMAGED = "clips", "incoming", "damaged"
+_MANIFEST = ".json"
+_TOKEN = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
+_MANIFEST_MAX = 64 << 20  # bytes read of what lies where a manifest should be
+_log = logging.getLogger(__name__)
+
+
+class _There(Enum):
+    """What lies under a clip's key."""
+
+    NOTHING = "nothing"
+    OURS = "ours"
+    DAMAGED = "damaged"  # the manifest beside it is this clip's, the content is not
+
+
+class FolderTarget:
+    """`first_contact`: this station has never delivered anything here, so it may make the mark."""
+
+    properties = Properties(verifies_by_reading_back=True, hashes_itself=False)
+
+    def __init__(self, name: str, root: Path, *, first_contact: bool) -> None:
+        self.name = name
+        self.root = root
+        self._may_mark = first_contact
+
+    def begin(self, clip: StoredClip) -> str:
+        share.components(clip.key, _MANIFEST)
+        with self._share(clip):
+            # Half of it is chance: two stations that hold the same clip must not share a partial.
+            return f"{hashlib.sha256(os.fsencode(clip.key)).hexdigest()[:16]}-{secrets.token_hex(8)}"
+
+    def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
+        part = _partial(token)
+        with self._share(clip) as root, share.folder(root, [_INCOMING], create=True) as incoming:
+            if _what_is_there(root, clip, check) is _There.OURS:
+                return clip.manifest.size
+            try:
+                with share.opened(incoming, part, os.O_RDWR) as fd:
+                    if os.fstat(fd).st_nlink == 1:
+                        return _cut_to_what_is_good(fd, clip.manifest, check)
+            except FileNotFoundError:
+                return 0
+            # It shares its bytes with something that was published: never cut or write those.
+            share.forget(incoming, part)
+            return 0
+
+    def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
+        expected = _digest_of_part(clip.manifest, offset, length)
+        flags = os.O_WRONLY | (os.O_CREAT if offset == 0 else 0)
+        with self._share(clip) as root, share.folder(root, [_INCOMING], create=True) as incoming:
+            try:
+                with share.opened(incoming, _partial(token), flags) as fd:
+                    state = os.fstat(fd)
+                    if state.st_size < offset or state.st_nlink != 1:
+                        raise Transient("token-lost")
+                    if _copy(reader, fd, offset, length) != expected:
+                        os.ftruncate(fd, offset)
+                        raise NotEqual(part=offset // clip.manifest.part_size)
+                    os.fdatasync(fd)  # what `position` reports must survive the server's power cut
+            except FileNotFoundError as error:
+                raise Transient("token-lost") from error
+        return token
+
+    def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
+        *folders, name = share.components(clip.key, _MANIFEST)
+        with (
+            self._share(clip) as root,
+            share.folder(root, [_INCOMING], create=True) as incoming,
+            share.folder(root, [_CLIPS, *folders], create=True) as place,
+        ):
+            there = _what_is_there(root, clip, check)
+            if there is not _There.OURS:
+                _sync_whole(incoming, _partial(token), clip.manifest)
+            if there is _There.DAMAGED:
+                self._set_aside(root, place, name, token)
+            _lay_manifest(incoming, token, place, name, clip)
+            if there is _There.OURS:
+                share.forget(incoming, _partial(token))
+            else:
+                share.publish(incoming, _partial(token), place, name)
+            share.sync_folder(place)
+            share.sync_folder(incoming)
+
+    def verify(self, clip: StoredClip, check: Check = go_on) -> Receipt:
+        *folders, name = share.components(clip.key, _MANIFEST)
+        with self._share(clip) as root:
+            try:
+                with share.folder(root, [_CLIPS, *folders]) as place:
+                    with share.opened(place, name, os.O_RDONLY) as fd:
+                        share.drop_cache(fd)
+                        size, sha256 = share.digest(fd, 0, None, check)
+                    if not document.describes(_beside(place, name), clip.manifest):
+                        raise Transient("not-there", what="manifest")
+            except FileNotFoundError as error:
+                raise Transient("not-there", what="clip") from error
+        return Receipt(str(self.root / _CLIPS / clip.key), size, sha256.hex(), time.time())
+
+    def abort(self, clip: StoredClip, token: str) -> None:
+        with self._share(clip) as root, share.folder(root, [_INCOMING], create=True) as incoming:
+            share.forget(incoming, _partial(token))
+            share.forget(incoming, token + _MANIFEST)
+
+    def _set_aside(self, root: int, place: int, name: str, token: str) -> None:
+        _log.warning("%s: %s did not read back equal, set aside", self.name, printable(name))
+        with share.folder(root, [_DAMAGED], create=True) as damaged:
+            # A name of its own each time: a crash inside `publish` may have left the last one behind.
+            share.publish(place, name, damaged, f"{token}.{secrets.token_hex(4)}.clip")
+            share.sync_folder(damaged)
+
+    @contextmanager
+    def _share(self, clip: StoredClip) -> Iterator[int]:
+        """The open root of the share, once it is certain that it is the share."""
+        try:
+            root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise Transient("target-not-mounted", path=str(self.root)) from error
+        except OSError as error:
+            raise share.told(error, clip.key) from error
+        try:
+            self._recognise(root)
+            yield root
+        except OSError as error:
+            raise share.told(error, clip.key) from error
+        finally:
+            os.close(root)
+
+    def _recognise(self, root: int) -> None:
+        try:
+            os.stat(MARK, dir_fd=root, follow_symlinks=False)
+        except FileNotFoundError:
+            if not self._may_mark:
+                raise Transient("target-not-mounted", path=str(self.root)) from None
+            self._make_the_mark(root)
+        self._may_mark = False
+
+    def _make_the_mark(self, root: int) -> None:
+        if any(name != "lost+found" and not name.startswith(MARK) for name in os.listdir(root)):
+            raise Transient("target-not-empty", path=str(self.root))
+        identity = json.dumps({"format": 1, "id": str(uuid.uuid4())}).encode()
+        temp = f"{MARK}.{secrets.token_hex(4)}"
+        try:
+            share.lay(root, temp, root, MARK, identity, replace=False)
+        except FileExistsError:  # another uploader, or another station, was quicker
+            share.forget(root, temp)
+
+
+def _partial(token: str) -> str:
+    """Raises Transient `token-lost` for what can be no token of ours: it becomes part of a path."""
+    if not _TOKEN.fullmatch(token):
+        raise Transient("token-lost")
+    return f"{token}.part"
+
+
+def _digest_of_part(manifest: Manifest, offset: int, length: int) -> bytes:
+    index, rest = divmod(offset, manifest.part_size)
+    if rest or length != min(manifest.part_size, manifest.size - offset):
+        raise ValueError(f"{offset}+{length} is no part of this clip")
+    return manifest.parts[index]
+
+
+def _copy(reader: LocalReader, fd: int, offset: int, length: int) -> bytes:
+    """Copy what the reader gives, at most `length`; return the SHA-256 of that."""
+    hasher, end = hashlib.sha256(), offset + length
+    while offset < end and (data := reader.pread(min(share.CHUNK, end - offset), offset)):
+        hasher.update(data)
+        share.write_all(fd, data, offset)
+        offset += len(data)
+    return hasher.digest()
+
+
+def _cut_to_what_is_good(fd: int, manifest: Manifest, check: Check) -> int:
+    """Drop what is beyond the last part that reads back equal; return what is left.
+
+    Earlier parts were synced before a later one was begun. They are not read again here (a slow link
+    that breaks often would never get anywhere) but in `verify`."""
+    share.drop_cache(fd)
+    size = os.fstat(fd).st_size
+    good = 0
+    for (offset, length), expected in reversed(list(zip(_parts(manifest), manifest.parts, strict=True))):
+        if offset + length <= size and share.digest(fd, offset, length, check) == (length, expected):
+            good = offset + length
+            break
+    if size != good:
+        os.ftruncate(fd, good)
+        os.fsync(fd)
+    return good
+
+
+def _parts(manifest: Manifest) -> list[tuple[int, int]]:
+    return list(spans(manifest.size, manifest.part_size))
+
+
+def _what_is_there(root: int, clip: StoredClip, check: Check) -> _There:
+    """Raises Rejected `target-conflict` when something else lies under the clip's key."""
+    *folders, name = share.components(clip.key, _MANIFEST)
+    try:
+        with share.folder(root, [_CLIPS, *folders]) as place:
+            with share.opened(place, name, os.O_RDONLY) as fd:
+                share.drop_cache(fd)
+                size = os.fstat(fd).st_size
+                sha256 = share.digest(fd, 0, None, check)[1] if size == clip.manifest.size else b""
+            if sha256.hex() == clip.manifest.sha256:
+                return _There.OURS
+            if document.describes(_beside(place, name), clip.manifest):
+                return _There.DAMAGED
+    except FileNotFoundError:
+        return _There.NOTHING
+    raise Rejected("target-conflict", key=clip.key)
+
+
+def _sync_whole(incoming: int, part: str, manifest: Manifest) -> None:
+    """The transfer is complete and on the share's disk. Raises Transient `token-lost` when it is not."""
+    flags = os.O_RDWR | (0 if manifest.size else os.O_CREAT)  # nothing was ever sent of an empty clip
+    try:
+        with share.opened(incoming, part, flags) as fd:
+            if os.fstat(fd).st_size != manifest.size:
+                raise Transient("token-lost")
+            os.fsync(fd)
+    except FileNotFoundError as error:
+        raise Transient("token-lost") from error
+
+
+def _lay_manifest(incoming: int, token: str, place: int, name: str, clip: StoredClip) -> None:
+    wanted, there = document.write(clip), _beside(place, name)
+    if there == wanted:
+        return
+    if there is not None and not document.is_one(there):
+        raise Rejected("target-conflict", key=clip.key + _MANIFEST)
+    share.lay(incoming, token + _MANIFEST, place, name + _MANIFEST, wanted, replace=True)
+
+
+def _beside(place: int, name: str) -> bytes | None:
+    """What lies where the clip's manifest belongs; None when nothing does."""
+    try:
+        with share.opened(place, name + _MANIFEST, os.O_RDONLY) as fd:
+            share.drop_cache(fd)
+            data = bytearray()
+            while len(data) < _MANIFEST_MAX and (more := os.pread(fd, share.CHUNK, len(data))):
+                data += more
+            return bytes(data)
+    except FileNotFoundError:
+        return None

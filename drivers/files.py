@@ -1,0 +1,158 @@
+"""Opening a recorder's files so that nothing on it can lead us elsewhere, and reading them.
+
+Paths are walked one part at a time below the root's descriptor: a path may be longer than the kernel
+takes at once (40 folders of 255 bytes), and no link is ever followed, however it got there meanwhile.
+A file is first taken hold of without opening it (O_PATH): opening a FIFO blocks, opening a device acts.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+import time
+
+from agent.errors import DeviceGone, Reject, SourceUnreadable
+from agent.model import Port
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_GONE = {errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESHUTDOWN}
+_VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+#: Not the recorder's fault: these must stay loud.
+_OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+#: A pulled recorder gives EIO before the system has taken note: a hub is asked every 256 ms.
+SETTLE = 0.6
+_LATEST_NS = (1 << 63) - 1  # what the catalog can hold
+
+
+def failure(
+    error: OSError, port: Port, path: str, offset: int = 0, length: int = 0, *, settle: bool = True
+) -> Exception:
+    """What an error of the system means for whoever reads: DeviceGone, SourceUnreadable, or a bug of ours.
+
+    Without `settle` the caller has to ask `stays` before it believes in a SourceUnreadable."""
+    if error.errno in _OURS:
+        return error
+    doubtful = settle and error.errno == errno.EIO
+    if error.errno in _GONE or not (stays(port) if doubtful else port.present()):
+        return DeviceGone()
+    name = errno.errorcode.get(error.errno or 0, str(error.errno))
+    return SourceUnreadable(path=path, offset=offset, length=length, errno=name)
+
+
+def stays(port: Port) -> bool:
+    """Whether the recorder is still there a moment later."""
+    until = time.monotonic() + SETTLE
+    while port.present():
+        if time.monotonic() >= until:
+            return True
+        time.sleep(SETTLE / 6)
+    return False
+
+
+def descend(root: int, path: str) -> int:
+    """A descriptor of the folder `path` ("" is the root itself) below `root`. Raises OSError."""
+    fd = os.open(".", _FOLDER, dir_fd=root)
+    for part in path.split("/") if path else ():
+        parent = fd
+        try:
+            fd = os.open(part, _FOLDER, dir_fd=parent)
+        finally:
+            os.close(parent)
+    return fd
+
+
+def mount_id(fd: int) -> int:
+    """Tells one mount from another, also two of the same file system, which `st_dev` cannot."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as info:  # noqa: PTH123 (10,000 of them)
+        for line in info:
+            if line.startswith("mnt_id:"):
+                return int(line[7:])
+    raise OSError(errno.ENOSYS, "the kernel names no mount")
+
+
+def mtime_ns(status: os.stat_result) -> int:
+    """Clamped: a damaged file system can name a time that no catalog holds."""
+    return max(-_LATEST_NS, min(status.st_mtime_ns, _LATEST_NS))
+
+
+def open_regular(root: int, path: str, port: Port) -> int:
+    """A descriptor for reading the regular file `path` below `root`.
+
+    Raises Reject (`vanished`, `not-a-file`, `other-filesystem`), SourceUnreadable, DeviceGone."""
+    folder, _, name = path.rpartition("/")
+    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise Reject("not-a-file", path=path)
+    try:
+        parent = descend(root, folder)
+        try:
+            handle = os.open(name, _HANDLE, dir_fd=parent)
+        finally:
+            os.close(parent)
+        try:
+            _check(handle, root, path)
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        finally:
+            os.close(handle)
+    except OSError as e:
+        raise _unopened(e, port, path) from e
+
+
+def _check(handle: int, root: int, path: str) -> None:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise Reject("not-a-file", path=path)
+    if mount_id(handle) != mount_id(root):
+        raise Reject("other-filesystem", path=path)
+
+
+def _unopened(error: OSError, port: Port, path: str) -> Exception:
+    if error.errno in _VANISHED:
+        # A folder that became a link or a file (ELOOP, ENOTDIR) is as gone as one that was removed.
+        return Reject("vanished", path=path) if port.present() else DeviceGone()
+    return failure(error, port, path)
+
+
+class FileReader:
+    """A `Reader` over one descriptor, which it owns."""
+
+    def __init__(self, fd: int, path: str, port: Port) -> None:
+        self._fd = fd
+        self._path = path
+        self._port = port
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+
+    def ahead(self, offset: int, length: int) -> None:
+        with contextlib.suppress(OSError):  # what is wrong will be told by the read itself
+            os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_WILLNEED)
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        try:
+            return os.preadv(self._fd, [buffer], offset)
+        except OSError as e:
+            raise failure(e, self._port, self._path, offset, len(buffer)) from e
+
+    def ahead(self, offset: int, length: int) -> None:
+        os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_WILLNEED)
+
+    def stat(self) -> tuple[int, int]:
+        try:
+            status = os.fstat(self._fd)
+        except OSError as e:
+            raise failure(e, self._port, self._path) from e
+        return status.st_size, mtime_ns(status)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def read_head(fd: int, path: str, port: Port, length: int) -> bytes:
+    """Up to `length` bytes of a file that this call closes."""
+    reader = FileReader(fd, path, port)
+    buffer = bytearray(length)
+    try:
+        return bytes(buffer[: reader.read_at(memoryview(buffer), 0)])
+    finally:
+        reader.close()

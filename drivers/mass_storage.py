@@ -1,0 +1,122 @@
+"""Recorders that are a plain disk: one mounted volume, read as files."""
+
+import functools
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from agent.errors import DeviceGone, Reject, Unsupported
+from agent.model import Device, DeviceKind, Identity, Port, Skipped, SourceClip
+from drivers import files, identity, walk
+from drivers.base import Capability, Reader
+from drivers.layout import Layout, shows_locks
+from drivers.profile import IdentityFile, Rules, rules
+
+READABLE = frozenset({"vfat", "exfat", "ntfs", "ext2", "ext3", "ext4"})
+_HEAD = 4096  # bytes of an identity file that are looked at
+_IDENTITY_FILES = 4  # of them, at most
+
+
+class MassStorage:
+    name: ClassVar[str] = "mass-storage"
+
+    def match(self, device: Device) -> int | None:
+        return 10 if device.kind == DeviceKind.VOLUME and device.fs_type in READABLE else None
+
+    def open(self, device: Device, port: Port) -> "VolumeSession":
+        return VolumeSession(device, port)
+
+
+class VolumeSession:
+    """One folder tree as a recorder. It is listed once, when first asked; a clip that is recorded later
+    is found at the next docking. Holds one descriptor until `close`: nothing can be unmounted before."""
+
+    capabilities: frozenset[Capability] = frozenset()
+
+    def __init__(self, device: Device, port: Port, own_files: frozenset[str] = frozenset()) -> None:
+        """`own_files`: paths that belong to the station (a simulated recorder's description), not to the
+        recorder. Raises DeviceGone, Unsupported (`unreadable-folder`)."""
+        self._device = device
+        self._port = port
+        self._own_files = own_files
+        self._rules = rules()
+        self._listed: list[SourceClip] | None = None
+        self._skipped: list[Skipped] = []
+        self._tally = identity.Tally()
+        self._root = open_root(port)
+
+    def identity(self) -> Identity:
+        clips = self._list()
+        fs_id = identity.file_system_id(self._device, self._root)
+        told = self._identity_files(clips)
+        return identity.decide(self._device, fs_id, self._tally, told, self._rules)
+
+    def clips(self) -> Iterator[SourceClip]:
+        yield from self._list()
+        # Asked again, late: who takes the listing for whole believes that what is not in it is missing.
+        if not self._port.present():
+            raise DeviceGone
+
+    def skipped(self) -> list[Skipped]:
+        return list(self._skipped)
+
+    def open(self, clip: SourceClip) -> Reader:
+        fd = files.open_regular(self._root, clip.path, self._port)
+        return files.FileReader(fd, clip.path, self._port)
+
+    def close(self) -> None:
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def _list(self) -> list[SourceClip]:
+        if self._listed is None:
+            # A listing that is cut short by a pull starts afresh, tally included.
+            layout = Layout(self._rules, shows_locks(self._device.fs_type, self._root))
+            errors = functools.partial(medium_errors, self._device)
+            walked = walk.Walk(self._root, self._port, layout.ignored, errors)
+            found = (f for f in walked.files() if f.folder or f.name not in self._own_files)
+            self._listed = [layout.clip(f) for f in found]
+            self._skipped = walked.skipped
+            self._tally = layout.tally
+        return self._listed
+
+    def _identity_files(self, clips: list[SourceClip]) -> list[str]:
+        known = ((clip, kind) for clip in clips if (kind := _identity_file(clip.path, self._rules)))
+        return [self._told(clip, kind) for clip, kind in itertools.islice(known, _IDENTITY_FILES)]
+
+    def _told(self, clip: SourceClip, kind: IdentityFile) -> str:
+        try:
+            fd = files.open_regular(self._root, clip.path, self._port)
+            head = files.read_head(fd, clip.path, self._port, _HEAD)
+        except Reject:
+            return ""  # it has no vote; its damage shows when it is collected like any other file
+        found = kind.regex.search(head.decode("gb18030", "replace"))
+        return (found["recorder"] or "") if found else ""
+
+
+def medium_errors(device: Device) -> int:
+    """Commands that failed on this disk since it was plugged in; 0 where the system does not count them."""
+    if not device.sysfs:
+        return 0
+    sysfs = Path(device.sysfs)
+    disk = sysfs.parent if (sysfs / "partition").exists() else sysfs
+    try:
+        return int((disk / "device" / "ioerr_cnt").read_text(), 16)
+    except (OSError, ValueError):
+        return 0
+
+
+def open_root(port: Port) -> int:
+    """A descriptor of the recorder's root. Raises DeviceGone, Unsupported (`unreadable-folder`)."""
+    try:
+        return os.open(port.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as e:
+        what = files.failure(e, port, walk.ROOT)
+        raise Unsupported("unreadable-folder", path=walk.ROOT) if isinstance(what, Reject) else what from e
+
+
+def _identity_file(path: str, known: Rules) -> IdentityFile | None:
+    return next((kind for kind in known.identity_files if kind.path.fullmatch(path)), None)

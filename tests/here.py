@@ -1,0 +1,132 @@
+"""What this machine can do. A test that needs more than Python says so by `require("loop", …)` and is
+skipped elsewhere with a text that stays the same; `python -m tests.here` lists what cannot be tested here.
+
+A probe returns why the machine cannot do it, or "" when it can; it tries the thing itself and leaves nothing.
+"""
+
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+NETLINK_KOBJECT_UEVENT = 15
+UDEVD = Path("/lib/systemd/systemd-udevd")
+
+
+def _said(command: list[str]) -> str:
+    """Why `command` failed: the last line it said; "" when it did not."""
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError as e:
+        return f"{command[0]}: {e.strerror}"
+    said = (ran.stderr or ran.stdout).strip().splitlines()
+    return "" if ran.returncode == 0 else (said[-1] if said else f"{command[0]} ended with {ran.returncode}")
+
+
+def _program(name: str) -> str:
+    return "" if shutil.which(name) else f"no {name}"
+
+
+def _root() -> str:
+    return "" if os.geteuid() == 0 else "not root"
+
+
+def _kernel_module(name: str) -> str:
+    """Without loading it: a test that mounts does that by itself."""
+    if name in Path("/proc/filesystems").read_text().split():
+        return ""
+    return _said(["modprobe", "--dry-run", "--quiet", name]) and f"no {name} in this kernel"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="recorder-station-probe-") as folder:
+        yield Path(folder)
+
+
+def _loop() -> str:
+    if why := _root() or _program("losetup"):
+        return why
+    with _folder() as folder:
+        (folder / "image").write_bytes(bytes(1 << 20))
+        made = subprocess.run(
+            ["losetup", "--find", "--show", folder / "image"], capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            return f"no loop devices: {made.stderr.strip()}"
+        return _said(["losetup", "--detach", made.stdout.strip()])
+
+
+def _on_loop(fs: str) -> str:
+    return _loop() or _program(f"mkfs.{fs}") or _kernel_module(fs)
+
+
+def _tmpfs() -> str:
+    if why := _root():
+        return why
+    with _folder() as folder:
+        return _said(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]) or _said(
+            ["umount", str(folder)]
+        )
+
+
+def _udevd() -> str:
+    """Whether a test can start one."""
+    return _root() or _program("udevadm") or ("" if UDEVD.exists() else "no systemd-udevd")
+
+
+def _udev_netlink() -> str:
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT) as probe:
+            probe.bind((0, 2))  # the group that udevd sends to
+    except OSError as e:
+        return f"no udev events: {e.strerror}"
+    return ""
+
+
+def _unshare() -> str:
+    return _said(["unshare", "--mount", "--propagation", "private", "true"])
+
+
+CAPABILITIES: dict[str, Callable[[], str]] = {
+    "root": _root,
+    "loop": _loop,
+    "ext4": lambda: _on_loop("ext4"),
+    "vfat": lambda: _on_loop("vfat"),
+    "exfat": lambda: _on_loop("exfat"),
+    "tmpfs": _tmpfs,
+    "unshare": _unshare,
+    "udevd": _udevd,
+    "udev-netlink": _udev_netlink,
+    "ffprobe": lambda: _program("ffprobe"),
+    "chromium": lambda: _program("chromium"),
+}
+
+
+@functools.cache
+def lacking(name: str) -> str:
+    """Why this machine has no `name`; "" when it has."""
+    return CAPABILITIES[name]()
+
+
+def require(*names: str) -> None:
+    """Skip the calling test, fixture or module unless this machine has all of `names`."""
+    for name in names:
+        if why := lacking(name):
+            pytest.skip(f"needs {name}: {why}", allow_module_level=True)
+
+
+def report() -> list[str]:
+    """One line for each thing that cannot be tested here."""
+    return [f"cannot be tested here: {name} ({why})" for name in CAPABILITIES if (why := lacking(name))]
+
+
+if __name__ == "__main__":
+    print("\n".join(report()) or "everything can be tested here")

@@ -1,0 +1,1 @@
+"""Tests over a real running server: real sockets, no browser."""

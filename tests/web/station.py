@@ -1,0 +1,119 @@
+"""A small station to look at: its facts can be set, its server and sockets are the real ones."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.catalog import Catalog
+from agent.model import ClipState, Problem, SlotState, SlotStatus
+from agent.status.health import HealthBoard
+from agent.status.health.surfaces import surfaces_check
+from agent.status.snapshot import Sources
+from agent.web import WebServer, application, catalog_clips
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Station:
+    folder: Path
+    port: int = 0
+    slots: list[SlotStatus] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    waiting_for: list[str] = field(default_factory=list)
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        self.catalog = Catalog.open(self.folder / "catalog.db")
+        self.socket = self.folder / "run" / "agent.sock"
+        self.health = HealthBoard({"web": surfaces_check(lambda: self.server.problems())})
+        sources = Sources(
+            station="Test station",
+            version="1.2.3",
+            started=time.monotonic(),
+            slots=lambda: self.slots,
+            clip_counts=lambda: self.counts,
+            queue=lambda: (3, 3 << 20),
+            disk=lambda: (50 << 30, 100 << 30, 2 << 30),
+            clock_trusted=lambda: True,
+            health=self.health.issues,
+            waiting_for=lambda: self.waiting_for,
+        )
+        app = application(sources, catalog_clips(self.catalog.read), lambda: self.language)
+        self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
+
+    def __enter__(self) -> "Station":
+        self.server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ended = self.server.stop(10)
+        self.catalog.close()
+        assert ended
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """Over TCP."""
+        assert self.server.port is not None
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        return _ask(connection, path, headers or {}, method)
+
+    def get_local(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Over the Unix socket."""
+        connection = http.client.HTTPConnection("localhost", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(10)
+        connection.sock.connect(str(self.socket))
+        return _ask(connection, path, headers or {}, "GET")
+
+
+def collecting(slot: str = "1", **changes: Any) -> SlotStatus:
+    shown: dict[str, Any] = {
+        "state": SlotState.COLLECTING,
+        "recorder": "8888888",
+        "officer": "000123",
+        "files_done": 3,
+        "files_total": 12,
+        "bytes_done": 1 << 30,
+        "bytes_total": 4 << 30,
+        "bytes_per_second": float(30 << 20),
+        "problems": (Problem("still-recording", {"path": "a.mp4"}),),
+        "since": 1_700_000_000.0,
+    }
+    return SlotStatus(slot, **{**shown, **changes})
+
+
+def every_state() -> list[SlotStatus]:
+    return [collecting(str(number), state=state) for number, state in enumerate(SlotState, 1)]
+
+
+def some_counts() -> dict[str, int]:
+    return {ClipState.CONFIRMED: 7, ClipState.STORED: 2}
+
+
+def _ask(
+    connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str], method: str
+) -> Answer:
+    try:
+        connection.putrequest(method, path, skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return Answer(
+            answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        )
+    finally:
+        connection.close()

@@ -1,0 +1,227 @@
+"""The commands, against a station that runs and against none."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent.catalog import intake
+from agent.cli import app
+from agent.cli.status import picture
+from agent.model import ClipState, Identity, Problem, SlotState, SourceClip
+from agent.words import word
+from tests.web.station import Station, collecting, every_state, some_counts
+
+ROOT = Path(__file__).parents[2]
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A station.yaml that the environment names."""
+    file = tmp_path / "station.yaml"
+    file.write_text(
+        f"station: {{language: en}}\n"
+        f"store: {{path: {tmp_path}/store}}\n"
+        f"dock: {{udev: false}}\n"
+        f"web: {{socket: {tmp_path}/run/agent.sock}}\n"
+        f"targets: {{share: {{kind: folder, path: {tmp_path}/share}}}}\n"
+    )
+    monkeypatch.setenv("RECORDER_STATION_CONFIG", str(file))
+    monkeypatch.setenv("COLUMNS", "250")
+    return file
+
+
+@pytest.fixture
+def command(configured: Path) -> Iterator[Command]:
+    def run(*args: str) -> Result:
+        return CliRunner().invoke(app, list(args))
+
+    yield run
+
+
+def test_status_shows_what_an_officer_needs(station: Station, command: Command) -> None:
+    station.slots = [collecting("7", recorder="[red]1234567[/red]")]
+    station.counts = some_counts()
+    shown = command("status")
+    assert shown.exit_code == 0
+    for part in (
+        "7",
+        "Collecting",
+        "[red]1234567[/red]",
+        "000123",
+        "3/12",
+        "1.0 GiB / 4.0 GiB",
+        "30.0 MiB/s",
+    ):
+        assert part in shown.stdout
+    for part in (
+        "1:42 min",
+        "a.mp4 is still being recorded",
+        "confirmed 7",
+        "3 clips, 3.0 MiB",
+        "50.0 GiB of",
+    ):
+        assert part in shown.stdout
+
+
+def test_status_speaks_the_language_asked_for(station: Station, command: Command) -> None:
+    station.slots = every_state()
+    for language in ("en", "zh"):
+        shown = command("status", "--lang", language).stdout
+        assert [state for state in SlotState if word("slots", state, language) not in shown] == []
+
+
+def test_status_as_json_is_what_the_agent_says(station: Station, command: Command) -> None:
+    station.slots = every_state()
+    said = json.loads(command("status", "--json").stdout)
+    now = station.get("/status").json()
+    assert {**said, "uptime_seconds": 0} == {**now, "uptime_seconds": 0}
+
+
+def test_watching_as_json_gives_an_object_per_line(station: Station, configured: Path) -> None:
+    arguments = [sys.executable, "-c", "from agent.cli import main; main()", "status", "--json", "--watch"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT) as watching:
+        assert watching.stdout is not None
+        lines = [watching.stdout.readline() for _ in range(2)]
+        watching.kill()
+    assert [json.loads(line)["station"] for line in lines] == ["Test station"] * 2
+
+
+def test_a_starting_station_and_an_issue_are_shown(station: Station, command: Command) -> None:
+    station.waiting_for = ["catalog"]
+    assert "The station is starting." in command("status").stdout
+    station.slots = [collecting(problems=(Problem("nobody-knows", {"a": 1}),))]
+    assert "nobody-knows (a=1)" in command("status").stdout
+
+
+def test_a_station_without_slots_still_has_a_picture(station: Station) -> None:
+    shown: Any = station.get("/status").json()
+    assert picture(shown, "zh").renderables
+
+
+def _see(station: Station, paths: list[str]) -> None:
+    identity = Identity(recorder="1111111", assigned=True, fs_id="f", officer="000007")
+
+    def work(tx: Any) -> None:
+        docking = intake.begin_docking(tx, "1", identity)
+        intake.see(tx, docking, identity, [SourceClip(path=path, size=2048, mtime_ns=1) for path in paths])
+
+    station.catalog.write(work)
+
+
+def test_clips_lists_and_filters(station: Station, command: Command) -> None:
+    _see(station, ["DCIM/a.mp4", "DCIM/\u202eb.mp4"])
+    shown = command("clips").stdout
+    for part in ("DCIM/a.mp4", "DCIM/\\u202eb.mp4", "1111111", "2.0 KiB", "seen"):
+        assert part in shown
+    assert [clip["path"] for clip in json.loads(command("clips", "--json", "--limit", "1").stdout)] == [
+        "DCIM/a.mp4"
+    ]
+    assert json.loads(command("clips", "--json", "--state", "confirmed").stdout) == []
+    assert len(json.loads(command("clips", "--json", "--recorder", "1111111").stdout)) == 2
+    assert json.loads(command("clips", "--json", "--recorder", "2222222").stdout) == []
+
+
+def test_clips_says_when_there_are_more_than_shown(station: Station, command: Command) -> None:
+    _see(station, [f"{number}.mp4" for number in range(3)])
+    assert "there are more" in command("clips", "--limit", "2").stderr
+    assert "there are more" not in command("clips", "--limit", "3").stderr
+
+
+def test_clips_lists_more_than_the_agent_gives_at_once(station: Station, command: Command) -> None:
+    _see(station, [f"{number:04}.mp4" for number in range(2500)])
+    listed = json.loads(command("clips", "--json", "--limit", "2400").stdout)
+    assert [clip["path"] for clip in listed] == [f"{number:04}.mp4" for number in range(2400)]
+
+
+def test_wrong_usage_is_told_before_anything_is_asked(command: Command) -> None:
+    assert command("clips", "--state", "lost").exit_code == 2
+    assert command("clips", "--limit", "0").exit_code == 2
+    assert command("status", "--lang", "de").exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["status", "--watch"], ["clips"]])
+def test_without_an_agent_it_is_said_and_the_exit_code_is_3(
+    command: Command, configured: Path, arguments: list[str]
+) -> None:
+    ended = command(*arguments)
+    assert ended.exit_code == 3
+    assert f"No agent is running at {configured.parent}/run/agent.sock" in ended.stderr
+    assert ended.stdout.strip() == ""
+
+
+def test_the_socket_of_a_killed_agent_counts_as_none(command: Command, configured: Path) -> None:
+    path = configured.parent / "run" / "agent.sock"
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert command("status").exit_code == 3
+
+
+def test_doctor_passes_a_sound_machine(command: Command, configured: Path) -> None:
+    for folder in ("store", "share"):
+        (configured.parent / folder).mkdir()
+    examined = command("doctor", "--json")
+    found = {each["check"]: each for each in json.loads(examined.stdout)}
+    assert {name: found[name]["key"] for name in ("config", "store", "udev", "targets")} == {
+        "config": "config-ok",
+        "store": "store-ok",
+        "udev": "udev-off",
+        "targets": "target-ok",
+    }
+    assert examined.exit_code == 0
+    assert list((configured.parent / "share").iterdir()) == []
+    assert "writable" in command("doctor").stdout
+
+
+def test_doctor_fails_a_target_that_is_not_there(command: Command) -> None:
+    examined = command("doctor")
+    assert examined.exit_code == 1
+    assert "failed: Target share" in examined.stdout
+
+
+def test_doctor_fails_a_store_that_is_no_folder(command: Command, configured: Path) -> None:
+    (configured.parent / "share").mkdir()
+    (configured.parent / "store").write_text("")
+    examined = command("doctor", "--json")
+    assert examined.exit_code == 1
+    assert [each["key"] for each in json.loads(examined.stdout) if each["level"] == "fail"] == [
+        "store-not-writable"
+    ]
+
+
+def test_doctor_fails_a_store_without_room(command: Command, configured: Path) -> None:
+    for folder in ("store", "share"):
+        (configured.parent / folder).mkdir()
+    more_than_there_is = os.statvfs(configured.parent).f_blocks * os.statvfs(configured.parent).f_frsize
+    text = configured.read_text().replace("/store}", f"/store, reserve: {more_than_there_is}}}")
+    configured.write_text(text)
+    examined = command("doctor", "--json")
+    assert [each["key"] for each in json.loads(examined.stdout) if each["level"] == "fail"] == ["store-low"]
+
+
+def test_doctor_names_every_fault_of_the_configuration(command: Command, configured: Path) -> None:
+    configured.write_text("station: {nam: x}\nweb: {listen: 5}\n")
+    examined = command("doctor", "--lang", "en")
+    assert examined.exit_code == 1
+    assert examined.stdout.count("failed: Configuration:") == 2
+    assert "Not examined (store)" in examined.stdout
+
+
+def test_a_faulty_configuration_does_not_keep_status_from_asking(command: Command, configured: Path) -> None:
+    configured.write_text("nonsense: true\n")
+    assert command("status", "--lang", "en").exit_code == 3
+
+
+def test_every_state_can_be_asked_for(station: Station, command: Command) -> None:
+    assert {state: command("clips", "--state", state).exit_code for state in ClipState} == dict.fromkeys(
+        ClipState, 0
+    )
