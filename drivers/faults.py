@@ -123,9 +123,6 @@ class FaultyReader:
     def ahead(self, offset: int, length: int) -> None:
         self._inner.ahead(offset, length)
 
-    def ahead(self, offset: int, length: int) -> None:
-        self._inner.ahead(offset, length)
-
     def stat(self) -> tuple[int, int]:
         return self._inner.stat()
 

@@ -132,9 +132,6 @@ class FileReader:
         except OSError as e:
             raise failure(e, self._port, self._path, offset, len(buffer)) from e
 
-    def ahead(self, offset: int, length: int) -> None:
-        os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_WILLNEED)
-
     def stat(self) -> tuple[int, int]:
         try:
             status = os.fstat(self._fd)

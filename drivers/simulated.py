@@ -95,9 +95,6 @@ class _Attached:
     def ahead(self, offset: int, length: int) -> None:
         self._inner.ahead(offset, length)
 
-    def ahead(self, offset: int, length: int) -> None:
-        self._inner.ahead(offset, length)
-
     def stat(self) -> tuple[int, int]:
         self._life.check()
         return self._inner.stat()

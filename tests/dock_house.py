@@ -114,14 +114,17 @@ class House:
 
     def until(self, slot: str, *states: SlotState, problem: str = "") -> SlotStatus:
         """Wait until the slot shows one of `states`, and `problem` if one is named."""
-        return self.when(
-            lambda: (
-                (now := self.status(slot))
-                and now.state in states
-                and (not problem or problem in [p.key for p in now.problems])
-                and now
-            )
-        )
+        found: list[SlotStatus] = []
+
+        def said() -> bool:
+            now = self.status(slot)
+            fits = now is not None and now.state in states
+            if now is not None and fits and (not problem or problem in [p.key for p in now.problems]):
+                found.append(now)
+            return bool(found)
+
+        self.when(said)
+        return found[0]
 
     def when(self, said: Callable[[], Any]) -> Any:
         end = time.monotonic() + PATIENCE

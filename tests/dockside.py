@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,8 +62,15 @@ class FolderPort:
 class Dockside:
     def __init__(self, root: Path, reserve: int = 0, sm3: bool = False) -> None:
         self.catalog = Catalog.open(root / "catalog.db")
-        self.store = Store(root / "store", reserve)
-        self.ingest = Ingest(self.catalog, self.store, Gate(4, 4), Gate(2, 2), sm3, threading.Event())
+        self.store = Store(root / "store", lambda: reserve)
+        self.ingest = Ingest(
+            self.catalog,
+            self.store,
+            Gate(lambda: (4, 4)),
+            Gate(lambda: (2, 2)),
+            lambda: sm3,
+            lambda: None,
+        )
         self.driver = Simulated()
         recover(self.catalog, self.store)
 

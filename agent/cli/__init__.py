@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import clips, config, doctor, status
+from agent.cli import catalog, clips, config, doctor, run, status
 from agent.cli.speech import spoken
 from agent.errors import StationError
 
@@ -36,13 +36,8 @@ app.command("status")(status.status)
 app.command("clips")(clips.clips)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
-try:
-    from agent.cli import catalog, run
-
-    app.command("run")(run.run)
-    app.add_typer(catalog.app, name="catalog")
-except ImportError:
-    pass
+app.command("run")(run.run)
+app.add_typer(catalog.app, name="catalog")
 
 
 def main() -> None:

@@ -7,8 +7,7 @@ the rename finds the clip's file again; `stored` is committed last, when nothing
 While one batch is proved and sealed (`seal`), the next one is read from the recorder.
 """
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,14 +30,14 @@ _BATCH_BYTES = 64 << 20
 
 @dataclass(slots=True)
 class Ingest:
-    """What every docking shares. `stored` is set after each commit that leaves something to upload."""
+    """What every docking shares. `stored` is called after each commit that leaves something to upload."""
 
     catalog: Catalog
     store: Store
     gate: Gate  # for reading recorders
     proofs: Gate  # for reading copies back: bounds the memory of it
-    sm3: bool
-    stored: threading.Event
+    sm3: Callable[[], bool]  # whether to take that digest too
+    stored: Callable[[], None]
     locks: Locks = field(default_factory=Locks)
 
     def collect(self, session: Session, slot: str, port: str, reporter: Reporter) -> bool:
@@ -100,7 +99,7 @@ class _Docking:
             self.identity,
             self.reporter,
             ingest.proofs,
-            ingest.sm3,
+            ingest.sm3(),
             ingest.stored,
             last_try,
         )

@@ -22,10 +22,12 @@ class _Ticket:
 
 class Gate:
     def __init__(
-        self, total: int, per_controller: int, monotonic: Callable[[], float] = time.monotonic
+        self,
+        limits: Callable[[], tuple[int, int]],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total = total
-        self._per_controller = per_controller
+        """`limits`: (at once over all, at once per controller), asked anew at every turn."""
+        self._limits = limits
         self._monotonic = monotonic
         self._condition = threading.Condition()
         self._waiting: list[_Ticket] = []
@@ -55,9 +57,10 @@ class Gate:
     def _is_next(self, ticket: _Ticket) -> bool:
         late = self._monotonic() - _OVERDUE
         busy = Counter(holder.controller for holder in self._inside if holder.since > late)
-        if busy.total() >= self._total:
+        total, per_controller = self._limits()
+        if busy.total() >= total:
             return False
-        free = (waiting for waiting in self._waiting if busy[waiting.controller] < self._per_controller)
+        free = (waiting for waiting in self._waiting if busy[waiting.controller] < per_controller)
         return next(free, None) is ticket
 
 

@@ -1,9 +1,8 @@
 """Proves copies from the disk and seals them, in a thread of its own behind the copying."""
 
 import logging
-import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -36,7 +35,7 @@ class Sealer:
         reporter: Reporter,
         proofs: Gate,
         sm3: bool,
-        stored: threading.Event,
+        stored: Callable[[], None],
         last_try: bool,
     ) -> None:
         """`last_try`: a copy that does not verify is quarantined; else it goes to `again`."""
@@ -138,7 +137,7 @@ class Sealer:
                 lost = sum(length for _, length in copy.unreadable)
                 self._reporter.problem("unreadable", path=printable(copy.source.path), bytes=lost)
         self._reporter.finished(len(copies))
-        self._stored.set()
+        self._stored()
 
     def _beat(self) -> None:
         """A heartbeat that goes on when the recorder is gone: the bytes are all here."""

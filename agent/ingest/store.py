@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from agent import durable
@@ -25,8 +25,8 @@ _FEW = 4  # files up to which an fsync each is cheaper than syncing the whole fi
 
 
 class Store:
-    def __init__(self, root: Path, reserve: int) -> None:
-        """`reserve` in bytes: the larger of it and 2 % of the disk always stays free."""
+    def __init__(self, root: Path, reserve: Callable[[], int]) -> None:
+        """`reserve` in bytes, asked anew each time: the larger of it and 2 % of the disk always stays free."""
         self.root = root
         self._reserve = reserve
         self.incoming = root / "incoming"
@@ -55,7 +55,7 @@ class Store:
         """(free, total, reserve) in bytes."""
         figures = os.statvfs(self.root)
         total = figures.f_frsize * figures.f_blocks
-        return figures.f_frsize * figures.f_bavail, total, max(self._reserve, int(total * RESERVE_SHARE))
+        return figures.f_frsize * figures.f_bavail, total, max(self._reserve(), int(total * RESERVE_SHARE))
 
     def need(self, size: int) -> None:
         """Raises StoreFull when `size` more bytes would eat into the reserve."""

@@ -4,7 +4,9 @@ Loop devices stand for recorders. A temporary rule gives them our tag and the ID
 to those whose image lies in this test's folder: other loop devices of the machine are left alone.
 """
 
+import fcntl
 import hashlib
+import os
 import queue
 import subprocess
 import threading
@@ -32,8 +34,16 @@ from tests.here import UDEVD, require
 require("root", "loop", "ext4", "udevd", "udev-netlink")
 
 TAG = "recorder-station-test"
-RULES = Path("/run/udev/rules.d/61-recorder-station-test.rules")
+RULES = Path(f"/run/udev/rules.d/61-recorder-station-test-{os.getpid()}.rules")
 MIB = 1 << 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def turn() -> Iterator[None]:
+    """udevd is one for the machine: two runs of these tests take turns."""
+    with Path("/run/lock/recorder-station-test").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(*command: object) -> str:
@@ -48,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def udev(folder: Path) -> Iterator[None]:
+def udev(turn: None, folder: Path) -> Iterator[None]:
     """udevd with our rule; one that runs already is used and left running."""
     image = f'ATTRS{{loop/backing_file}}=="{folder}/*", TAG+="{TAG}"'
     RULES.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +74,7 @@ def udev(folder: Path) -> Iterator[None]:
         run("udevadm", "control", "--reload")
         yield
     finally:
-        RULES.unlink()
+        RULES.unlink(missing_ok=True)
         if ours is None:
             run("udevadm", "control", "--reload")
         else:
@@ -82,10 +92,10 @@ def path_of(number: str) -> str:
     return f"platform-test-usb-0:{number}:1.0-scsi-0:0:0:0"
 
 
-def when(said: Callable[[], object]) -> None:
+def when(said: Callable[[], object], shown: Callable[[], object] = lambda: "") -> None:
     end = time.monotonic() + PATIENCE
     while not said():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, shown()
         time.sleep(0.02)
 
 
@@ -101,7 +111,18 @@ class Recorder:
         return f"platform-test-usb-0:{self.node.removeprefix('/dev/loop')}"
 
     def plug(self) -> None:
-        self.node = run("losetup", "--find", "--show", "--partscan", self.image)
+        """A test that was killed may have left the read-only mark on a free loop device."""
+
+        def attached() -> bool:
+            node = run("losetup", "--find")
+            run("blockdev", "--setrw", node)
+            attach = ["losetup", "--partscan", node, self.image]
+            if subprocess.run(attach, capture_output=True, check=False).returncode:
+                return False  # another one took it meanwhile
+            self.node = node
+            return True
+
+        when(attached)
 
     def pull(self) -> None:
         if self.node:
@@ -172,7 +193,7 @@ class Station:
             found.extend(slots)
             return bool(slots)
 
-        when(said)
+        when(said, self.board.snapshot)
         return found[0]
 
 
@@ -302,16 +323,18 @@ def partition(image: Path, *parts: Recorder) -> None:
 def test_the_journal_of_a_recorder_that_was_pulled_while_writing_is_not_replayed(
     station: Station, recorder: Make, tmp_path: Path
 ) -> None:
-    writing, pulled = recorder("a.mp4", size=16 * MIB), recorder()
-    point = tmp_path / "recorder"
+    pulled, writing, point = recorder("a.mp4", size=16 * MIB), Recorder(tmp_path / "writing"), tmp_path / "m"
+    writing.image.write_bytes(pulled.image.read_bytes())
     point.mkdir()
-    run("mount", "-o", "loop", writing.image, point)
+    writing.plug()  # outside the folder that the rule speaks of
     try:
+        run("mount", writing.node, point)
         (point / "b.mp4").write_bytes(bytes(MIB))
         run("sync", "-f", point)
         pulled.image.write_bytes(writing.image.read_bytes())
-    finally:
         run("umount", point)
+    finally:
+        writing.pull()
     assert "needs_recovery" in run("dumpe2fs", "-h", pulled.image)
     before = pulled.digest()
     pulled.plug()
@@ -357,7 +380,7 @@ def test_a_volume_is_present_until_it_is_gone_and_not_when_another_has_its_node(
         assert port.present()
         assert list(port.path.iterdir())
     one.pull()
-    assert not port.present()
+    when(lambda: not port.present())  # udevd may look at it still
     run("losetup", node, other.image)
     other.node = node
     assert not port.present()

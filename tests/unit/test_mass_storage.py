@@ -71,11 +71,7 @@ def test_a_volume_with_a_known_file_system_is_a_disk(fs_type: str) -> None:
 
 @pytest.mark.parametrize(
     "device",
-    [
-        disk(fs_type="crypto_LUKS"),
-        disk(fs_type=""),
-        Device("/dev/sdb", DeviceKind.DISK, "usb-0:1"),
-    ],
+    [disk(fs_type="crypto_LUKS"), disk(fs_type=""), Device("/dev/sdb", DeviceKind.DISK, "usb-0:1")],
 )
 def test_what_cannot_be_mounted_has_no_driver(device: Device) -> None:
     assert best(device) is None

@@ -1,0 +1,188 @@
+"""The station: makes every room, hands each what it needs, starts and stops them in order.
+
+The only file that knows all others. Start: what is committed must be true before anything is added
+to it, and everything that was stored must find its way on before the next recorder is read. Stop: the
+other way round.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent import __version__, clock, lock
+from agent.catalog import Catalog, deliveries, queries
+from agent.catalog.check import CatalogCheck
+from agent.config import Config
+from agent.config.live import LiveConfig
+from agent.dock.board import Board
+from agent.dock.dock import Dock
+from agent.dock.docking import Docking, Tools
+from agent.dock.events import Source
+from agent.dock.hotplug import UdevSource
+from agent.dock.mounts import Mounts
+from agent.dock.rack import RackSource
+from agent.ingest.collect import Ingest
+from agent.ingest.gate import Gate
+from agent.ingest.recover import recover
+from agent.ingest.store import Store
+from agent.model import ClipState, Reporter
+from agent.status.health import HealthBoard
+from agent.status.health.catalog import catalog_check
+from agent.status.health.clips import clips_check
+from agent.status.health.clock import clock_check
+from agent.status.health.configuration import configuration_check
+from agent.status.health.disk import disk_check
+from agent.status.health.hotplug import hotplug_check
+from agent.status.health.surfaces import surfaces_check
+from agent.status.health.targets import targets_check
+from agent.status.snapshot import Sources
+from agent.supervise import Supervisor
+from agent.upload.live import LiveUploads
+from agent.web.app import application
+from agent.web.clips import catalog_clips
+from agent.web.server import WebServer
+from drivers.base import Session
+from drivers.registry import best
+
+log = logging.getLogger(__name__)
+
+_STOP = 9.0  # seconds for all rooms together; systemd is told ten
+_WEB_STOP = 1.0
+_SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
+
+
+def run(config_path: Path | None) -> int:
+    """Run the agent until it is told to stop; return its exit code. Raises Stop before READY."""
+    live = LiveConfig(config_path)
+    with lock.hold(live.current.store.path):
+        return Station(live).run()
+
+
+class Station:
+    def __init__(self, live: LiveConfig) -> None:
+        self._live = live
+        self._started = time.monotonic()
+        self._ready = False
+        config = live.current
+        self._catalog = Catalog.open(config.store.path / "catalog.db")
+        self._check = CatalogCheck(self._catalog)
+        self._store = Store(config.store.path, lambda: live.current.store.reserve)
+        self._uploads = LiveUploads(self._catalog, self._store.path)
+        self._ingest = Ingest(
+            self._catalog,
+            self._store,
+            Gate(lambda: (live.current.ingest.copies, live.current.ingest.copies_per_controller)),
+            Gate(lambda: (os.cpu_count() or 1, live.current.ingest.copies)),
+            lambda: live.current.ingest.sm3,
+            self._uploads.notify,
+        )
+        self._board = Board()
+        self._sources = list(_sources(config))
+        mounts = Mounts(config.dock.mounts)
+        self._dock = Dock(
+            lambda: live.current.dock,
+            self._sources,
+            mounts,
+            Tools(self._board, mounts, best, self._collect),
+        )
+        self._web = self._make_web(config)
+        self._supervisor = Supervisor([self._dock_beats, self._uploads.beats, self._catalog_beats])
+
+    def run(self) -> int:
+        supervisor = self._supervisor
+        supervisor.watch_threads()
+        supervisor.handle_signals()
+        recover(self._catalog, self._store)
+        self._live.subscribe(self._uploads.apply)
+        self._live.start()
+        self._uploads.apply(self._live.current)
+        self._dock.start()
+        self._web.start()
+        self._ready = True
+        supervisor.ready(self._summary())
+        log.info("ready after %.2f s", time.monotonic() - self._started)
+        self._check.start()
+        supervisor.run(self._summary)
+        supervisor.stopping()
+        self._stop()
+        return 1 if supervisor.failure else 0
+
+    def _stop(self) -> None:
+        until = time.monotonic() + _STOP
+        late = [f"slot {slot}" for slot in self._dock.stop(_STOP - _WEB_STOP)]
+        if not self._uploads.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
+            late.append("upload")
+        self._live.stop()
+        self._web.stop(_WEB_STOP)
+        if late:
+            # Threads that hang in the kernel would keep the process from ending; what they did not
+            # commit did not happen.
+            log.error("ended without %s", ", ".join(late))
+            logging.shutdown()
+            os._exit(1)
+        self._catalog.close()
+
+    def _collect(self, session: Session, docking: Docking, reporter: Reporter) -> bool:
+        return self._ingest.collect(session, docking.slot, docking.device.port, reporter)
+
+    def _make_web(self, config: Config) -> WebServer:
+        sources = Sources(
+            station=config.station.name,
+            version=__version__,
+            started=self._started,
+            slots=self._board.snapshot,
+            clip_counts=self._counts,
+            queue=lambda: deliveries.queue(self._catalog.read()),
+            disk=self._store.disk,
+            clock_trusted=clock.synchronised,
+            health=self._health().issues,
+            waiting_for=lambda: () if self._ready else ("dock",),
+        )
+        clips = catalog_clips(self._catalog.read)
+        app = application(sources, clips, lambda: self._live.current.station.language)
+        return WebServer(app, config.web.host, config.web.port, config.web.socket)
+
+    def _health(self) -> HealthBoard:
+        live = self._live
+        return HealthBoard(
+            {
+                "disk": disk_check(self._store.disk),
+                "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
+                "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in self._sources]),
+                "catalog": catalog_check(self._check.checking, self._check.damage),
+                "targets": targets_check(lambda: list(live.current.targets), self._uploads.failing),
+                "clock": clock_check(clock.synchronised),
+                "clips": clips_check(self._counts),
+                "web": surfaces_check(lambda: self._web.problems()),
+            }
+        )
+
+    def _counts(self) -> dict[str, int]:
+        return queries.counts(self._catalog.read())
+
+    def _summary(self) -> str:
+        counts = self._counts()
+        waiting = sum(counts[state] for state in (ClipState.STORED, ClipState.UPLOADING, ClipState.UPLOADED))
+        busy = sum(1 for slot in self._board.snapshot() if slot.recorder)
+        return f"{busy} recorders docked, {waiting} clips to upload, {counts[ClipState.CONFIRMED]} confirmed"
+
+    def _dock_beats(self) -> Iterator[tuple[str, float, float]]:
+        """The dock itself gives up a stuck slot after `stuck_after`; here is what must not happen."""
+        limit = self._live.current.dock.stuck_after + 60
+        for name, idle in self._dock.beats().items():
+            yield name, idle, limit if name.startswith("slot ") else _SOURCE_LIMIT
+
+    def _catalog_beats(self) -> Iterator[tuple[str, float, float]]:
+        """A commit of nothing: while the writer hangs, this hangs, and so does the watchdog's beat."""
+        began = time.monotonic()
+        self._catalog.write(lambda _: None)
+        yield "catalog", time.monotonic() - began, _SOURCE_LIMIT
+
+
+def _sources(config: Config) -> Iterator[Source]:
+    if config.dock.udev:
+        yield UdevSource(config.dock.tag)
+    if config.dock.simulated_rack is not None:
+        yield RackSource(config.dock.simulated_rack)
