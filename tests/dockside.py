@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Heard:
         if 0 <= self.pull_after <= self.bytes:
             raise DeviceGone()
 
-    def keys(self) -> set[str]:
+    def told(self) -> set[str]:
         return {key for key, _ in self.problems}
 
 
@@ -109,7 +110,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def recorder(folder: Path, files: dict[str, bytes | int], faults: str = "") -> Path:
+def recorder(folder: Path, files: Mapping[str, bytes | int], faults: str = "") -> Path:
     """A recorder's folder: path → content, or so many random bytes."""
     for name, content in files.items():
         path = folder / name

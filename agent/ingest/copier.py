@@ -79,4 +79,5 @@ class Copier:
         if isinstance(error, SourceChanged):
             self._store.discard(pending.clip)
         self._catalog.write(lambda tx: intake.give_back(tx, pending.clip, error.key))
-        self._reporter.problem(error.key, **{**error.params, "path": printable(pending.source.path)})
+        params = {"path": printable(pending.source.path), "bytes": pending.source.size}
+        self._reporter.problem(error.key, **{**error.params, **params})

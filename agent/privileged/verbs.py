@@ -25,10 +25,12 @@ _FLAGS = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_NOSYMFOLLOW
 _UMOUNT_NOFOLLOW = 8
 _BUSY_SECONDS = 5.0  # how long somebody else's look into the mount may hold up its end
 
+# The owner's write bit stays in the mask (the mount is read-only anyway): it is how FAT shows the lock that
+# marks a file as important.
 # A damaged file system must never panic the machine, whatever its superblock asks for (`errors=`), and its
 # journal must stay as it is (`noload`). utf8=1 beside iocharset: else characters beyond 16 bits are lost.
 _EXT = "errors=remount-ro"
-_OWNED = "uid={uid},gid={gid},umask=0277,iocharset=utf8"
+_OWNED = "uid={uid},gid={gid},umask=0077,iocharset=utf8"
 _KINDS = {
     "vfat": ("vfat", _OWNED + ",utf8=1,codepage=936,tz=UTC"),
     "exfat": ("exfat", _OWNED),

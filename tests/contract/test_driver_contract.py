@@ -99,12 +99,16 @@ def test_every_file_is_listed_whatever_its_name_or_type(bench: Bench) -> None:
 
 
 def test_only_temporaries_and_the_systems_own_folders_are_passed_over(bench: Bench) -> None:
-    for path in ("DCIM/SEGTEMP/pre.mp4", "system volume information/x", ".Trash-1000/x", ".Spotlight-V100/x"):
+    for path in ("DCIM/SEGTEMP/pre.mp4", "system volume information/x", ".Spotlight-V100/x"):
         bench.put(path)
     bench.put("SEGTEMP.mp4")
+    bench.put(".Trash-1000/x")
+    bench.put("LOST.DIR/x")
     bench.put("DCIM/System Volume Information/not-the-systems.mp4")
     assert by_path(bench.dock()).keys() == {
         "SEGTEMP.mp4",
+        ".Trash-1000/x",
+        "LOST.DIR/x",
         "DCIM/System Volume Information/not-the-systems.mp4",
     }
 

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import run
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from agent.catalog import Catalog, intake
 from agent.catalog.rebuild import rebuild
 from agent.errors import DeviceGone
 from agent.ingest import copy
-from agent.model import part_size_for
+from agent.ingest.source import fill
+from agent.model import Identity, part_size_for
+from drivers.base import Reader
 from tests.dockside import Dockside, Heard, digest, media, recorder
 from tests.here import require
 
@@ -61,8 +64,12 @@ def test_a_copy_cut_short_is_resumed_inside_the_file(
     with pytest.raises(DeviceGone):
         side.dock(folder, Heard(pull_after=8 * PART))
     read: list[int] = []
-    fill = copy.fill
-    monkeypatch.setattr(copy, "fill", lambda *args: (read.append(len(args[1])), fill(*args)))
+
+    def counted(reader: Reader, view: memoryview, *args: Any) -> None:
+        read.append(len(view))
+        fill(reader, view, *args)
+
+    monkeypatch.setattr(copy, "fill", counted)
     assert side.dock(folder)[0]
     assert sum(read) < 4 * PART
     assert side.stored_digests() == media(folder)
@@ -126,7 +133,7 @@ def test_a_disk_that_keeps_flipping_ends_in_quarantine_and_never_in_stored(
     monkeypatch.setattr(side.store, "flush", flush_and_flip)
     complete, heard = side.dock(folder)
     assert not complete
-    assert "not-equal" in heard.keys()
+    assert "not-equal" in heard.told()
     assert side.states() == {"quarantined": 1, "stored": 1}
     monkeypatch.undo()
     assert side.dock(folder)[0]
@@ -159,7 +166,7 @@ def test_a_file_that_grows_while_it_is_read_is_not_done_until_it_rests(
     folder = recorder(tmp_path / "rec", {name(1): 3 << 20, name(2): 1000}, faults)
     complete, heard = side.dock(folder)
     assert not complete
-    assert "still-recording" in heard.keys()
+    assert "still-recording" in heard.told()
     assert side.states() == {"seen": 1, "stored": 1}
     (folder / ".faults.yaml").write_text("")
     complete, _ = side.dock(folder)
@@ -181,7 +188,7 @@ def test_links_and_fifos_are_told_and_harm_nothing(side: Dockside, tmp_path: Pat
     os.mkfifo(folder / "DCIM/fifo.mp4")
     complete, heard = side.dock(folder)
     assert complete
-    assert heard.keys() == {"not-a-file"}
+    assert heard.told() == {"not-a-file"}
     assert side.states() == {"stored": 1}
 
 
@@ -205,7 +212,7 @@ def test_on_a_full_disk_the_reserve_stays_and_the_catalog_can_commit(tmp_path: P
         folder = recorder(tmp_path / "rec", {name(n): 12 << 20 for n in range(8)} | {name(9): 1000})
         complete, heard = side.dock(folder)
         assert not complete
-        assert "store-full" in heard.keys()
+        assert "store-full" in heard.told()
         assert side.states()["stored"] >= 2
         free, _, reserve = side.store.disk()
         assert free >= reserve - (2 << 20)  # the catalog's own growth
@@ -320,18 +327,12 @@ def test_a_recorder_docked_while_its_last_docking_still_ends_waits_its_turn(
 
 def test_dockings_without_an_end_are_closed_at_the_next_start(tmp_path: Path) -> None:
     side = Dockside(tmp_path / "station")
-    side.catalog.write(lambda tx: intake.begin_docking(tx, "A1", _identity()))
+    side.catalog.write(lambda tx: intake.begin_docking(tx, "A1", Identity("8888888", True, "1234-ABCD")))
     side.close()
     again = Dockside(tmp_path / "station")
     rows = again.catalog.read().execute("SELECT outcome FROM dockings").fetchall()
     assert [row[0] for row in rows] == ["interrupted"]
     again.close()
-
-
-def _identity() -> Any:
-    from agent.model import Identity
-
-    return Identity("8888888", True, "1234-ABCD")
 
 
 def flip(path: Path, offset: int) -> None:
@@ -353,14 +354,10 @@ class small_disk:  # noqa: N801 - used like a function
         os.truncate(self.image, size)
 
     def __enter__(self) -> Path:
-        from subprocess import run
-
         self.mount.mkdir()
         run(["mkfs.ext4", "-q", "-F", self.image], check=True)
         run(["mount", "-o", "loop", self.image, self.mount], check=True)
         return self.mount
 
     def __exit__(self, *_: object) -> None:
-        from subprocess import run
-
         run(["umount", self.mount], check=True)

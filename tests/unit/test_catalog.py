@@ -36,6 +36,10 @@ def state_of(catalog: Catalog, clip: int) -> str:
     return str(catalog.read().execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()[0])
 
 
+def move(catalog: Catalog, clip: int, old: ClipState, new: ClipState) -> None:
+    catalog.write(lambda tx: door.change(tx, clip, old, new))
+
+
 def walk_to(catalog: Catalog, clip: int, goal: ClipState) -> None:
     """Move a fresh clip to `goal` by the shortest legal way."""
     ways: dict[ClipState, list[ClipState]] = {S.SEEN: []}
@@ -48,7 +52,7 @@ def walk_to(catalog: Catalog, clip: int, goal: ClipState) -> None:
                 queue.append(there)
     here = S.SEEN
     for there in ways[goal]:
-        catalog.write(lambda tx, a=here, b=there: door.change(tx, clip, a, b))
+        move(catalog, clip, here, there)
         here = there
 
 
@@ -76,11 +80,11 @@ def test_whatever_is_tried_the_events_tell_the_whole_story(
         expected = [S.SEEN]
         for old, new in moves:
             if old == expected[-1] and new in TRANSITIONS[old]:
-                catalog.write(lambda tx, a=old, b=new: door.change(tx, clip, a, b))
+                move(catalog, clip, old, new)
                 expected.append(new)
             else:
                 with pytest.raises(WrongState):
-                    catalog.write(lambda tx, a=old, b=new: door.change(tx, clip, a, b))
+                    move(catalog, clip, old, new)
         rows = catalog.read().execute("SELECT body FROM events WHERE clip = ? ORDER BY seq", (clip,))
         assert [json.loads(row[0])["to"] for row in rows] == expected
         assert state_of(catalog, clip) == expected[-1]
@@ -97,8 +101,8 @@ def test_whatever_is_tried_the_events_tell_the_whole_story(
         "UPDATE clips SET id = 99",
         "DELETE FROM clips",
         "INSERT OR REPLACE INTO clips SELECT * FROM clips",
-        "INSERT INTO clips SELECT 99, 'stored', event, recorder, fs_id, path, size, mtime_ns, docking, seen_at,"
-        " kind, important, assigned, officer, sequence, recorded_at, time_source, name_parsed, partial, key,"
+        "INSERT INTO clips SELECT 99, 'stored', event, recorder, fs_id, path, size, mtime_ns, docking,"
+        " seen_at, kind, important, assigned, officer, sequence, recorded_at, time_source, name_parsed, partial, key,"
         " sha256, merged_into, stored_at FROM clips",
         "UPDATE events SET body = '{}'",
         "DELETE FROM events",
