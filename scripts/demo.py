@@ -163,6 +163,7 @@ class Demo:
         return sum(status["clips"].values()) >= self.clips and on_the_way == 0
 
     def _summary(self, status: StatusShape, seconds: float) -> Summary:
+        self.console.print("Reading both sides and comparing ...")
         verdict = self.station.verdict()
         return {
             "recorders": len(self.recorders),

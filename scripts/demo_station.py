@@ -24,6 +24,7 @@ from scripts.demo_rack import FOLDER
 
 START_WITHIN = 60.0  # seconds
 STOP_WITHIN = 20.0
+ANSWER_WITHIN = 10.0
 LAST_WORDS = 15  # lines of the agent's log
 
 
@@ -75,10 +76,13 @@ class Station:
                 raise DemoError(f"the agent ended with {code}{self._last_words()}")
 
     def status(self) -> StatusShape:
-        """Raises DemoError when the agent is gone, OSError while it does not answer."""
+        """Raises DemoError when the agent is gone or does not answer."""
         self._must_live()
-        with urllib.request.urlopen(f"{self.url}/status", timeout=10) as answer:
-            return cast(StatusShape, json.load(answer))
+        try:
+            with urllib.request.urlopen(f"{self.url}/status", timeout=ANSWER_WITHIN) as answer:
+                return cast(StatusShape, json.load(answer))
+        except OSError as e:
+            raise DemoError(f"the agent does not answer: {e}{self._last_words()}") from e
 
     def dock(self, slot: str) -> None:
         (self.shelf / slot).rename(self.rack / slot)
@@ -111,7 +115,7 @@ class Station:
         while time.monotonic() < end:
             self._must_live()
             try:
-                urllib.request.urlopen(f"{self.url}/readyz", timeout=10).close()
+                urllib.request.urlopen(f"{self.url}/readyz", timeout=ANSWER_WITHIN).close()
             except (urllib.error.URLError, TimeoutError):  # not listening yet, or 503: not ready yet
                 time.sleep(0.1)
             else:

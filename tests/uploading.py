@@ -53,7 +53,7 @@ class Bytes:
         return self.data[offset : offset + length]
 
 
-class InterruptedTest(Exception):  # noqa: N818
+class InterruptedTest(Exception):
     """The sender dies here."""
 
 

@@ -160,8 +160,10 @@ class UdevSource:
 
     def _seen(self, found: Any, known: Known) -> bool:
         properties = dict(_texts(found.properties))
+        # libudev matches every tag that a device ever had; only the current ones say whose it is now.
+        tags = properties.get("CURRENT_TAGS", properties.get("TAGS", "")).split(":")
         try:
-            device = describe(properties, found.sys_path, self._sysfs)
+            device = describe(properties, found.sys_path, self._sysfs) if self._tag in tags else None
         except OSError as e:
             # It vanished from sysfs while it was looked at; its `remove` follows.
             log.info("%s is gone already: %s", found.device_node, e)

@@ -40,6 +40,12 @@ def _finish(catalog: Catalog, store: Store, clip: int) -> bool:
     if not any(path.exists() and path.stat().st_size == stored.manifest.size for path in places):
         log.error("clip %d was verified, but its copy is gone: it will be copied again", clip)
         return False
-    store.seal([stored])
+    try:
+        store.seal([stored])
+    except OSError as error:
+        # A full or failing disk must not keep the agent from starting. The bytes stay where they are: the
+        # next docking finds them in `incoming`, or under this very key, and reads them again.
+        log.error("clip %d was verified, but cannot get its name: %s", clip, error)
+        return False
     catalog.write(lambda tx: intake.store(tx, [clip]))
     return True

@@ -361,3 +361,24 @@ class small_disk:  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         run(["umount", self.mount], check=True)
+
+
+def test_a_disk_that_refuses_the_name_neither_stops_the_start_nor_loses_the_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = recorder(tmp_path / "rec", {name(1): 2 * PART, name(2): 1000})
+    side = Dockside(tmp_path / "station")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "rename_noreplace", refuse)
+    with pytest.raises(OSError, match="No space"):
+        side.dock(folder)
+    side.close()
+    again = Dockside(tmp_path / "station")
+    assert again.states() == {"seen": 2}
+    monkeypatch.undo()
+    assert again.dock(folder)[0]
+    assert again.stored_digests() == media(folder)
+    again.close()

@@ -116,7 +116,7 @@ class Recorder:
         def attached() -> bool:
             node = run("losetup", "--find")
             run("blockdev", "--setrw", node)
-            attach = ["losetup", "--partscan", node, self.image]
+            attach = ["losetup", "--partscan", node, str(self.image)]
             if subprocess.run(attach, capture_output=True, check=False).returncode:
                 return False  # another one took it meanwhile
             self.node = node

@@ -258,6 +258,20 @@ def test_a_copy_of_ours_that_rotted_is_set_aside_and_sent_again(tmp_path: Path) 
     assert [path.read_bytes() for path in (tmp_path / "damaged").iterdir()] == [rotten]
 
 
+def test_a_transfer_that_became_the_object_is_never_written_again(tmp_path: Path) -> None:
+    # A share without renameat2: the station died between giving the new name and taking the old one.
+    used = target(tmp_path)
+    token = used.begin(CLIP)
+    used.finish(CLIP, send_all(used, CLIP, token, Bytes(DATA)))
+    final = tmp_path / "clips" / CLIP.key
+    (tmp_path / "incoming" / f"{token}.part").hardlink_to(final)
+    rotten = DATA[:-1] + bytes([DATA[-1] ^ 1])
+    final.write_bytes(rotten)
+    used.finish(CLIP, send_all(used, CLIP, token, Bytes(DATA)))
+    assert whole(tmp_path)
+    assert [path.read_bytes() for path in (tmp_path / "damaged").iterdir()] == [rotten]
+
+
 def test_a_manifest_never_replaces_what_is_none(tmp_path: Path) -> None:
     used = target(tmp_path)
     token = used.begin(CLIP)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.catalog import deliveries
 from agent.errors import AuthFailed, Rejected, Transient
 from agent.model import Receipt, StoredClip
 from agent.upload.breaker import AUTH_PROBE, FAILURES, BreakerState
@@ -244,6 +245,7 @@ def test_a_token_that_the_target_lost_is_replaced(tmp_path: Path) -> None:
 
     station = moody(tmp_path, before)
     clip = station.store("1.mp4", content(3 * PART))
+    station.catalog.write(lambda tx: deliveries.begin(tx, clip, "centre", "unheard of", ("centre",)))
     station.run()
     [partial] = (station.share / "incoming").iterdir()
     assert partial.name == station.delivery(clip)["token"] + ".part"
@@ -276,28 +278,40 @@ def test_a_crash_after_the_last_byte_goes_on_with_the_verification(tmp_path: Pat
     station.close()
 
 
-def test_what_the_target_altered_is_sent_again(tmp_path: Path) -> None:
-    altered: list[Path] = []
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("altered", "receipt-differs"), ("lost", "not-there"), ("manifest lost", "not-there")],
+)
+def test_what_the_target_altered_or_lost_is_sent_again(tmp_path: Path, how: str, reason: str) -> None:
+    done = False
 
     def before(step: str, clip: StoredClip) -> None:
-        if step == "verify" and not altered:
-            altered.append(here.root / "share" / "clips" / clip.key)
-            altered[0].write_bytes(b"x" + content(3 * PART)[1:])
+        nonlocal done
+        if step == "verify" and not done:
+            done = True
+            path = tmp_path / "share" / "clips" / clip.key
+            match how:
+                case "altered":
+                    path.write_bytes(b"x" + content(3 * PART)[1:])
+                case "lost":
+                    path.unlink()
+                case "manifest lost":
+                    path.with_name(path.name + ".json").unlink()
 
-    here = moody(tmp_path, before)
-    clip = here.store("1.mp4", content(3 * PART))
-    here.run()
-    assert altered
-    assert here.state(clip) == "uploading"
-    kind, body = here.events(clip)[-1]
-    assert (kind, body["reason"]) == ("uploading", "receipt-differs")
-    assert "receipt-differs" in here.delivery(clip)["problem"]
-    here.clock.now += HOUR
-    here.run()
-    assert here.state(clip) == "confirmed"
-    assert here.at_centre(clip) == content(3 * PART)
-    assert len([kind for kind, _ in here.events(clip) if kind == "confirmed"]) == 1
-    here.close()
+    station = moody(tmp_path, before)
+    clip = station.store("1.mp4", content(3 * PART))
+    station.run()
+    assert station.state(clip) == "uploading"
+    kind, body = station.events(clip)[-1]
+    assert (kind, body["reason"]) == ("uploading", reason)
+    assert reason in station.delivery(clip)["problem"]
+    station.clock.now += HOUR
+    station.run()
+    assert station.state(clip) == "confirmed"
+    assert station.delivery(clip)["problem"] is None
+    assert station.at_centre(clip) == content(3 * PART)
+    assert [kind for kind, _ in station.events(clip)].count("confirmed") == 1
+    station.close()
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "longer", "link", "folder"])
