@@ -1,6 +1,6 @@
 """A circuit breaker per target: no clip is thrown at a target that is down.
 
-closed → open after a number of clips failed in a row, at once when the target refuses who we are → half-open
+closed → open after a number of failures in a row, at once when the target refuses who we are → half-open
 when the time is up: one clip tries it → closed, or open again for longer.
 Not locked: it belongs to the scheduler, which is.
 """
@@ -12,7 +12,7 @@ from agent.errors import AuthFailed, Retry, StationError
 from agent.model import Problem
 from agent.upload.retry import Backoff
 
-FAILURES = 5  # clips in a row
+FAILURES = 5  # in a row, over all clips
 AUTH_PROBE = 300.0  # seconds; long, since somebody must act, and some servers lock out who insists
 OPEN = Backoff(first=30.0, cap=300.0)
 
@@ -57,10 +57,11 @@ class Breaker:
         self._retry_at = None
         self._probing = False
 
-    def failed(self, error: StationError, now: float, *, again: bool = False) -> None:
-        """`again`: this clip has failed before, so the fault may be its own and does not count."""
+    def failed(self, error: StationError, now: float, *, suspect: bool = False) -> None:
+        """`suspect`: the clip has failed before and others have passed since: the fault may be its own
+        and does not count."""
         self.problem = Problem(error.key, error.params)
-        self._failures += not again
+        self._failures += not suspect
         probed, self._probing = self._probing, False
         if isinstance(error, AuthFailed):
             self._retry_at = now + AUTH_PROBE

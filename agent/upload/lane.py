@@ -35,6 +35,7 @@ class TargetFacts:
 class _Wait:
     failures: int
     until: float
+    answers: int  # of the target, when the clip failed
 
 
 class Lane:
@@ -45,6 +46,7 @@ class Lane:
         self._breaker = Breaker(rng)
         self._busy: set[int] = set()
         self._waits: dict[int, _Wait] = {}
+        self._answers = 0
         self._confirmed = self._failures = self._unexpected = self._bytes = 0
 
     def take(self, db: sqlite3.Connection, now: float) -> int | None:
@@ -73,7 +75,7 @@ class Lane:
 
     def settled(self, clip: int) -> None:
         """The target answered, and this clip needs nothing more of it for now."""
-        self._breaker.succeeded()
+        self._answered()
         self._leave(clip)
 
     def left(self, clip: int) -> None:
@@ -93,9 +95,11 @@ class Lane:
         self._failures += 1
         self._unexpected += bug
         if progressed and not isinstance(error, ReceiptDiffers):
-            self._breaker.succeeded()
+            self._answered()
             self._waits.pop(clip, None)
-        self._breaker.failed(error, now, again=clip in self._waits)
+        before = self._waits.get(clip)
+        others_passed = before is not None and before.answers != self._answers
+        self._breaker.failed(error, now, suspect=others_passed)
         self._wait(clip, now, error.retry_after if isinstance(error, Retry) else None)
 
     def next_look(self, now: float) -> float | None:
@@ -124,8 +128,14 @@ class Lane:
     def _wait(self, clip: int, now: float, retry_after: float | None) -> None:
         before = self._waits.get(clip)
         failures = before.failures + 1 if before else 1
-        self._waits[clip] = _Wait(failures, now + self._backoff.delay(failures, self._rng, retry_after))
+        self._waits[clip] = _Wait(
+            failures, now + self._backoff.delay(failures, self._rng, retry_after), self._answers
+        )
         self._busy.discard(clip)
+
+    def _answered(self) -> None:
+        self._answers += 1
+        self._breaker.succeeded()
 
     def _leave(self, clip: int) -> None:
         self._busy.discard(clip)

@@ -37,12 +37,12 @@ def opened(path: Path, size: int, check: Check) -> Iterator[LocalFile]:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
-            raise NotEqual("not-a-file") from error
+            raise NotEqual(why="no regular file") from error
         raise _unreadable(error) from error
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise NotEqual("not-a-file")
+            raise NotEqual(why="no regular file")
         if found.st_size != size:
             raise NotEqual("size-differs", size=found.st_size, expected=size)
         yield LocalFile(fd, check)

@@ -102,6 +102,7 @@ class Courier:
         problem, name = Problem(error.key, error.params), target.name
         if isinstance(error, NotEqual):
             self._abort(stored, target)
+            problem = Problem(error.key, {"path": printable(stored.key), **error.params})
             self.catalog.write(lambda tx: deliveries.quarantined(tx, clip, problem))
         elif isinstance(error, Rejected):
             self._abort(stored, target)

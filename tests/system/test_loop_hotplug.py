@@ -4,6 +4,7 @@ Loop devices stand for recorders. A temporary rule gives them our tag and the ID
 to those whose image lies in this test's folder: other loop devices of the machine are left alone.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -66,11 +67,10 @@ def udev(turn: None, folder: Path) -> Iterator[None]:
         f'SUBSYSTEM=="block", ENV{{DEVTYPE}}=="disk", {image}, ENV{{ID_PATH}}="{path_of("%n")}"\n'
         f'SUBSYSTEM=="block", ENV{{DEVTYPE}}=="partition", {image}, IMPORT{{parent}}="ID_PATH"\n'
     )
-    ours = (
-        None if running() else subprocess.Popen([UDEVD], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    )
+    # One that runs already is used: a second one would undo what the first does with an event.
+    ours = None if running() else subprocess.Popen(["setpriv", "--pdeathsig", "TERM", UDEVD])
     try:
-        when(running)
+        when(lambda: subprocess.run(["udevadm", "control", "--ping"], capture_output=True).returncode == 0)
         run("udevadm", "control", "--reload")
         yield
     finally:
@@ -84,8 +84,12 @@ def udev(turn: None, folder: Path) -> Iterator[None]:
 
 
 def running() -> bool:
-    ping = ["udevadm", "control", "--ping", "--timeout=5"]
-    return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+    """Whether there is a udevd, even one too busy to answer. One that has ended has no command line."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            lines.append(process.read_bytes())
+    return any(line.startswith(os.fsencode(UDEVD)) for line in lines)
 
 
 def path_of(number: str) -> str:
@@ -325,14 +329,12 @@ def test_the_journal_of_a_recorder_that_was_pulled_while_writing_is_not_replayed
 ) -> None:
     pulled, writing, point = recorder("a.mp4", size=16 * MIB), Recorder(tmp_path / "writing"), tmp_path / "m"
     writing.image.write_bytes(pulled.image.read_bytes())
-    point.mkdir()
     writing.plug()  # outside the folder that the rule speaks of
     try:
-        run("mount", writing.node, point)
-        (point / "b.mp4").write_bytes(bytes(MIB))
-        run("sync", "-f", point)
-        pulled.image.write_bytes(writing.image.read_bytes())
-        run("umount", point)
+        with mounted(writing.node, point):
+            (point / "b.mp4").write_bytes(bytes(MIB))
+            run("sync", "-f", point)
+            pulled.image.write_bytes(writing.image.read_bytes())
     finally:
         writing.pull()
     assert "needs_recovery" in run("dumpe2fs", "-h", pulled.image)
@@ -346,14 +348,20 @@ def test_a_disk_that_the_machine_uses_itself_is_left_alone(tmp_path: Path, recor
     own = recorder("a.mp4")
     own.plug()
     point = tmp_path / "own"
-    point.mkdir()
-    run("mount", own.node, point)
-    try:
+    with mounted(own.node, point):
         with docked(tmp_path) as station:
             (problem,) = station.until(own, SlotState.FAILED).problems
         assert problem.key == "mount-failed"
         assert run("blockdev", "--getro", own.node) == "0"
         (point / "still writable").write_text("yes")
+
+
+@contextmanager
+def mounted(node: str, point: Path) -> Iterator[None]:
+    point.mkdir()
+    run("mount", node, point)
+    try:
+        yield
     finally:
         run("umount", point)
 

@@ -55,8 +55,11 @@ def test_a_skip_for_another_reason_than_the_listed_one_fails(run: Run) -> None:
     run(LISTED.format(reason="needs fins")).assert_outcomes(passed=1, failed=2, errors=1)
 
 
-def test_a_whole_module_that_skips_itself_fails(run: Run) -> None:
-    run(source="import pytest\npytest.skip('needs wings', allow_module_level=True)").assert_outcomes(errors=1)
+def test_a_whole_module_that_skips_itself_must_be_listed(run: Run) -> None:
+    source = "import pytest\npytest.skip('needs wings', allow_module_level=True)"
+    run(source=source).assert_outcomes(errors=1)
+    listed = LISTED.format(reason="needs wings").replace("test_wings.py::test_*", "test_wings.py")
+    run(listed, source).assert_outcomes(skipped=1)
 
 
 def test_an_entry_that_names_no_test_fails_the_run(run: Run) -> None:

@@ -113,6 +113,16 @@ def test_a_target_that_is_down_is_left_alone_and_then_gets_everything(station: S
     assert {station.state(clip) for clip in [first, *clips]} == {"confirmed"}
 
 
+def test_a_target_that_is_down_shows_even_when_a_single_clip_waits(station: Station) -> None:
+    station.share.rename(station.root / "unplugged")
+    station.store("1.mp4", b"alone")
+    for _ in range(FAILURES):
+        assert facts(station).breaker is BreakerState.CLOSED
+        station.run()
+        station.clock.now += 60
+    assert facts(station).breaker is not BreakerState.CLOSED
+
+
 def test_a_refused_credential_stops_the_target_until_it_is_probed(tmp_path: Path) -> None:
     refused = True
 

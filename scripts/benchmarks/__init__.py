@@ -1,0 +1,1 @@
+"""What the station costs, measured beside what it is compared with: docs/benchmarks.md."""
