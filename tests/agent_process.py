@@ -123,7 +123,7 @@ class Agent:
     def freeze(self) -> None:
         """Returns when no thread of it runs any more."""
         self.signal(signal.SIGSTOP)
-        os.waitpid(self.pid, os.WUNTRACED)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)

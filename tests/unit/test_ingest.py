@@ -1,5 +1,6 @@
 """What ingest promises for a recorder that behaves."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import queries
-from agent.model import ClipState
-from tests.dockside import Dockside, digest, media, recorder
+from agent.errors import DeviceGone
+from agent.model import ClipState, part_size_for
+from tests.dockside import Dockside, Heard, digest, media, recorder
 
 NAME = "DCIM/8888888_000001_202601011200{:02}_{:04}{}.mp4"
 
@@ -161,11 +163,19 @@ def test_ten_thousand_files_in_one_folder_are_collected(side: Dockside, tmp_path
     assert queries.counts(side.catalog.read())[ClipState.STORED] == 10_000
 
 
-def test_a_sparse_file_over_four_gibibytes_is_collected(side: Dockside, tmp_path: Path) -> None:
-    folder = recorder(tmp_path / "rec", {name(1): b"head"})
-    os.truncate(folder / name(1), (4 << 30) + 5)
+def test_a_file_over_four_gibibytes_is_collected(side: Dockside, tmp_path: Path) -> None:
+    """Its first 4 GiB are holes, and were copied by an earlier docking: what is written fits any disk."""
+    size = (4 << 30) + 5
+    folder = recorder(tmp_path / "rec", {name(1): b""})
+    os.truncate(folder / name(1), size)
+    with pytest.raises(DeviceGone):
+        side.dock(folder, Heard(pull_after=1))
+    (clip,) = [row["id"] for row in side.rows()]
+    os.truncate(side.store.partial(clip), 4 << 30)
+    part = part_size_for(size)
+    side.store.journal(clip).write_bytes(hashlib.sha256(bytes(part)).digest() * ((4 << 30) // part))
     complete, _ = side.dock(folder)
     assert complete
     (row,) = side.rows()
-    assert row["size"] == (4 << 30) + 5
-    os.truncate(side.store.path(row["key"]), 0)  # gives the space back early
+    assert row["size"] == side.store.path(row["key"]).stat().st_size == size
+    assert row["sha256"] == digest(folder / name(1))
