@@ -1,0 +1,116 @@
+"""Docks recorders, kills the agent over and over, lets it finish, judges.
+
+The rack is kept full while kills are to come, so that every kill finds work under way.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.agent_process import PATIENCE, Agent
+from tests.crash import verdict, wreck
+from tests.crash.moments import MOMENTS, Come, Station
+from tests.crash.promises import Broken, Promises
+from tests.crash.rack import Rack
+
+_GLANCE = 0.05  # seconds in which a moment is waited for between two looks at the status
+_TICK = 0.001
+_FINISH = 5 * PATIENCE
+
+
+@dataclass
+class Ordeal:
+    """`moments`: the kinds of kills, in turn, in an order that `seed` shuffles."""
+
+    folder: Path
+    seed: int
+    slots: int = 8
+    patch: str = ""
+    moments: tuple = MOMENTS  # type: ignore[type-arg]
+    caught: list[set[str]] = field(default_factory=list)  # at each kill
+    spoilt: int = 0
+
+    def __post_init__(self) -> None:
+        self.agent = Agent(self.folder, self.patch)
+        self.rack = Rack(self.agent, self.slots, self.seed)
+        self.promises = Promises(self.agent.store, self.agent.centre)
+
+    def run(self, kills: int) -> None:
+        """Raises Broken when something that the agent said, or that is promised of it, is not true."""
+        rng = Random(self.seed)
+        with self.agent:
+            for _ in range(kills // len(self.moments) + 1):
+                for moment in rng.sample(self.moments, len(self.moments))[: kills - len(self.caught)]:
+                    self._kill_at(moment, rng)
+            self.rack.fill()
+            self._finish()
+        if found := verdict.faults(self.agent.store, self.agent.centre, self.rack.contents):
+            raise Broken("\n".join(found))
+        if "Traceback" in (log := self.agent.log.read_text()):
+            raise Broken(log[log.index("Traceback") - 1000 :][:5000])
+
+    def summary(self) -> Counter[str]:
+        """At how many kills a clip was in which state."""
+        return wreck.tally(self.caught)
+
+    def _kill_at(self, moment, rng: Random) -> None:  # type: ignore[no-untyped-def]
+        self.agent.start()
+        self.rack.fill()
+        station = Station(self.agent)
+        self.promises.settled = 0
+        come = moment(station, rng)
+        end = time.monotonic() + PATIENCE
+        while not self._holds(come):
+            if time.monotonic() > end:
+                raise Broken(f"{moment.__name__} never came{self.agent.last_words()}")
+            self._look(station)
+        self.agent.kill()
+        self.caught.append(wreck.caught(self.agent.store))
+        if rng.random() < 0.5 and self.caught[-1]:
+            self.spoilt += bool(wreck.spoil(self.agent.store, rng))
+
+    def _holds(self, come: Come) -> bool:
+        """Whether the moment came within a glance; then the agent is frozen in it."""
+        end = time.monotonic() + _GLANCE
+        while time.monotonic() < end:
+            if come():
+                self.agent.freeze()
+                if come():
+                    return True
+                self.agent.thaw()
+            time.sleep(_TICK)
+        return False
+
+    def _look(self, station: Station) -> None:
+        status = self.agent.status()
+        if status is None:
+            return
+        self.rack.take_what_is_collected(status)
+        station.status = status
+        self.promises.hear(status)
+        after = self.promises.settled
+        self.promises.hear_clips(self.agent.clips(after), after)
+
+    def _finish(self) -> None:
+        self.agent.start()
+        station = Station(self.agent)
+        self.promises.settled = 0
+        end = time.monotonic() + _FINISH
+        while not self._done(station):
+            if time.monotonic() > end:
+                raise Broken(f"it does not finish: {station.status}{self.agent.last_words()}")
+            self._look(station)
+            time.sleep(_GLANCE)
+        if code := self.agent.stop():
+            raise Broken(f"the agent ended with {code}{self.agent.last_words()}")
+
+    def _done(self, station: Station) -> bool:
+        status = station.status
+        return (
+            status is not None
+            and not self.rack.docked
+            and status["queue"]["clips"] == 0
+            and status["clips"]["copying"] == 0
+        )
