@@ -17,6 +17,7 @@ import yaml
 
 from agent.cli.client import Client, NoAgent
 from agent.status.shape import SlotShape, StatusShape
+from scripts.demo_rack import make_recorder
 
 T = TypeVar("T")
 
@@ -184,6 +185,15 @@ class Agent:
 
     # recorders
 
+    def recorder(self, number: str, *, clips: int = 6, size: int = 300_000, letters: str = "") -> list[Path]:
+        """A recorder on the shelf; returns its files, relative to it. Its first file has the faults of
+        `letters`."""
+        path = self.shelf / number
+        files = make_recorder(path, number=number, clips=clips, size=size)
+        if letters:
+            order_faults(path, files[:1], letters)
+        return files
+
     def dock(self, name: str, slot: str = "") -> None:
         """From the shelf."""
         (self.shelf / name).rename(self.rack / (slot or name))
@@ -197,6 +207,12 @@ class Agent:
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **self.environment}
+
+
+def order_faults(recorder: Path, files: Sequence[Path], letters: str, block: int = 512 << 10) -> None:
+    """See `drivers.faults`. `R` makes a slow file: some 10 MiB a second at most."""
+    faults = {"block": block, "files": {str(file): letters for file in files}}
+    (recorder / ".faults.yaml").write_text(yaml.safe_dump(faults))
 
 
 def slot(status: StatusShape, name: str) -> SlotShape | None:

@@ -141,11 +141,11 @@ def house(
     *,
     settings: Settings | None = None,
     sources: tuple[Source, ...] = (),
-    grace: float = 0.05,
-    again: float = 0.05,
+    **tuned: Any,
 ) -> Iterator[House]:
     board, hand, shelf, settings = Board(), Hand(), Shelf(folder), settings or Settings()
-    tools = Tools(board, shelf, lambda device: Blank(), collect, grace=grace, again=again)  # type: ignore[arg-type, return-value]
+    blank: Any = Blank()
+    tools = Tools(board, shelf, lambda device: blank, collect, **{"grace": 0.05, "again": 0.05, **tuned})
     dock = Dock(lambda: settings, (hand, *sources), shelf, tools)
     dock.start()
     try:

@@ -103,13 +103,14 @@ class Catalog:
             self._thread.join()
             for reader in list(self._readers):
                 reader.close()
+            # Last: only one that may write folds the log into the database and removes it.
+            self._connection.close()
 
     def _run(self) -> None:
         while batch := self._next_batch():
             self._commit(batch)
         self._connection.execute("DELETE FROM meta WHERE key = 'running'")
         self._connection.execute("PRAGMA optimize")
-        self._connection.close()
 
     def _next_batch(self) -> list[tuple[Work, Future[Any]]]:
         batch = []

@@ -13,8 +13,9 @@ _HOLLOW = frozenset({"0x5", "0xf", "0x85", "e3c9e316-0b5c-4db8-817d-f92df00215ae
 
 
 def describe(properties: Mapping[str, str], sysfs: str, root: Path = ports.SYSFS) -> Device | None:
-    """None when there is nothing to read: no medium, or a disk that has partitions (each is reported
-    itself). A partition or disk without a file system that can be mounted is a DISK."""
+    """None when there is nothing to read: no medium, the CD that some recorders show with their maker's
+    programs, or a disk that has partitions (each is reported itself). A partition or disk without a file
+    system that can be mounted is a DISK."""
     kind = _kind(properties, Path(sysfs))
     if kind is None:
         return None
@@ -48,7 +49,7 @@ def decoded(value: str) -> str:
 
 
 def _kind(properties: Mapping[str, str], sysfs: Path) -> DeviceKind | None:
-    if _size(sysfs) == 0:
+    if _size(sysfs) == 0 or properties.get("ID_CDROM") == "1":
         return None
     if properties.get("ID_FS_USAGE") == "filesystem":
         return DeviceKind.VOLUME

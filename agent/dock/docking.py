@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from agent.dock.board import Board
 from agent.dock.reporter import VolumeReporter
+from agent.dock.siblings import awaited
 from agent.errors import DeviceGone, Retry, StationError, Stopping, StoreFull, Unsupported
 from agent.model import Device, DeviceKind, Port, Reporter
 from drivers.base import Driver, Session
@@ -46,6 +47,8 @@ class Tools:
     monotonic: Callable[[], float] = time.monotonic
     grace: float = 2.0  # seconds in which a disk may still get partitions, a recorder its second LUN
     again: float = 30.0  # seconds until a recorder that still records, or met a full store, is read again
+    awaited: Callable[[Device], Collection[str]] = awaited
+    patience: float = 30.0  # seconds that a part of a recorder which does not come may hold up the rest
     counts: Counter[str] = field(default_factory=Counter)  # `internal`, `stuck`
 
 

@@ -16,6 +16,8 @@ from agent.model import Device, DeviceKind, Problem, SlotState
 
 log = logging.getLogger(__name__)
 
+_AWAITED = "awaited "  # marks, among results by node, a part of the recorder that has none yet
+
 
 class Worker:
     """`arrive`, `leave`, `stop` and `abandon` are called by the dock; the rest runs in its own thread."""
@@ -46,6 +48,8 @@ class Worker:
             now = self._tools.monotonic()
             for disk in [known for known in self._devices.values() if _is_part(device, known)]:
                 self._forget(disk.node)
+            for part in [node for node in self._results if node.startswith(_AWAITED)]:
+                self._forget(part)
             self._devices[device.node] = device
             self._results.pop(device.node, None)
             self._due[device.node] = now + (self._tools.grace if device.kind is DeviceKind.DISK else 0)
@@ -138,14 +142,29 @@ class Worker:
         """Settle the slot when nothing is left to be done; return how long to sleep, None: until woken."""
         times = list(self._due.values())
         if self._busy and all(self._results.get(node) is Result.AGAIN for node in self._due):
-            if now >= self._settle_at or self._outcome() is not SlotState.COLLECTED:
+            again = self._hold_back(now)
+            if again is None:
                 self._busy = False
                 self._tally.show(state=self._outcome())
             else:
-                times.append(self._settle_at)
+                times.append(again)
         # To wait for a moment that comes by itself is no standstill.
         self._tally.beat()
         return max(0.0, min(times) - now) if times else None
+
+    def _hold_back(self, now: float) -> float | None:
+        """When to look again whether a slot may be shown as collected; None: its outcome stands."""
+        if self._outcome() is not SlotState.COLLECTED:
+            return None
+        if now < self._settle_at:
+            return self._settle_at
+        missing = {part for device in self._devices.values() for part in self._tools.awaited(device)}
+        if missing and now < self._settle_at + self._tools.patience:
+            return now + self._tools.grace
+        for part in missing:
+            self._results[_AWAITED + part] = Result.FAILED
+            self._tally.problem(_AWAITED + part, Problem("part-not-ready", {"part": part}))
+        return None
 
     def _outcome(self) -> SlotState:
         found = set(self._results.values())

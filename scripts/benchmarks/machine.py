@@ -18,7 +18,9 @@ class Cold:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.all = os.geteuid() == 0 and os.access(_DROP, os.W_OK)
-        self.how = "drop_caches" if self.all else "posix_fadvise(DONTNEED), which leaves names and inodes warm"
+        self.how = (
+            "drop_caches" if self.all else "posix_fadvise(DONTNEED), which leaves names and inodes warm"
+        )
 
     def drop(self) -> None:
         os.sync()  # only what is written back can be dropped

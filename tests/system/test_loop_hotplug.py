@@ -289,7 +289,8 @@ def test_a_recorder_that_gets_a_file_system_later_is_collected(station: Station,
     one = recorder()
     one.plug()
     station.until(one, SlotState.FAILED)
-    run("mke2fs", "-q", "-F", "-t", "ext4", one.node)  # udevd sees its end and raises `change`
+    run("mke2fs", "-q", "-F", "-t", "ext4", one.node)
+    run("udevadm", "trigger", "--settle", one.node)  # udevd's own look at what was written may come late
     station.until(one, SlotState.COLLECTED)
 
 

@@ -61,6 +61,10 @@ def test_a_reader_without_a_card_is_empty(sda: Path) -> None:
     assert describe(PLAIN | FAT, str(sda)) is None
 
 
+def test_the_cd_with_the_makers_programs_is_no_volume(sda: Path) -> None:
+    assert describe(PLAIN | FAT | {"ID_CDROM": "1", "ID_FS_TYPE": "iso9660"}, str(sda)) is None
+
+
 def test_a_device_that_is_gone_already_is_none(tmp_path: Path) -> None:
     assert describe(PLAIN | FAT, str(tmp_path / "sdz")) is None
 

@@ -10,7 +10,7 @@ import pytest
 from agent.dock.docking import Docking
 from agent.dock.rack import RackSource
 from agent.errors import DeviceGone, Locked, StoreFull
-from agent.model import Identity, Reporter, SlotState
+from agent.model import Device, Identity, Reporter, SlotState
 from drivers.base import Session
 from tests.dock_house import PATIENCE, House, Settings, Slot, disk, folder, house, volume
 
@@ -273,6 +273,36 @@ def test_a_waiting_recorder_owes_no_heartbeat_and_a_working_one_does(station: Ho
     station.until("busy", S.COLLECTING)
     beats = station.when(lambda: "slot idle" not in (beats := station.dock.beats()) and beats)
     assert beats.keys() == {"dock", "source hand", "slot busy"}
+
+
+def test_a_recorder_is_not_collected_while_a_part_of_it_is_still_to_come(tmp_path: Path, work: Work) -> None:
+    looked = threading.Semaphore(0)
+    parts = {"sdb"}
+
+    def awaited(device: Device) -> set[str]:
+        looked.release()
+        return parts
+
+    with house(tmp_path, work, awaited=awaited) as station:
+        station.hand.plug(volume("/dev/sda1"))
+        for _ in range(3):
+            assert looked.acquire(timeout=PATIENCE)
+            assert station.until("p", S.COLLECTING)
+        parts.clear()
+        station.until("p", S.COLLECTED)
+
+
+def test_a_part_that_does_not_come_makes_the_slot_incomplete_until_it_does(
+    tmp_path: Path, work: Work
+) -> None:
+    parts = {"sdb"}
+    with house(tmp_path, work, awaited=lambda device: parts, patience=0.1) as station:
+        station.hand.plug(volume("/dev/sda1"))
+        (problem,) = station.until("p", S.INCOMPLETE).problems
+        assert (problem.key, problem.params) == ("part-not-ready", {"part": "sdb"})
+        parts.clear()
+        station.hand.plug(volume("/dev/sdb", lun=1))
+        assert station.until("p", S.COLLECTED).problems == ()
 
 
 class Stuck:

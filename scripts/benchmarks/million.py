@@ -1,0 +1,164 @@
+"""A catalog with a million clips behind it: every row that a station would have written, without the
+station. The schema is the real one; its triggers rest while the rows are put in."""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from agent.catalog.migrate import migrate, steps
+from scripts.benchmarks.machine import scratch
+from scripts.benchmarks.measure import Bench
+
+_CARD = 50  # clips of one docking
+_RECORDERS = 400
+_SIZE = 200 << 20  # bytes of a clip
+_PART = 8 << 20
+_BOOT = "00000000-0000-4000-8000-000000000000"
+_FIRST = datetime(2021, 1, 1, tzinfo=UTC)
+_KEPT = 0.02  # share that still lies on the station; the rest was released
+_AT_ONCE = 200  # dockings
+_STEPS = ("copying", "stored", "uploading", "uploaded", "confirmed")
+
+Row = tuple[Any, ...]
+TABLES = ("events", "dockings", "clips", "manifests", "names", "deliveries")
+
+
+def build(path: Path, clips: int) -> None:
+    """Write a catalog of `clips` clips to `path`, as an agent leaves it after a clean stop."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -1000000")
+        migrate(db, path)
+        rests = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in rests:
+            db.execute(f"DROP TRIGGER {name}")
+        _fill(db, clips)
+        db.execute("INSERT INTO clip_counts SELECT state, count(*), sum(size) FROM clips GROUP BY state")
+        for _, sql in rests:
+            db.execute(sql)
+        db.execute("PRAGMA optimize")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def lay(bench: Bench, store: Path) -> int:
+    """Give an empty store a catalog of a million clips; return how many there are. Built once for all
+    scenarios, and for later runs where the folder is kept."""
+    clips = 5_000 if bench.quick else 1_000_000
+    made_from = b"".join(sql.encode() for _, _, sql in steps()) + Path(__file__).read_bytes()
+    built = bench.folder / f"catalog-{clips}-{hashlib.sha256(made_from).hexdigest()[:12]}.db"
+    if not built.exists():
+        bench.say(f"building a catalog of {clips:,} clips ...")
+        with scratch(bench.folder, "catalog") as folder:
+            build(folder / built.name, clips)
+            (folder / built.name).rename(built)
+    shutil.copy(built, store / "catalog.db")
+    return clips
+
+
+def _fill(db: sqlite3.Connection, clips: int) -> None:
+    cards = _cards(clips)
+    while several := list(islice(cards, _AT_ONCE)):
+        db.execute("BEGIN")
+        for table in TABLES:
+            marks = ", ".join("?" * len(several[0][table][0]))
+            rows = (row for card in several for row in card[table])
+            db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        db.execute("COMMIT")
+
+
+def _cards(clips: int) -> Iterator[dict[str, list[Row]]]:
+    """The rows of each docking."""
+    released = round(clips * (1 - _KEPT))
+    sequence = 1
+    for number, begin in enumerate(range(0, clips, _CARD)):
+        card = _Card(number, sequence, begin, min(_CARD, clips - begin), begin < released)
+        yield card.rows
+        sequence = card.sequence
+
+
+class _Card:
+    """One docking of one recorder, from its first event to the last of its clips."""
+
+    def __init__(self, number: int, sequence: int, begin: int, count: int, released: bool) -> None:
+        self.rows: dict[str, list[Row]] = {table: [] for table in TABLES}
+        self.sequence = sequence
+        self._docking = number + 1
+        self._recorder = f"{number % _RECORDERS:07}"
+        self._fs_id = f"{number % _RECORDERS:04X}-BE7C"
+        self._day = _FIRST + timedelta(minutes=2 * number)
+        self._at = self._day.timestamp()
+        slot = f"A{number % 16:02}"
+        docked = {"docking": self._docking, "slot": slot, "recorder": self._recorder, "fs_id": self._fs_id,
+                  "votes": [["names", self._recorder], ["label", self._recorder]],
+                  "conflict": False}  # fmt: skip
+        self._event(None, "docked", docked)
+        seen = [self._seen(f"DCIM/100MEDIA/{self._name(begin + at)}.mp4") for at in range(count)]
+        self._walk(seen, begin, released)
+        self._event(None, "undocked", {"docking": self._docking, "outcome": "collected"})
+        self.rows["dockings"].append(
+            (self._docking, slot, self._recorder, self._fs_id, "000001", self._at, self._at + 60, "collected")
+        )
+
+    def _name(self, clip: int) -> str:
+        return f"{self._recorder}_000001_{self._day:%Y%m%d%H%M%S}_{clip % 10000:04}"
+
+    def _event(self, clip: int | None, kind: str, body: dict[str, Any]) -> int:
+        sequence = self.sequence
+        text = json.dumps(body, separators=(",", ":"))
+        self.rows["events"].append((sequence, clip, kind, text, self._at, _BOOT, 1))
+        self.sequence += 1
+        return sequence
+
+    def _seen(self, path: str) -> tuple[int, str]:
+        clip = self.sequence
+        self._event(clip, "seen", {"from": None, "to": "seen", "path": path, "docking": self._docking})
+        return clip, path
+
+    def _walk(self, seen: list[tuple[int, str]], begin: int, released: bool) -> None:
+        digests = [hashlib.sha256(b"%d" % (begin + at)).digest() for at in range(len(seen))]
+        steps = (*_STEPS, *(("released",) if released else ()))
+        last = dict.fromkeys((clip for clip, _ in seen), 0)
+        for old, new in zip(("seen", *steps), steps, strict=False):
+            for (clip, path), digest in zip(seen, digests, strict=True):
+                facts = self._facts(new, self._key(path, digest), digest)
+                last[clip] = self._event(clip, new, {"from": old, "to": new, **facts})
+        for at, ((clip, path), digest) in enumerate(zip(seen, digests, strict=True)):
+            self._rows_of(clip, path, digest, steps[-1], last[clip], begin + at)
+
+    def _facts(self, state: str, key: str, digest: bytes) -> dict[str, Any]:
+        match state:
+            case "copying":
+                return {"docking": self._docking}
+            case "stored":
+                return {"key": key, "size": _SIZE, "sha256": digest.hex(), "partial": False}
+            case "confirmed":
+                return {"target": "centre", "receipt": self._receipt(key, digest)}
+            case _:
+                return {"target": "centre"}
+
+    def _receipt(self, key: str, digest: bytes) -> dict[str, Any]:
+        return {"location": key, "size": _SIZE, "sha256": digest.hex(), "at": self._at}
+
+    def _key(self, path: str, digest: bytes) -> str:
+        stem = path.rpartition("/")[2].removesuffix(".mp4")
+        return f"{self._recorder}/{self._day:%Y-%m-%d}/{stem}.{digest.hex()[:16]}.mp4"
+
+    def _rows_of(self, clip: int, path: str, digest: bytes, state: str, event: int, number: int) -> None:
+        key, mtime = self._key(path, digest), round(self._at) * 10**9
+        card = (self._recorder, self._fs_id, path.encode(), _SIZE, mtime)
+        self.rows["clips"].append(
+            (clip, state, event, *card, self._docking, self._at, "video", 0, 1, "000001", number % 10000,
+             self._day.replace(tzinfo=None).isoformat(), "name", 1, 0, key, digest, None, self._at)
+        )  # fmt: skip
+        self.rows["manifests"].append((clip, _PART, digest * (_SIZE // _PART), None, "[]"))
+        self.rows["names"].append((number + 1, *card, digest, clip))
+        receipt = json.dumps(self._receipt(key, digest))
+        self.rows["deliveries"].append((clip, "centre", "confirmed", "token", receipt, None, self._at))
