@@ -81,7 +81,7 @@ def read_volume(docking: Docking, tools: Tools, reporter: VolumeReporter) -> Res
         tools.counts["internal"] += 1
         reporter.problem("internal", error=str(e) or repr(e))
         return Result.FAILED
-    if reporter.still_recording and not collected:
+    if reporter.worth_another_look and not collected:
         return Result.AGAIN
     return Result.COLLECTED if collected else Result.INCOMPLETE
 

@@ -10,6 +10,7 @@ from agent.dock.board import Board
 from agent.errors import DeviceGone, Stopping
 from agent.model import Identity, Problem, SlotState
 
+PASSING = ("still-recording", "store-full")  # problems that end by themselves
 SHOWN = 20  # problems on one slot; ten thousand unreadable files must not make ten thousand lines
 
 
@@ -122,7 +123,7 @@ class VolumeReporter:
         self._node = node
         self._gone = gone
         self._stopping = stopping
-        self.still_recording = False
+        self.worth_another_look = False
 
     def identified(self, identity: Identity) -> None:
         self._tally.show(recorder=identity.recorder, officer=identity.officer)
@@ -138,7 +139,7 @@ class VolumeReporter:
         self._tally.add(self._node, files_done=files)
 
     def problem(self, key: str, **params: Any) -> None:
-        self.still_recording |= key == "still-recording"
+        self.worth_another_look |= key in PASSING
         self._tally.problem(self._node, Problem(key, params))
 
     def pulled(self) -> None:

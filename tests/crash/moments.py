@@ -30,9 +30,9 @@ class Station:
     def copies(self) -> set[Path]:
         return {path for path in _listed(self.agent.store / "incoming") if path.suffix == ".part"}
 
-    def whole_parts(self) -> int:
+    def whole_parts(self) -> dict[Path, int]:
         journals = (path for path in _listed(self.agent.store / "incoming") if path.suffix == ".parts")
-        return sum(_size(path) // _DIGEST for path in journals)
+        return {path: _size(path) // _DIGEST for path in journals}
 
     def uploads(self) -> set[Path]:
         return {path for path in _listed(self.agent.centre / "incoming") if path.suffix == ".part"}
@@ -58,13 +58,17 @@ def while_copying(station: Station, rng: Random) -> Come:
 
 
 def after_a_whole_part(station: Station, rng: Random) -> Come:
-    """More of a copy is believed at the next start than at this one."""
-    before = station.whole_parts()
-    return lambda: station.ready() and station.whole_parts() > before
+    """More of a copy is there to be believed at the next start than there was before."""
+    seen: dict[Path, int] = {}
+
+    def come() -> bool:
+        return any(parts > seen.setdefault(path, parts) for path, parts in station.whole_parts().items())
+
+    return come
 
 
 def as_a_clip_gets_its_name(station: Station, rng: Random) -> Come:
-    """A copy has left the folder of copies; that it is stored is probably not committed yet."""
+    """A copy has left the folder of copies, and that it is stored is most likely not committed yet."""
     return _one_left(station.copies)
 
 
@@ -82,7 +86,8 @@ def as_a_clip_is_confirmed(station: Station, rng: Random) -> Come:
     return lambda: station.ready() and station.confirmed() > before
 
 
-MOMENTS = (
+Moment = Callable[[Station, Random], Come]
+MOMENTS: tuple[Moment, ...] = (
     while_starting,
     some_time_later,
     while_copying,

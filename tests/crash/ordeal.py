@@ -5,13 +5,14 @@ The rack is kept full while kills are to come, so that every kill finds work und
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from tests.agent_process import PATIENCE, Agent
 from tests.crash import verdict, wreck
-from tests.crash.moments import MOMENTS, Come, Station
+from tests.crash.moments import MOMENTS, Come, Moment, Station
 from tests.crash.promises import Broken, Promises
 from tests.crash.rack import Rack
 
@@ -28,7 +29,7 @@ class Ordeal:
     seed: int
     slots: int = 8
     patch: str = ""
-    moments: tuple = MOMENTS  # type: ignore[type-arg]
+    moments: Sequence[Moment] = MOMENTS
     caught: list[set[str]] = field(default_factory=list)  # at each kill
     spoilt: int = 0
 
@@ -55,17 +56,18 @@ class Ordeal:
         """At how many kills a clip was in which state."""
         return wreck.tally(self.caught)
 
-    def _kill_at(self, moment, rng: Random) -> None:  # type: ignore[no-untyped-def]
+    def _kill_at(self, moment: Moment, rng: Random) -> None:
         self.agent.start()
-        self.rack.fill()
         station = Station(self.agent)
         self.promises.settled = 0
         come = moment(station, rng)
         end = time.monotonic() + PATIENCE
+        self.rack.fill()
         while not self._holds(come):
             if time.monotonic() > end:
-                raise Broken(f"{moment.__name__} never came{self.agent.last_words()}")
+                raise Broken(f"the moment never came: {moment}{self.agent.last_words()}")
             self._look(station)
+            self.rack.fill()
         self.agent.kill()
         self.caught.append(wreck.caught(self.agent.store))
         if rng.random() < 0.5 and self.caught[-1]:
