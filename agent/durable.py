@@ -38,14 +38,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folders(folder: Path, root: Path) -> list[Path]:
-    """Create `folder` below `root`; return the folders whose entries are new and need a sync."""
-    missing = []
-    while folder != root and not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-    return [path.parent for path in missing]
+    """Create `folder` below `root`; return all folders from it up to `root`, for a sync."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+    way = [folder, *folder.parents]
+    return way[: way.index(root) + 1]
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ parts; it is stored raw, and shown only through `printable`.
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -250,6 +250,6 @@ def raw(name: str) -> bytes:
     return os.fsencode(name)
 
 
-def spans(size: int, step: int) -> Sequence[tuple[int, int]]:
-    """(offset, length) of each part of a file."""
-    return [(at, min(step, size - at)) for at in range(0, size, step)]
+def spans(size: int, step: int, first: int = 0) -> Iterator[tuple[int, int]]:
+    """(offset, length) of each part of a file, from part `first` on."""
+    return ((at, min(step, size - at)) for at in range(first * step, size, step))

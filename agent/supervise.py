@@ -6,6 +6,7 @@ taken off that list by the dock: it must not take the station down.
 
 import logging
 import os
+import select
 import signal
 import threading
 import time
@@ -27,14 +28,14 @@ class Supervisor:
     def __init__(self, beats: Iterable[Beats]) -> None:
         self._beats = list(beats)
         self._notifier = sdnotify.SystemdNotifier()
-        self._wake = threading.Event()
+        self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._stop = False
         self.failure = ""
 
     def fatal(self, name: str) -> None:
         """A thread that must not end has ended: the process goes, systemd starts it anew."""
         self.failure = self.failure or name
-        self._wake.set()
+        os.write(self._wake, b"!")
 
     def watch_threads(self) -> None:
         """An exception that escapes a thread is fatal, never silent."""
@@ -48,12 +49,15 @@ class Supervisor:
         threading.excepthook = hook
 
     def handle_signals(self) -> None:
+        # The kernel may give a signal to any thread, and Python runs its handler in the main one only,
+        # which it does not wake: the byte that it writes to the pipe does.
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop = True
-        self._wake.set()
+        os.write(self._wake, b"!")
 
     def ready(self, status: str) -> None:
         self._notifier.notify("READY=1")
@@ -79,7 +83,7 @@ class Supervisor:
             if text != shown:
                 self.status(text)
                 shown = text
-            self._wake.wait(period)
+            select.select([self._woken], [], [], period)
 
     def late(self) -> list[str]:
         """Names of the workers that have made no progress for longer than they may."""
@@ -89,25 +93,6 @@ class Supervisor:
             for name, since, allowed in beats()
             if since > allowed
         ]
-
-
-class Heart:
-    """One worker's last sign of life, on the monotonic clock."""
-
-    def __init__(self, name: str, allowed: float) -> None:
-        """`allowed`: seconds without a beat; a worker that waits for work is `idle` meanwhile."""
-        self.name, self._allowed = name, allowed
-        self._last: float | None = None
-
-    def beat(self) -> None:
-        self._last = time.monotonic()
-
-    def idle(self) -> None:
-        self._last = None
-
-    def beats(self) -> list[tuple[str, float, float]]:
-        last = self._last
-        return [] if last is None else [(self.name, time.monotonic() - last, self._allowed)]
 
 
 def _period() -> float:

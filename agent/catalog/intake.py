@@ -22,6 +22,14 @@ class Known:
     clip: int
     state: ClipState
     samples: bytes | None
+    partial: bool
+    important: bool
+
+    @property
+    def whole(self) -> bool:
+        """Every byte of it is safe. One with unreadable ranges is read again at each docking: a loose
+        plug looks like a bad sector."""
+        return self.state in COLLECTED and not self.partial
 
 
 def begin_docking(tx: sqlite3.Connection, slot: str, identity: Identity) -> int:
@@ -52,12 +60,15 @@ def end_docking(tx: sqlite3.Connection, docking: int, outcome: str) -> None:
 
 def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> list[Known]:
     rows = db.execute(
-        "SELECT clip, state, samples FROM names JOIN clips ON clips.id = clip"
+        "SELECT clip, state, samples, partial, important FROM names JOIN clips ON clips.id = clip"
         " WHERE names.recorder = ? AND names.fs_id = ? AND names.path = ?"
         " AND names.size = ? AND names.mtime_ns = ?",
         (identity.recorder, identity.fs_id, raw(source.path), source.size, source.mtime_ns),
     )
-    return [Known(clip, ClipState(state), samples) for clip, state, samples in rows]
+    return [
+        Known(clip, ClipState(state), samples, bool(partial), bool(important))
+        for clip, state, samples, partial, important in rows
+    ]
 
 
 def see(tx: sqlite3.Connection, docking: int, identity: Identity, sources: Iterable[SourceClip]) -> list[int]:
@@ -101,6 +112,12 @@ def see_again(tx: sqlite3.Connection, clip: int, state: ClipState, docking: int)
     """A clip that was given up is on the recorder after all."""
     tx.execute("UPDATE clips SET key = NULL, sha256 = NULL WHERE id = ?", (clip,))
     door.change(tx, clip, state, S.SEEN, docking=docking, reason="back on the recorder")
+
+
+def mark_important(tx: sqlite3.Connection, clip: int) -> None:
+    """The officer locked it after it was listed first."""
+    tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (clip,))
+    door.note(tx, "important", clip, {"important": True})
 
 
 def mark_missing(tx: sqlite3.Connection, identity: Identity, docking: int, listed: set[int]) -> int:
@@ -153,25 +170,42 @@ def describe(tx: sqlite3.Connection, clip: int, manifest: Manifest, key: str, sa
     """The copy is on disk and verified: keep what it is before it gets its name in the store.
 
     Returns None, or the id of the clip of the same recorder that already has this content: then this
-    one is merged into it and its copy is not needed.
-    """
+    one is merged into it and its copy is not needed."""
     digest = bytes.fromhex(manifest.sha256)
-    partial = bool(manifest.unreadable)
-    row = tx.execute("SELECT recorder, size, important FROM clips WHERE id = ?", (clip,)).fetchone()
-    recorder, size, important = row
     tx.execute("UPDATE names SET samples = ? WHERE clip = ? AND samples IS NULL", (samples, clip))
-    twin = None if partial or not size else _twin(tx, recorder, digest, clip)
-    if twin is not None:
-        _merge(tx, clip, twin, bool(important))
-        return twin
-    _forget_other_content(tx, clip, digest)
-    tx.execute("UPDATE clips SET key = ?, sha256 = ?, partial = ? WHERE id = ?", (key, digest, partial, clip))
+    known_as = twin(tx, clip, manifest, key)
+    if known_as is not None:
+        _merge(tx, clip, known_as[0])
+        return known_as[0]
+    # What a target vouched for was the content before; it says nothing about this one.
+    tx.execute("DELETE FROM deliveries WHERE clip = ?", (clip,))
+    tx.execute(
+        "UPDATE clips SET key = ?, sha256 = ?, partial = ? WHERE id = ?",
+        (key, digest, bool(manifest.unreadable), clip),
+    )
     tx.execute(
         "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)",
         (clip, manifest.part_size, b"".join(manifest.parts),
          bytes.fromhex(manifest.sm3) or None, json.dumps(manifest.unreadable)),
     )  # fmt: skip
     return None
+
+
+def twin(db: sqlite3.Connection, clip: int, manifest: Manifest, key: str) -> tuple[int, ClipState] | None:
+    """The clip of the same recorder that has this content already. Empty and damaged files have one only
+    in what was read at the very same place (their key says so): their content tells nothing apart."""
+    column, value = (
+        ("sha256", bytes.fromhex(manifest.sha256))
+        if manifest.size and not manifest.unreadable
+        else ("key", key)
+    )
+    row = db.execute(
+        f"SELECT id, state FROM clips WHERE recorder = (SELECT recorder FROM clips WHERE id = ?)"
+        f" AND {column} = ? AND size = ? AND partial = ? AND state NOT IN ('merged', 'quarantined')"
+        f" AND id <> ?",
+        (clip, value, manifest.size, bool(manifest.unreadable), clip),
+    ).fetchone()
+    return (int(row[0]), ClipState(row[1])) if row else None
 
 
 def store(tx: sqlite3.Connection, clips: Iterable[int]) -> None:
@@ -186,39 +220,25 @@ def store(tx: sqlite3.Connection, clips: Iterable[int]) -> None:
 
 
 def uncollected(db: sqlite3.Connection, clips: Iterable[int]) -> int:
-    """How many of these are not safe yet (a merged one is as safe as the clip that it became)."""
-    states = {clip: _state(db, clip) for clip in clips}
-    return sum(state not in COLLECTED for state in states.values())
+    """How many of these are not safe, or not whole (a merged one is what the clip is that it became)."""
+    return sum(not _whole(db, clip) for clip in clips)
 
 
-def _state(db: sqlite3.Connection, clip: int) -> ClipState:
-    state, twin = db.execute("SELECT state, merged_into FROM clips WHERE id = ?", (clip,)).fetchone()
-    return _state(db, twin) if state == S.MERGED else ClipState(state)
-
-
-def _twin(tx: sqlite3.Connection, recorder: str, digest: bytes, clip: int) -> int | None:
-    row = tx.execute(
-        "SELECT id FROM clips WHERE recorder = ? AND sha256 = ? AND size > 0 AND partial = 0"
-        " AND state NOT IN ('merged', 'quarantined') AND id <> ?",
-        (recorder, digest, clip),
+def _whole(db: sqlite3.Connection, clip: int) -> bool:
+    state, into, partial = db.execute(
+        "SELECT state, merged_into, partial FROM clips WHERE id = ?", (clip,)
     ).fetchone()
-    return int(row[0]) if row else None
+    return _whole(db, into) if state == S.MERGED else state in COLLECTED and not partial
 
 
-def _merge(tx: sqlite3.Connection, clip: int, twin: int, important: bool) -> None:
-    tx.execute("UPDATE clips SET merged_into = ? WHERE id = ?", (twin, clip))
-    tx.execute("UPDATE names SET clip = ? WHERE clip = ?", (twin, clip))
+def _merge(tx: sqlite3.Connection, clip: int, into: int) -> None:
+    (important,) = tx.execute("SELECT important FROM clips WHERE id = ?", (clip,)).fetchone()
+    tx.execute("UPDATE clips SET merged_into = ? WHERE id = ?", (into, clip))
+    tx.execute("UPDATE names SET clip = ? WHERE clip = ?", (into, clip))
     if important:
-        tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (twin,))
-    door.change(tx, clip, S.COPYING, S.MERGED, into=twin)
-    door.note(tx, "named", twin, {"by": clip, "important": important})
-
-
-def _forget_other_content(tx: sqlite3.Connection, clip: int, digest: bytes) -> None:
-    """What a target vouched for was the content before; it says nothing about this one."""
-    before = tx.execute("SELECT sha256 FROM clips WHERE id = ?", (clip,)).fetchone()[0]
-    if before != digest:
-        tx.execute("DELETE FROM deliveries WHERE clip = ?", (clip,))
+        tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (into,))
+    door.change(tx, clip, S.COPYING, S.MERGED, into=into)
+    door.note(tx, "named", into, {"by": clip, "important": bool(important)})
 
 
 def close_interrupted(tx: sqlite3.Connection) -> None:
@@ -234,3 +254,9 @@ def copying(db: sqlite3.Connection, clips: Iterable[int]) -> list[int]:
         for clip in clips
         if db.execute("SELECT 1 FROM clips WHERE id = ? AND state = ?", (clip, S.COPYING)).fetchone()
     ]
+
+
+def copying_of(db: sqlite3.Connection, recorder: str) -> list[int]:
+    """Clips of a recorder that an earlier docking left in the middle."""
+    rows = db.execute("SELECT id FROM clips WHERE state = ? AND recorder = ?", (S.COPYING, recorder))
+    return [int(row[0]) for row in rows]

@@ -44,7 +44,10 @@ class Ingest:
         """Collect one volume; True when every file on it is safe. Raises DeviceGone, Stopping."""
         identity = session.identity()
         reporter.identified(identity)
-        with self.locks.hold(f"{identity.recorder} {identity.fs_id}", reporter.check):
+        with self.locks.hold(identity.recorder, reporter.check):
+            # Nobody else works on this recorder: what is in the middle was left there.
+            left = intake.copying_of(self.catalog.read(), identity.recorder)
+            settle(self.catalog, self.store, left)
             docking = self.catalog.write(lambda tx: intake.begin_docking(tx, slot, identity))
             outcome = "failed"
             try:

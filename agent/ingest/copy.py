@@ -53,10 +53,12 @@ def copy_large(
             durable.open_fd(store.partial(clip), os.O_RDWR | os.O_CREAT) as fd,
             durable.open_fd(store.journal(clip), os.O_RDWR | os.O_CREAT) as journal,
         ):
+            # Asked before a byte is read: what cannot fit must not fill the disk up to the reserve.
+            store.need(source.size - os.fstat(fd).st_blocks * 512)
             _resume(copy, fd, journal, reader, reporter)
             stages = _Stages(copy, fd, journal)
             with Pipeline(stages.hash, stages.write) as pipeline:
-                for offset, length in spans(source.size, copy.part_size)[len(copy.parts) :]:
+                for offset, length in spans(source.size, copy.part_size, len(copy.parts)):
                     with turn():
                         store.need(length)
                         _read_part(pipeline, copy, reader, reporter, offset, length)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_WAIT = 5.0  # seconds between two heartbeats of one who waits
+_WAIT = 1.0  # seconds between two heartbeats of one who waits
 _OVERDUE = 30.0  # seconds after which a turn counts no more: a hanging recorder must not hold up the others
 
 

@@ -31,9 +31,12 @@ class Pending:
 @dataclass(slots=True)
 class Listing:
     pending: list[Pending] = field(default_factory=list)  # in the order in which they are copied
-    known: int = 0  # unchanged since they were collected
     clips: set[int] = field(default_factory=set)  # every clip that must be safe before we say "collected"
     skipped: list[Skipped] = field(default_factory=list)
+
+    def add(self, pending: Pending) -> None:
+        self.pending.append(pending)
+        self.clips.add(pending.clip)
 
     @property
     def complete(self) -> bool:
@@ -52,24 +55,27 @@ def make_listing(
     growing = intake.still_recording(catalog.read(), identity)
     fresh: list[SourceClip] = []
     for source, before in met:
-        waiting = next((known for known in before if known.state not in COLLECTED), None)
-        if (clip := unchanged.get(id(source))) is not None:
-            listing.known += 1
-            listing.clips.add(clip)
-        elif waiting is not None:
-            if waiting.state in _RETURNING:
-                _write(catalog, intake.see_again, waiting.clip, waiting.state, docking)
-            listing.pending.append(Pending(waiting.clip, source))
-        elif (clip := growing.get(raw(source.path))) is not None:
-            _write(catalog, intake.grown, clip, source)
-            listing.pending.append(Pending(clip, source))
+        known = unchanged.get(id(source)) or _waiting(before, listing)
+        if known is not None and source.important and not known.important:
+            _write(catalog, intake.mark_important, known.clip)
+        if known is None:
+            clip = growing.pop(raw(source.path), None)
+            if clip is None:
+                fresh.append(source)
+            else:
+                _write(catalog, intake.grown, clip, source)
+                listing.add(Pending(clip, source))
+        elif known.whole:
+            listing.clips.add(known.clip)
         else:
-            fresh.append(source)
+            if known.state in _RETURNING:
+                _write(catalog, intake.see_again, known.clip, known.state, docking)
+            listing.add(Pending(known.clip, source))
     listing.skipped = session.skipped()
     for group in _beating(_groups(fresh, _GROUP), beat):
         clips = _write(catalog, intake.see, docking, identity, group)
-        listing.pending += [Pending(*pair) for pair in zip(clips, group, strict=True)]
-    listing.clips.update(pending.clip for pending in listing.pending)
+        for pair in zip(clips, group, strict=True):
+            listing.add(Pending(*pair))
     if listing.complete:
         _write(catalog, intake.mark_missing, identity, docking, listing.clips)
     listing.pending.sort(key=_order)
@@ -93,7 +99,15 @@ def remarks(listing: Listing, now: datetime) -> Iterator[tuple[str, dict[str, An
         yield "clock-wrong", {"count": len(wrong), "time": wrong[0].isoformat(" ", "minutes")}
 
 
-def _unchanged(session: Session, met: Iterable[tuple[SourceClip, list[Known]]]) -> dict[int, int]:
+def _waiting(before: list[Known], listing: Listing) -> Known | None:
+    """The clip that this file began at an earlier docking. One clip is one file: where two names led to
+    it, or a damaged card lists a name twice, the second begins a clip of its own (and may merge)."""
+    return next(
+        (known for known in before if known.state not in COLLECTED and known.clip not in listing.clips), None
+    )
+
+
+def _unchanged(session: Session, met: Iterable[tuple[SourceClip, list[Known]]]) -> dict[int, Known]:
     """id(source) → clip, for files whose samples are those of a clip that was collected.
 
     The samples of the next files are asked of the recorder while one is read: it answers many small
@@ -101,9 +115,9 @@ def _unchanged(session: Session, met: Iterable[tuple[SourceClip, list[Known]]]) 
     found = {}
     for source, collected, reader in _opened(session, met):
         samples = samples_of_reader(reader, source.size)
-        clip = next((known.clip for known in collected if known.samples == samples), None)
-        if samples is not None and clip is not None:
-            found[id(source)] = clip
+        same = next((known for known in collected if known.samples == samples), None)
+        if samples is not None and same is not None:
+            found[id(source)] = same
     return found
 
 
@@ -113,7 +127,7 @@ def _opened(
     window: deque[tuple[SourceClip, list[Known], Reader]] = deque()
     try:
         for source, before in met:
-            collected = [known for known in before if known.state in COLLECTED]
+            collected = [known for known in before if known.whole]
             reader = _open(session, source) if collected else None
             if reader is not None:
                 window.append((source, collected, reader))

@@ -1,5 +1,5 @@
-"""One docking of a card at a time: a recorder that comes back in another slot waits until the work
-for its last docking has ended."""
+"""One docking of a recorder at a time: one that comes back in another slot, or whose second card sits
+in another slot, waits until the work for the first docking has ended."""
 
 import threading
 from collections.abc import Callable, Iterator

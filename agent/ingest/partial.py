@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from agent.errors import NotEqual
 from agent.ingest.pipeline import BUFFER
@@ -35,7 +36,8 @@ def resumable(copy: Copy, fd: int, journal: int, reader: Reader, reporter: Repor
     size = os.fstat(fd).st_size
     kept = os.pread(journal, os.fstat(journal).st_size, 0)
     digests = [kept[at : at + DIGEST] for at in range(0, len(kept) // DIGEST * DIGEST, DIGEST)]
-    whole = [span for span in spans(copy.source.size, copy.part_size) if sum(span) <= size][: len(digests)]
+    possible = islice(spans(copy.source.size, copy.part_size), len(digests))
+    whole = [span for span in possible if sum(span) <= size]
     good = 0
     try:
         for _ in hash_parts(fd, whole, digests, reporter.check):

@@ -3,6 +3,7 @@
 import logging
 
 from agent.catalog import Catalog, documents, intake, queries
+from agent.errors import StoreFull
 from agent.ingest.store import Store
 from agent.model import ClipState
 
@@ -42,7 +43,7 @@ def _finish(catalog: Catalog, store: Store, clip: int) -> bool:
         return False
     try:
         store.seal([stored])
-    except OSError as error:
+    except (OSError, StoreFull) as error:
         # A full or failing disk must not keep the agent from starting. The bytes stay where they are: the
         # next docking finds them in `incoming`, or under this very key, and reads them again.
         log.error("clip %d was verified, but cannot get its name: %s", clip, error)

@@ -1,24 +1,28 @@
 """Proves copies from the disk and seals them, in a thread of its own behind the copying."""
 
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 
 from agent.catalog import Catalog, documents, intake
-from agent.errors import DeviceGone, NotEqual
+from agent.errors import DeviceGone, NotEqual, StationError, Stopping
 from agent.ingest.gate import Gate
 from agent.ingest.listing import Pending
 from agent.ingest.partial import Copy
 from agent.ingest.recover import settle
 from agent.ingest.store import Store, key_for
 from agent.ingest.verify import Flushed, verify
-from agent.model import Identity, Manifest, Reporter, printable
+from agent.model import ClipState, Identity, Manifest, Reporter, printable
 
 log = logging.getLogger(__name__)
 
 _AHEAD = 16  # files whose first bytes are asked of the disk before their turn
+
+_WAIT = 1.0  # seconds between two heartbeats while the disk works
+_VOUCHED = (ClipState.CONFIRMED, ClipState.RELEASED)  # the centre has it
 
 Proved = tuple[Copy, Manifest, bytes]
 
@@ -49,10 +53,8 @@ class Sealer:
     def put(self, clips: list[int], copies: list[Copy]) -> None:
         """Take over a batch: its clips are in state `copying`, those in `copies` are whole. Waits for
         the batch before it, and raises what that one raised."""
-        batch, self._batch = self._batch, None
         try:
-            if batch is not None:
-                batch.result()
+            self._wait()
         finally:
             self._batch = self._pool.submit(self._seal, clips, copies)
 
@@ -60,12 +62,23 @@ class Sealer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._pool.shutdown(wait=True)
-        failed = self._batch.exception() if self._batch is not None else None
-        if failed is not None:
+        try:
+            self._wait()
+        except Exception:
             if kind is None:
-                raise failed
-            log.error("a batch was not sealed", exc_info=failed)
+                raise
+            log.exception("a batch was not sealed")
+        finally:
+            self._pool.shutdown()
+
+    def _wait(self) -> None:
+        """For the batch before. A disk that takes long over a sync is not the recorder's standstill."""
+        batch, self._batch = self._batch, None
+        while batch is not None and not wait([batch], _WAIT).done:
+            with suppress(DeviceGone, Stopping):
+                self._reporter.check()
+        if batch is not None:
+            batch.result()
 
     def _seal(self, clips: list[int], copies: list[Copy]) -> None:
         try:
@@ -113,23 +126,49 @@ class Sealer:
     def _keep(self, proved: list[Proved]) -> None:
         """Describe, seal, commit."""
         catalog, store = self._catalog, self._store
-        keys = [key_for(self._identity, copy.source, manifest) for copy, manifest, _ in proved]
-        twins = catalog.write(
-            lambda tx: [
-                intake.describe(tx, copy.clip, manifest, key, samples)
-                for (copy, manifest, samples), key in zip(proved, keys, strict=True)
-            ]
-        )
-        pairs = list(zip(proved, twins, strict=True))
-        fresh = [copy.clip for (copy, _, _), twin in pairs if twin is None]
+        pairs = self._described(proved)
+        fresh = [copy.clip for copy, twin in pairs if twin is None]
         db = catalog.read()
         store.seal([documents.stored_clip(db, clip) for clip in fresh])
         catalog.write(lambda tx: intake.store(tx, fresh))
-        for (copy, _, _), twin in pairs:
+        for copy, twin in pairs:
             if twin is not None:
                 store.discard(copy.clip)
                 store.rewrite_sidecar(documents.stored_clip(db, twin))
-        self._tell([copy for copy, _, _ in proved])
+        self._tell([copy for copy, _ in pairs])
+
+    def _described(self, proved: list[Proved]) -> list[tuple[Copy, int | None]]:
+        """Each copy with the clip that it merged into. A copy that the catalog refuses fails alone."""
+        try:
+            return self._describe(proved)
+        except (sqlite3.Error, StationError) as error:
+            if len(proved) == 1:
+                (copy, _, _) = proved[0]
+                log.error("clip %d cannot be described: %s", copy.clip, error)
+                self._reporter.problem("internal", error=str(error), path=printable(copy.source.path))
+                return []
+            return [pair for one in proved for pair in self._described([one])]
+
+    def _describe(self, proved: list[Proved]) -> list[tuple[Copy, int | None]]:
+        keys = [key_for(self._identity, copy.source, manifest) for copy, manifest, _ in proved]
+        for (copy, manifest, _), key in zip(proved, keys, strict=True):
+            self._mend_twin(copy, manifest, key)
+
+        def describe(tx: sqlite3.Connection) -> list[int | None]:
+            return [
+                intake.describe(tx, copy.clip, manifest, key, samples)
+                for (copy, manifest, samples), key in zip(proved, keys, strict=True)
+            ]
+
+        copies = [copy for copy, _, _ in proved]
+        return list(zip(copies, self._catalog.write(describe), strict=True))
+
+    def _mend_twin(self, copy: Copy, manifest: Manifest, key: str) -> None:
+        """Before a good copy is given up for one that was stored earlier, that one is read again."""
+        db = self._catalog.read()
+        found = intake.twin(db, copy.clip, manifest, key)
+        if found is not None and found[1] not in _VOUCHED:
+            self._store.mend(documents.stored_clip(db, found[0]), copy.clip)
 
     def _tell(self, copies: list[Copy]) -> None:
         for copy in copies:
@@ -141,7 +180,5 @@ class Sealer:
 
     def _beat(self) -> None:
         """A heartbeat that goes on when the recorder is gone: the bytes are all here."""
-        try:
+        with suppress(DeviceGone):
             self._reporter.check()
-        except DeviceGone:
-            return

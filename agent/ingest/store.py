@@ -26,7 +26,7 @@ _FEW = 4  # files up to which an fsync each is cheaper than syncing the whole fi
 
 class Store:
     def __init__(self, root: Path, reserve: Callable[[], int]) -> None:
-        """`reserve` in bytes, asked anew each time: the larger of it and 2 % of the disk always stays free."""
+        """`reserve` in bytes, asked anew each time: the larger of it and 2 % of the disk stays free."""
         self.root = root
         self._reserve = reserve
         self.incoming = root / "incoming"
@@ -74,6 +74,8 @@ class Store:
             for path in files:
                 with durable.open_fd(path, os.O_RDONLY) as fd:
                     os.fsync(fd)
+            for folder in {path.parent for path in files}:
+                durable.sync_folder(folder)
         except OSError as error:
             raise as_store_full(error) from error
 
@@ -85,7 +87,8 @@ class Store:
         sidecars = []
         for clip in clips:
             final = self.path(clip.key)
-            folders.update(durable.make_folders(final.parent, self.clips), {final.parent})
+            # Also those that exist: a crash may have come between their making and their sync.
+            folders.update(durable.make_folders(final.parent, self.clips))
             sidecars.append(self._write_sidecar(clip))
             self._rename(clip, final)
         if len(clips) > _FEW:
@@ -99,6 +102,19 @@ class Store:
         """A clip got another name on the recorder. A released clip has no sidecar to keep."""
         if self.path(clip.key).exists():
             durable.write_file(self.sidecar(clip.key), _document(clip))
+
+    def mend(self, twin: StoredClip, clip: int) -> None:
+        """`twin` has the content of `clip`, a copy just verified: if its own file is gone or is not that
+        any more, the copy takes its place."""
+        final = self.path(twin.key)
+        if _holds(final, twin.manifest.sha256):
+            return
+        if final.exists():
+            self.set_aside(twin.id, final)
+        durable.make_folders(final.parent, self.clips)
+        durable.rename_noreplace(self.partial(clip), final)
+        self._write_sidecar(twin)
+        self.flush([self.sidecar(twin.key)])
 
     def discard(self, clip: int) -> None:
         """Forget a copy on its way: it starts over, or it is not needed."""
@@ -118,7 +134,8 @@ class Store:
     def sweep(self, keep: Iterable[int]) -> int:
         """Remove copies on their way that no clip waits for; return how many files went."""
         kept = {str(clip) for clip in keep}
-        stray = [path for path in self.incoming.iterdir() if path.name.partition(".")[0] not in kept]
+        files = [path for path in self.incoming.iterdir() if path.is_file()]
+        stray = [path for path in files if path.name.partition(".")[0] not in kept]
         for path in stray:
             path.unlink()
         return len(stray)
@@ -133,11 +150,11 @@ class Store:
         try:
             durable.rename_noreplace(partial, final)
         except FileNotFoundError:
-            if not final.exists():
+            if not _holds(final, clip.manifest.sha256):
                 raise
         except FileExistsError:
             # Left by an agent whose catalog was lost, or rotten: believed only after reading it again.
-            if _digest(final) == clip.manifest.sha256:
+            if _holds(final, clip.manifest.sha256):
                 partial.unlink(missing_ok=True)
             else:
                 self.set_aside(clip.id, final)
@@ -156,7 +173,9 @@ def key_for(identity: Identity, source: SourceClip, manifest: Manifest) -> str:
     name = PurePosixPath(source.path.rpartition("/")[2])
     stem, suffix = _plain(name.stem)[:80], _plain(name.suffix.lstrip("."))[:16]
     day = source.recorded_at.strftime("%Y-%m-%d") if source.recorded_at else "undated"
-    return f"{_plain(identity.recorder)[:64]}/{day}/{stem}.{digest[:16]}" + (f".{suffix}" if suffix else "")
+    # The driver made it safe for this; dots stay, or two recorders could meet in one folder.
+    recorder = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", identity.recorder)
+    return f"{recorder[:64]}/{day}/{stem}.{digest[:16]}" + (f".{suffix}" if suffix else "")
 
 
 def as_store_full(error: OSError) -> Exception:
@@ -174,6 +193,12 @@ def _document(clip: StoredClip) -> bytes:
     return (json.dumps(clip.document, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether the disk, not the cache, has this content under `path`."""
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            durable.drop_cache(file.fileno())
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except FileNotFoundError:
+        return False

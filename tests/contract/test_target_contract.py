@@ -164,7 +164,7 @@ def test_a_position_never_claims_more_than_is_there(kit: Kit, sent: int, held: A
     data = content(3 * PART + 7)
     clip, target = clip_of(data), kit.target()
     token = target.begin(clip)
-    for offset, length in spans(len(data), PART)[:sent]:
+    for offset, length in list(spans(len(data), PART))[:sent]:
         token = target.send(clip, token, Bytes(data), offset, length)
     kit.set_transfer(token, held(kit.transfer(token)))
     target = kit.target()

@@ -76,6 +76,14 @@ def test_a_stop_right_after_the_start_is_clean(agent: Agent, systemd: Systemd) -
     assert agent.stop(within=PROMISED_STOP) == 0
 
 
+def test_a_stop_right_after_it_was_frozen_is_clean(agent: Agent) -> None:
+    """The kernel then hands the signal to some other thread than the one that waits for it."""
+    agent.up()
+    agent.freeze()
+    agent.thaw()
+    assert agent.stop(within=PROMISED_STOP) == 0
+
+
 def test_a_second_agent_on_the_same_store_is_refused(agent: Agent, tmp_path: Path) -> None:
     agent.up()
     (tmp_path / "other").mkdir()
