@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent import __version__, clock, lock
-from agent.catalog import Catalog, deliveries, queries
+from agent.catalog import Catalog, deliveries, home, queries
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
@@ -66,7 +66,7 @@ class Station:
         self._started = time.monotonic()
         self._ready = False
         config = live.current
-        self._catalog = Catalog.open(config.store.path / "catalog.db")
+        self._catalog = Catalog.open(home.settle(config.store.path))
         self._check = CatalogCheck(self._catalog)
         self._store = Store(config.store.path, lambda: live.current.store.reserve)
         self._uploads = LiveUploads(self._catalog, self._store.path)
@@ -88,7 +88,7 @@ class Station:
             Tools(self._board, mounts, best, self._collect),
         )
         self._web = self._make_web(config)
-        self._supervisor = Supervisor([self._dock_beats, self._uploads.beats, self._catalog_beats])
+        self._supervisor = Supervisor([self._dock_beats, self._catalog_beats])
 
     def run(self) -> int:
         supervisor = self._supervisor

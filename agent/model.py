@@ -110,6 +110,11 @@ class Port(Protocol):
         """Whether the recorder is still plugged in, asked anew from the system."""
         ...
 
+    def beat(self) -> None:
+        """Says that work goes on; to be called at least once a second of it, in the docking's own thread.
+        Raises DeviceGone when the recorder was pulled, Stopping when the agent ends."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -178,6 +183,7 @@ class Receipt:
     size: int
     sha256: str  # hex
     at: float  # seconds since the epoch
+    place: str = ""  # which store said so: the same name may stand for another one tomorrow
 
 
 @dataclass(frozen=True, slots=True)

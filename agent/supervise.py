@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable
 
 import sdnotify
@@ -70,7 +69,17 @@ class Supervisor:
         self._notifier.notify("STOPPING=1")
 
     def run(self, summary: Callable[[], str]) -> None:
-        """Beat until a signal or a fatal end. The period is a third of what systemd allows."""
+        """Beat until a signal or a fatal end. The period is a third of what systemd allows.
+
+        Never raises: what fails here, such as the catalog's commit of nothing, is a fatal end as well, and
+        whoever runs it stops the rooms in order."""
+        try:
+            self._beat_on(summary)
+        except Exception:
+            log.critical("supervision ended", exc_info=True)
+            self.fatal("supervision")
+
+    def _beat_on(self, summary: Callable[[], str]) -> None:
         period = _period()
         shown = ""
         while not self._stop and not self.failure:

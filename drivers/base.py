@@ -1,26 +1,19 @@
 """The interface of a driver: what the station needs to know of any recorder.
 
 A driver reads. It never mounts, never opens a raw device node, never erases on its own, and knows
-nothing of slots, catalog or threads. Everything it returns is plain data of `agent.model`.
+nothing of slots, catalog or threads. Everything it returns is plain data of `agent.model`, its texts (but
+for paths, which are raw) fit for screens and for UTF-8, and of bounded length.
+
+Who calls a session counts its answers as progress. A call that may take longer than a second or so (to list
+a card) says by `Port.beat` that it goes on: what shows no progress is taken for stuck and disconnected.
 The contract suite in `tests/contract/test_driver_contract.py` runs over every driver; a new family
 is done when it passes.
 """
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from agent.model import Device, Identity, Port, Skipped, SourceClip
-
-
-class Capability(StrEnum):
-    """What a session can do beyond reading."""
-
-    ERASE = "erase"
-    READ_CLOCK = "read-clock"
-    SET_CLOCK = "set-clock"
-    BATTERY = "battery"
-    IDENTITY_WRITE = "identity-write"
 
 
 class Reader(Protocol):
@@ -46,9 +39,8 @@ class Reader(Protocol):
 
 
 class Session(Protocol):
-    """One mounted volume of one docked recorder. Used by one thread. Raises DeviceGone anywhere."""
-
-    capabilities: frozenset[Capability]
+    """One mounted volume of one docked recorder. Used by one thread. Raises DeviceGone and Stopping
+    anywhere."""
 
     def identity(self) -> Identity: ...
 

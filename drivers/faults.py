@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from agent.errors import ConfigError, DeviceGone, Reject, SourceUnreadable
 from agent.model import Port
 from drivers.base import Reader
-from drivers.files import open_regular, read_head
+from drivers.tree import Tree
 
 RECORDER_FILE = ".recorder.yaml"
 FAULTS_FILE = ".faults.yaml"
@@ -49,10 +49,10 @@ class Faults(_Strict):
     files: Mapping[str, Letters] = {}
 
 
-def load(kind: type[_T], root: int, name: str, port: Port) -> _T:
+def load(kind: type[_T], tree: Tree, name: str, port: Port) -> _T:
     """What the file `name` says; the defaults when there is none. Raises ConfigError, DeviceGone."""
     try:
-        text = read_head(open_regular(root, name, port), name, port, _LONGEST)
+        text = tree.head(name, _LONGEST)
     except Reject as e:
         if e.key == "vanished":
             return kind()

@@ -1,23 +1,21 @@
-"""Opening a recorder's files so that nothing on it can lead us elsewhere, and reading them.
+"""Reading a recorder's folders and files, and what their errors mean.
 
 Paths are walked one part at a time below the root's descriptor: a path may be longer than the kernel
 takes at once (40 folders of 255 bytes), and no link is ever followed, however it got there meanwhile.
-A file is first taken hold of without opening it (O_PATH): opening a FIFO blocks, opening a device acts.
 """
 
 import contextlib
 import errno
 import os
-import stat
 import time
 
-from agent.errors import DeviceGone, Reject, SourceUnreadable
+from agent.errors import DeviceGone, SourceUnreadable
 from agent.model import Port
 
+ROOT = "/"  # how the root is called in problems
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _GONE = {errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESHUTDOWN}
-_VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 #: Not the recorder's fault: these must stay loud.
 _OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
@@ -47,6 +45,7 @@ def stays(port: Port) -> bool:
     while port.present():
         if time.monotonic() >= until:
             return True
+        port.beat()
         time.sleep(SETTLE / 6)
     return False
 
@@ -65,7 +64,7 @@ def descend(root: int, path: str) -> int:
 
 def mount_id(fd: int) -> int:
     """Tells one mount from another, also two of the same file system, which `st_dev` cannot."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as info:  # noqa: PTH123 (10,000 of them)
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as info:  # noqa: PTH123 (no Path for each folder)
         for line in info:
             if line.startswith("mnt_id:"):
                 return int(line[7:])
@@ -75,42 +74,6 @@ def mount_id(fd: int) -> int:
 def mtime_ns(status: os.stat_result) -> int:
     """Clamped: a damaged file system can name a time that no catalog holds."""
     return max(-_LATEST_NS, min(status.st_mtime_ns, _LATEST_NS))
-
-
-def open_regular(root: int, path: str, port: Port) -> int:
-    """A descriptor for reading the regular file `path` below `root`.
-
-    Raises Reject (`vanished`, `not-a-file`, `other-filesystem`), SourceUnreadable, DeviceGone."""
-    folder, _, name = path.rpartition("/")
-    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
-        raise Reject("not-a-file", path=path)
-    try:
-        parent = descend(root, folder)
-        try:
-            handle = os.open(name, _HANDLE, dir_fd=parent)
-        finally:
-            os.close(parent)
-        try:
-            _check(handle, root, path)
-            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        finally:
-            os.close(handle)
-    except OSError as e:
-        raise _unopened(e, port, path) from e
-
-
-def _check(handle: int, root: int, path: str) -> None:
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        raise Reject("not-a-file", path=path)
-    if mount_id(handle) != mount_id(root):
-        raise Reject("other-filesystem", path=path)
-
-
-def _unopened(error: OSError, port: Port, path: str) -> Exception:
-    if error.errno in _VANISHED:
-        # A folder that became a link or a file (ELOOP, ENOTDIR) is as gone as one that was removed.
-        return Reject("vanished", path=path) if port.present() else DeviceGone()
-    return failure(error, port, path)
 
 
 class FileReader:
@@ -143,13 +106,3 @@ class FileReader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def read_head(fd: int, path: str, port: Port, length: int) -> bytes:
-    """Up to `length` bytes of a file that this call closes."""
-    reader = FileReader(fd, path, port)
-    buffer = bytearray(length)
-    try:
-        return bytes(buffer[: reader.read_at(memoryview(buffer), 0)])
-    finally:
-        reader.close()

@@ -7,6 +7,7 @@ confirms: alone it names nobody, since it may be the card reader's. Whoever disa
 which is for the custodian: it never stops a docking.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -14,13 +15,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from agent.model import Device, Identity
+from agent.model import Device, Identity, printable
 from drivers.profile import Rules
 
 _SAFE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 _TAKEN = re.compile(r"(unknown|none)-.*|.*\.x[0-9a-f]{16}", re.IGNORECASE)  # forms that only this file makes
 _TO_UPPER = {small: small - 32 for small in range(ord("a"), ord("z") + 1)}
 LONGEST = 64
+_CLAIMS = 256  # different numbers that are counted: a card may name another one in each file
 
 
 @dataclass(slots=True)
@@ -30,6 +32,18 @@ class Tally:
     names: Counter[str] = field(default_factory=Counter)
     folders: Counter[str] = field(default_factory=Counter)
     officers: Counter[str] = field(default_factory=Counter)
+
+    def count(self, name: str, folder: str, officer: str) -> None:
+        """What one file says; "" is nothing."""
+        for counted, text in ((self.names, name), (self.folders, folder), (self.officers, officer)):
+            if text and (text in counted or len(counted) < _CLAIMS):
+                counted[text] += 1
+
+
+@functools.lru_cache(1024)
+def safe_text(text: str) -> str:
+    """`text` as it may be shown and stored. One object for all files that say the same."""
+    return printable(text)[:LONGEST]
 
 
 def safe_id(text: str, longest: int = LONGEST) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.model import SourceClip
 from drivers import names
 from drivers.files import mount_id, mtime_ns
-from drivers.identity import Tally
+from drivers.identity import Tally, safe_text
 from drivers.profile import Rules
 from drivers.walk import Found
 
@@ -45,7 +45,8 @@ class Layout:
     def __init__(self, rules: Rules, locks: bool) -> None:
         self._rules = rules
         self._locks = locks
-        self._places: dict[str, _Place] = {}
+        # What the folder of the last file says: a listing goes folder by folder.
+        self._last: tuple[str | None, _Place] = None, _Place()
         self.tally = Tally()
 
     def ignored(self, folder: str) -> bool:
@@ -54,8 +55,8 @@ class Layout:
     def clip(self, found: Found) -> SourceClip:
         name = names.parse(found.name, self._rules)
         place = self._place(found.folder)
-        officer = name.officer or place.officer
-        self._count(name.recorder, place.recorder, officer)
+        officer = safe_text(name.officer or place.officer)
+        self.tally.count(name.recorder, place.recorder, officer)
         modified = mtime_ns(found.status)
         locked = self._locks and not found.status.st_mode & _ANY_WRITE
         return SourceClip(
@@ -76,18 +77,13 @@ class Layout:
         return self._rules.kinds.get(extension.lower(), "other") if dot else "other"
 
     def _place(self, folder: str) -> _Place:
-        if folder not in self._places:
+        if folder != self._last[0]:
             found = (pattern.fullmatch(folder) for pattern in self._rules.folders)
             said = next((match.groupdict() for match in found if match), {})
             important = not self._rules.important_folders.isdisjoint(folder.lower().split("/"))
-            self._places[folder] = _Place(said.get("recorder") or "", said.get("officer") or "", important)
-        return self._places[folder]
-
-    def _count(self, named: str, placed: str, officer: str) -> None:
-        tally = self.tally
-        for counted, text in ((tally.names, named), (tally.folders, placed), (tally.officers, officer)):
-            if text:
-                counted[text] += 1
+            place = _Place(said.get("recorder") or "", said.get("officer") or "", important)
+            self._last = folder, place
+        return self._last[1]
 
 
 def _local(modified_ns: int) -> datetime:

@@ -2,17 +2,18 @@
 
 import functools
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from agent.errors import DeviceGone, Reject, Unsupported
+from agent.errors import DeviceGone, Reject
 from agent.model import Device, DeviceKind, Identity, Port, Skipped, SourceClip
-from drivers import files, identity, walk
-from drivers.base import Capability, Reader
+from drivers import identity, walk
+from drivers.base import Reader
 from drivers.layout import Layout, shows_locks
 from drivers.profile import IdentityFile, Rules, rules
+from drivers.room import Portion
+from drivers.tree import Tree
 
 READABLE = frozenset({"vfat", "exfat", "ntfs", "ext2", "ext3", "ext4"})
 _HEAD = 4096  # bytes of an identity file that are looked at
@@ -31,9 +32,7 @@ class MassStorage:
 
 class VolumeSession:
     """One folder tree as a recorder. It is listed once, when first asked; a clip that is recorded later
-    is found at the next docking. Holds one descriptor until `close`: nothing can be unmounted before."""
-
-    capabilities: frozenset[Capability] = frozenset()
+    is found at the next docking. Holds descriptors until `close`: nothing can be unmounted before."""
 
     def __init__(self, device: Device, port: Port, own_files: frozenset[str] = frozenset()) -> None:
         """`own_files`: paths that belong to the station (a simulated recorder's description), not to the
@@ -45,11 +44,12 @@ class VolumeSession:
         self._listed: list[SourceClip] | None = None
         self._skipped: list[Skipped] = []
         self._tally = identity.Tally()
-        self._root = open_root(port)
+        self._portion = Portion()
+        self._tree = Tree(port)
 
     def identity(self) -> Identity:
         clips = self._list()
-        fs_id = identity.file_system_id(self._device, self._root)
+        fs_id = identity.file_system_id(self._device, self._tree.root)
         told = self._identity_files(clips)
         return identity.decide(self._device, fs_id, self._tally, told, self._rules)
 
@@ -63,20 +63,19 @@ class VolumeSession:
         return list(self._skipped)
 
     def open(self, clip: SourceClip) -> Reader:
-        fd = files.open_regular(self._root, clip.path, self._port)
-        return files.FileReader(fd, clip.path, self._port)
+        return self._tree.open(clip.path)
 
     def close(self) -> None:
-        if self._root >= 0:
-            os.close(self._root)
-            self._root = -1
+        self._tree.close()
+        self._portion.give_back()
 
     def _list(self) -> list[SourceClip]:
         if self._listed is None:
             # A listing that is cut short by a pull starts afresh, tally included.
-            layout = Layout(self._rules, shows_locks(self._device.fs_type, self._root))
+            self._portion.give_back()
+            layout = Layout(self._rules, shows_locks(self._device.fs_type, self._tree.root))
             errors = functools.partial(medium_errors, self._device)
-            walked = walk.Walk(self._root, self._port, layout.ignored, errors)
+            walked = walk.Walk(self._tree.root, self._port, layout.ignored, self._portion, errors)
             found = (f for f in walked.files() if f.folder or f.name not in self._own_files)
             self._listed = [layout.clip(f) for f in found]
             self._skipped = walked.skipped
@@ -89,8 +88,7 @@ class VolumeSession:
 
     def _told(self, clip: SourceClip, kind: IdentityFile) -> str:
         try:
-            fd = files.open_regular(self._root, clip.path, self._port)
-            head = files.read_head(fd, clip.path, self._port, _HEAD)
+            head = self._tree.head(clip.path, _HEAD)
         except Reject:
             return ""  # it has no vote; its damage shows when it is collected like any other file
         found = kind.regex.search(head.decode("gb18030", "replace"))
@@ -107,15 +105,6 @@ def medium_errors(device: Device) -> int:
         return int((disk / "device" / "ioerr_cnt").read_text(), 16)
     except (OSError, ValueError):
         return 0
-
-
-def open_root(port: Port) -> int:
-    """A descriptor of the recorder's root. Raises DeviceGone, Unsupported (`unreadable-folder`)."""
-    try:
-        return os.open(port.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as e:
-        what = files.failure(e, port, walk.ROOT)
-        raise Unsupported("unreadable-folder", path=walk.ROOT) if isinstance(what, Reject) else what from e
 
 
 def _identity_file(path: str, known: Rules) -> IdentityFile | None:

@@ -6,13 +6,15 @@ a label and a file system id, and the ways in which recorders fail.
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import ClassVar
 
 from agent.model import Device, DeviceKind, Identity, Port, Skipped, SourceClip
 from drivers import faults
-from drivers.base import Capability, Reader
-from drivers.mass_storage import VolumeSession, open_root
+from drivers.base import Reader
+from drivers.mass_storage import VolumeSession
+from drivers.tree import Tree
 
 _OWN_FILES = frozenset({faults.RECORDER_FILE, faults.FAULTS_FILE})
 
@@ -28,16 +30,13 @@ class Simulated:
 
     def open(self, device: Device, port: Port) -> "SimulatedSession":
         """Raises ConfigError when the folder's description or faults cannot be read."""
-        root = open_root(port)
-        try:
-            status = os.fstat(root)
+        with closing(Tree(port)) as tree:
+            status = os.fstat(tree.root)
             # Moving a folder away and back changes its ctime: that is the next docking.
             life = faults.Life(port, (status.st_dev, status.st_ino, status.st_ctime_ns), self._pulled)
             life.check()
-            about = faults.load(faults.Description, root, faults.RECORDER_FILE, port)
-            wanted = faults.load(faults.Faults, root, faults.FAULTS_FILE, port)
-        finally:
-            os.close(root)
+            about = faults.load(faults.Description, tree, faults.RECORDER_FILE, port)
+            wanted = faults.load(faults.Faults, tree, faults.FAULTS_FILE, port)
         described = replace(
             device,
             fs_label=about.label or device.fs_label,
@@ -49,8 +48,6 @@ class Simulated:
 
 
 class SimulatedSession:
-    capabilities: frozenset[Capability] = frozenset()
-
     def __init__(self, inner: VolumeSession, wanted: faults.Faults, life: faults.Life) -> None:
         self._inner = inner
         self._faults = wanted

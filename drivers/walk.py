@@ -9,21 +9,15 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.errors import DeviceGone, SourceUnreadable
 from agent.model import Port, Skipped
-from drivers.files import descend, failure, mount_id, stays
+from drivers.files import ROOT, descend, failure, mount_id, stays
+from drivers.room import Portion
 
-ROOT = "/"  # how the root is called in `Skipped`
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    depth: int = 64  # folders above a file
-    entries: int = 100_000  # of any type, folders included
-    text: int = 32 << 20  # characters in all paths: 100,000 of 16 KB each are more than the memory
+_DEPTH = 64  # folders above a file
+_BEAT = 256  # entries between two heartbeats: a slow card gives them in seconds
 
 
 class Found(NamedTuple):
@@ -40,19 +34,18 @@ class Walk:
         root: int,
         port: Port,
         ignored: Callable[[str], bool],
+        portion: Portion,
         errors: Callable[[], int] = int,
-        limits: Limits | None = None,
     ) -> None:
-        """`errors` counts what failed below the file system so far: the kernel's FAT passes over directory
-        blocks that it cannot read, and says so to nobody."""
+        """`portion` bounds the listing: the rest is `too-many`. `errors` counts what failed below the file
+        system so far: the kernel's FAT passes over directory blocks that it cannot read, and says so to
+        nobody."""
         self._root = root
         self._port = port
         self._ignored = ignored
-        self._limits = limits or Limits()
+        self._portion = portion
         self._mount = mount_id(root)
         self._folders = deque([""])
-        self._entries = 0
-        self._text = 0
         self._failed = False
         self._errors = errors
         self._errors_before = errors()
@@ -71,6 +64,7 @@ class Walk:
             raise DeviceGone()
 
     def _folder(self, path: str) -> Iterator[Found]:
+        self._port.beat()
         try:
             fd = descend(self._root, path)
         except OSError as e:
@@ -88,7 +82,9 @@ class Walk:
 
     def _scan(self, fd: int, folder: str) -> Iterator[Found]:
         with os.scandir(fd) as entries:
-            for entry in entries:
+            for number, entry in enumerate(entries, 1):
+                if number % _BEAT == 0:
+                    self._port.beat()
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if not self._room_for(path):
                     self._skip(folder, "too-many")
@@ -109,15 +105,13 @@ class Walk:
     def _later(self, path: str) -> None:
         if self._ignored(path):
             return
-        if path.count("/") >= self._limits.depth:
+        if path.count("/") >= _DEPTH:
             self._skip(path, "too-deep")
         else:
             self._folders.append(path)
 
     def _room_for(self, path: str) -> bool:
-        self._entries += 1
-        self._text += len(path)
-        return self._entries <= self._limits.entries and self._text <= self._limits.text
+        return self._portion.take(path)
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped.append(Skipped(path or ROOT, reason))

@@ -106,7 +106,7 @@ class Station:
             "station": {"name": "demo"},
             "store": {"path": str(self._folder / "store")},
             "dock": {"udev": False, "simulated_rack": str(self.rack), "mounts": str(run / "mounts")},
-            "targets": {"centre": {"kind": "folder", "path": str(self.centre)}},
+            "targets": {"centre": {"kind": "folder", "path": str(self.centre), "local": True}},
             "web": {"listen": self.url.removeprefix("http://"), "socket": str(run / "agent.sock")},
         }
 

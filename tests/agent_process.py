@@ -31,9 +31,14 @@ LEASH = "import ctypes; ctypes.CDLL(None).prctl(1, 9)\n"
 MAIN = "from agent.cli import main; main()\n"
 
 
+class AgentEnded(AssertionError):
+    """By itself, while it was looked at."""
+
+
 class Agent:
     """`sections` are laid over the configuration below, section by section. `patch`: Python that is run
-    in the process before its main program, to make an agent that is broken on purpose."""
+    in the process before its main program, to make an agent that is broken on purpose; it may be changed
+    between two starts."""
 
     def __init__(self, folder: Path, patch: str = "", **sections: Mapping[str, Any]) -> None:
         self.rack, self.store, self.centre = folder / "rack", folder / "store", folder / "centre"
@@ -42,7 +47,7 @@ class Agent:
         self.log = folder / "agent.log"
         self.environment: dict[str, str] = {}
         self.wrapper: Sequence[str] = ()  # a command that runs the agent by exec
-        self._program = LEASH + patch + MAIN
+        self.patch = patch
         self._process: subprocess.Popen[bytes] | None = None
         for path in (self.rack, self.centre, self.shelf):
             path.mkdir()
@@ -50,7 +55,7 @@ class Agent:
             "station": {"name": "test", "language": "en"},
             "store": {"path": str(self.store), "reserve": "1 MiB"},
             "dock": {"udev": False, "simulated_rack": str(self.rack), "mounts": str(folder / "mounts")},
-            "targets": {"centre": {"kind": "folder", "path": str(self.centre)}},
+            "targets": {"centre": {"kind": "folder", "path": str(self.centre), "local": True}},
             "web": {"listen": "127.0.0.1:0", "socket": str(folder / "agent.sock")},
         }
         for name, section in sections.items():
@@ -83,7 +88,7 @@ class Agent:
 
     def command(self, *arguments: str) -> list[str]:
         """`recorder-station …` with this agent's configuration."""
-        python = [sys.executable, "-P", "-W", "ignore", "-c", self._program]
+        python = [sys.executable, "-P", "-W", "ignore", "-c", LEASH + self.patch + MAIN]
         return [*self.wrapper, *python, *arguments, "--config", str(self.config_file)]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,6 +138,11 @@ class Agent:
         """SIGTERM; returns the exit code."""
         assert self._process is not None
         self._process.terminate()
+        return self.wait(within)
+
+    def wait(self, within: float = PATIENCE) -> int:
+        """For its end; returns the exit code, -9 when it was killed."""
+        assert self._process is not None
         try:
             return self._process.wait(within)
         except subprocess.TimeoutExpired:
@@ -142,7 +152,8 @@ class Agent:
 
     def status(self) -> StatusShape | None:
         """None while it does not listen (yet)."""
-        assert self.alive, f"the agent ended by itself{self.last_words()}"
+        if not self.alive:
+            raise AgentEnded(self.last_words())
         try:
             return cast(StatusShape, self._client().get("/status"))
         except NoAgent:
@@ -186,12 +197,12 @@ class Agent:
     # recorders
 
     def recorder(self, number: str, *, clips: int = 6, size: int = 300_000, letters: str = "") -> list[Path]:
-        """A recorder on the shelf; returns its files, relative to it. Its first file has the faults of
+        """A recorder on the shelf; returns its files, relative to it. Every file has the faults of
         `letters`."""
         path = self.shelf / number
         files = make_recorder(path, number=number, clips=clips, size=size)
         if letters:
-            order_faults(path, files[:1], letters)
+            order_faults(path, files, letters)
         return files
 
     def dock(self, name: str, slot: str = "") -> None:

@@ -69,17 +69,17 @@ class Shelf:
         self.returned: list[str] = []
         self.disconnected: list[str] = []
         self.usb: Path | None = None
+        self.sweep: Callable[[], None] = lambda: None
 
     @contextmanager
-    def lend(self, device: Device, docking: str) -> Iterator[Port]:
+    def lend(self, device: Device, docking: str, beat: Callable[[], None]) -> Iterator[Port]:
         self.lent.append(device.node)
         try:
-            yield FolderPort(self.folder, self.folder.stat().st_ino)
+            yield FolderPort(self.folder, self.folder.stat().st_ino, beat)
         finally:
             self.returned.append(device.node)
 
     def clean(self) -> None: ...
-    def sweep(self) -> None: ...
 
     def disconnect(self, device: Device) -> Path | None:
         self.disconnected.append(device.node)
@@ -87,14 +87,18 @@ class Shelf:
 
 
 class Blank:
-    """A driver without a recorder's rules: these tests' `collect` does the work."""
+    """A driver without a recorder's rules: these tests' `collect` does the work, or `opening` some of it."""
 
     name = "blank"
+
+    def __init__(self, opening: Callable[[Port], None]) -> None:
+        self._opening = opening
 
     def match(self, device: Device) -> int | None:
         return 1
 
     def open(self, device: Device, port: Port) -> Session:
+        self._opening(port)
         return self  # type: ignore[return-value]
 
     def close(self) -> None: ...
@@ -130,7 +134,7 @@ class House:
         end = time.monotonic() + PATIENCE
         while not (answer := said()):
             assert time.monotonic() < end, self.board.snapshot()
-            self.board.wait(self.board.version, 0.02)
+            time.sleep(0.02)
         return answer
 
 
@@ -141,10 +145,11 @@ def house(
     *,
     settings: Settings | None = None,
     sources: tuple[Source, ...] = (),
+    opening: Callable[[Port], None] = lambda port: None,
     **tuned: Any,
 ) -> Iterator[House]:
     board, hand, shelf, settings = Board(), Hand(), Shelf(folder), settings or Settings()
-    blank: Any = Blank()
+    blank: Any = Blank(opening)
     tools = Tools(board, shelf, lambda device: blank, collect, **{"grace": 0.05, "again": 0.05, **tuned})
     dock = Dock(lambda: settings, (hand, *sources), shelf, tools)
     dock.start()

@@ -2,18 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog, queries
+from agent.catalog.home import catalog_path
 from agent.errors import DeviceGone
 from agent.ingest.collect import Ingest
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
 from agent.model import Device, DeviceKind, Identity
+from agent.upload.scheduler import Uploads
+from agent.upload.targets.folder import FolderTarget
 from drivers.simulated import Simulated
 
 
@@ -59,10 +63,12 @@ class FolderPort:
     def present(self) -> bool:
         return self.path.is_dir()
 
+    def beat(self) -> None: ...
+
 
 class Dockside:
     def __init__(self, root: Path, reserve: int = 0, sm3: bool = False) -> None:
-        self.catalog = Catalog.open(root / "catalog.db")
+        self.catalog = Catalog.open(catalog_path(root / "store"))
         self.store = Store(root / "store", lambda: reserve)
         self.ingest = Ingest(
             self.catalog,
@@ -83,6 +89,16 @@ class Dockside:
             return self.ingest.collect(session, slot, device.port, heard), heard
         finally:
             session.close()
+
+    def upload(self, share: Path) -> None:
+        """Bring all that is stored to a share that has never seen this station."""
+        share.mkdir()
+        target = FolderTarget("centre", share, first_contact=True)
+        uploads = Uploads(self.catalog, {"centre": target}, self.store.path)
+        for _ in range(100):
+            if not uploads.step():
+                return
+        raise AssertionError("there is always something to upload")
 
     def states(self) -> dict[str, int]:
         return {state: count for state, count in queries.counts(self.catalog.read()).items() if count}
@@ -128,3 +144,24 @@ def media(folder: Path) -> set[str]:
         for path in folder.rglob("*")
         if path.is_file() and not path.is_symlink() and path.name != ".faults.yaml"
     }
+
+
+def rot(path: Path) -> None:
+    """Other bytes, as many of them, under the same name."""
+    path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
+
+
+def in_a_child(work: Callable[[], object]) -> int:
+    """The exit code of a process that does `work` and may die of it; 3 when it raised."""
+    child = os.fork()
+    if child == 0:
+        code = 3
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -13,7 +13,7 @@ from agent.catalog import Catalog, intake
 from agent.model import Identity, Manifest, SourceClip, StoredClip, spans
 from agent.upload.retry import Backoff
 from agent.upload.scheduler import Uploads
-from agent.upload.targets.base import Target
+from agent.upload.targets.base import LocalReader, Target
 from agent.upload.targets.folder import FolderTarget
 
 PART = 1 << 16  # small, so that a clip of many parts is quick
@@ -79,6 +79,17 @@ class Clock:
         return self.epoch + self.now
 
 
+class Counted(FolderTarget):
+    """A folder target that counts the bytes it took."""
+
+    taken = 0
+
+    def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
+        token = super().send(clip, token, reader, offset, length)
+        self.taken += length
+        return token
+
+
 class Station:
     """A catalog, a folder of clips and one folder target (or those given), uploading in step."""
 
@@ -89,7 +100,7 @@ class Station:
         self.clips.mkdir(parents=True, exist_ok=True)
         if targets is None:
             self.share.mkdir(exist_ok=True)
-            targets = {"centre": FolderTarget("centre", self.share, first_contact=True)}
+            targets = {"centre": Counted("centre", self.share, first_contact=True)}
         self.targets = targets
         self.clock = Clock()
         self.catalog = Catalog.open(root / "catalog.db")
@@ -151,6 +162,10 @@ class Station:
             "SELECT kind, body FROM events WHERE clip = ? ORDER BY seq", (clip,)
         )
         return [(row[0], json.loads(row[1])) for row in rows]
+
+    def taken(self) -> int:
+        """Bytes that the targets took."""
+        return sum(target.taken for target in self.targets.values() if isinstance(target, Counted))
 
     def run(self, steps: int = 1000) -> int:
         """Step until nothing is due now; the number of steps."""

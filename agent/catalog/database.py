@@ -15,16 +15,22 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent.catalog import faults
 from agent.catalog.migrate import migrate
 from agent.clock import boot_id
 from agent.errors import CatalogError
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
+Batch = list[tuple[Work, Future[Any]]]
 
 _GROUP = 64  # writes that may share one commit: bounds how long the first of them waits
 _WRITER_CACHE_KIB = 8192
 _READER_CACHE_KIB = 512  # up to 40 threads read
+
+
+class _Undone(Exception):
+    """SQLite has rolled back the whole transaction by itself, as it does on a full disk."""
 
 
 class _Reader(sqlite3.Connection):
@@ -41,15 +47,21 @@ class Catalog:
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._door = threading.Lock()  # nothing is queued behind the end
         self._closed = False
+        self._ended: CatalogError | None = None
         self._thread = threading.Thread(target=self._run, name="catalog", daemon=True)
         self._thread.start()
 
     @classmethod
     def open(cls, path: Path) -> "Catalog":
-        """Raises CatalogError when the file is no catalog, is damaged at its root or is newer."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        """Raises CatalogError when the file is no catalog, is damaged at its root, is newer, or when the
+        machine does not let us have it."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        except (OSError, sqlite3.Error) as error:
+            raise faults.told(error, path) from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -57,19 +69,22 @@ class Catalog:
             connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
             migrate(connection, path)
             return cls(path, connection)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             connection.close()
-            raise CatalogError("catalog-damaged", path=str(path), reason=str(error)) from error
+            raise faults.told(error, path) from error
         except CatalogError:
             connection.close()
             raise
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction; return its result once that is on disk, raise what it raised."""
-        if self._closed:
-            raise CatalogError("catalog-closed")
+        """Run `work` in a transaction; return its result once that is on disk, raise what it raised.
+
+        Raises CatalogError `catalog-write` when nothing of the whole group could be committed."""
         future: Future[T] = Future()
-        self._queue.put((work, future))
+        with self._door:
+            if self._closed or self._ended:
+                raise self._ended or CatalogError("catalog-closed")
+            self._queue.put((work, future))
         return future.result()
 
     def read(self) -> sqlite3.Connection:
@@ -97,23 +112,41 @@ class Catalog:
 
     def close(self) -> None:
         """Finish what is queued and note that this was a clean stop. Nobody reads any more."""
-        if not self._closed:
+        with self._door:
+            if self._closed:
+                return
             self._closed = True
             self._queue.put(None)
-            self._thread.join()
-            for reader in list(self._readers):
-                reader.close()
-            # Last: only one that may write folds the log into the database and removes it.
-            self._connection.close()
+        self._thread.join()
+        for reader in list(self._readers):
+            reader.close()
+        # Last: only one that may write folds the log into the database and removes it.
+        self._connection.close()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            self._commit(batch)
-        self._connection.execute("DELETE FROM meta WHERE key = 'running'")
-        self._connection.execute("PRAGMA optimize")
+        batch: Batch = []
+        try:
+            while batch := self._next_batch():
+                self._commit(batch)
+            self._connection.execute("DELETE FROM meta WHERE key = 'running'")
+            self._connection.execute("PRAGMA optimize")
+        except BaseException as error:
+            self._give_up(batch, error)
+            raise  # escapes the thread: the supervisor ends the agent
 
-    def _next_batch(self) -> list[tuple[Work, Future[Any]]]:
-        batch = []
+    def _give_up(self, batch: Batch, error: BaseException) -> None:
+        """Nobody waits for ever for a writer that has ended."""
+        with self._door:
+            self._ended = CatalogError("catalog-write", reason=str(error))
+            while not self._queue.empty():
+                if item := self._queue.get():
+                    batch.append(item)
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(self._ended)
+
+    def _next_batch(self) -> Batch:
+        batch: Batch = []
         item = self._queue.get()
         while item is not None:
             batch.append(item)
@@ -124,14 +157,14 @@ class Catalog:
             self._queue.put(None)
         return batch
 
-    def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
+    def _commit(self, batch: Batch) -> None:
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for work, future in batch:
                 outcomes.append((future, *self._attempt(work)))
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, _Undone) as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             failure = CatalogError("catalog-write", reason=str(error))
@@ -146,12 +179,12 @@ class Catalog:
         self._connection.execute("SAVEPOINT work")
         try:
             result = work(self._connection)
-        except Exception as error:  # noqa: BLE001 - handed to the thread that asked for the write
-            # A full disk may have rolled the whole transaction back already: then nothing is left to undo
-            # and the commit below fails for all.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO work")
-                self._connection.execute("RELEASE work")
+        except Exception as error:
+            if not self._connection.in_transaction:
+                # What came before is gone; what came now would begin, and commit, a transaction of its own.
+                raise _Undone(str(error)) from error
+            self._connection.execute("ROLLBACK TO work")
+            self._connection.execute("RELEASE work")
             return None, error
         self._connection.execute("RELEASE work")
         return result, None

@@ -1,14 +1,16 @@
 """What upload commits: how far each clip is on its way to each target.
 
 A clip's state follows from its deliveries to the configured targets (`_goal`), and is moved there in
-the transaction that changes a delivery. Every function that takes `tx` runs inside `Catalog.write` and
-raises WrongState when the clip or the delivery is not where the caller believes it to be.
+the transaction that changes a delivery. A target is a name in the configuration; the place behind it may
+become another one (another share, another disk), and a delivery counts only for the place it was made to.
+Every function that takes `tx` runs inside `Catalog.write` and raises WrongState when the clip or the
+delivery is not where the caller believes it to be.
 """
 
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,14 +20,16 @@ from agent.errors import Retry, WrongState
 from agent.model import PENDING_UPLOAD, ClipState, DeliveryState, Problem, Receipt, StoredClip
 
 S, D = ClipState, DeliveryState
-Targets = Collection[str]  # the names of all configured targets
+#: Every configured target and the place behind its name; empty while nobody has asked it yet, and then
+#: nothing that was delivered to it counts.
+Targets = Mapping[str, str]
 
 # The literal list lets SQLite use the partial index of the same condition: the question costs the same
 # whether a thousand or a million clips are confirmed.
 _PENDING = "state IN ('stored', 'uploading', 'uploaded')"
 _DUE = (
     f"SELECT id FROM clips INDEXED BY clips_to_upload WHERE {_PENDING} AND NOT EXISTS"
-    " (SELECT 1 FROM deliveries d WHERE d.clip = clips.id AND d.target = ?"
+    " (SELECT 1 FROM deliveries d WHERE d.clip = clips.id AND d.target = ? AND d.place = ?"
     " AND d.state IN ('confirmed', 'rejected')) ORDER BY important DESC, seen_at, id"
 )
 #: The next step from a state towards a goal.
@@ -43,6 +47,12 @@ class ReceiptDiffers(Retry):
     key = "receipt-differs"
 
 
+class PlaceChanged(Retry):
+    """Another place than the one known as this target has answered. Nothing is confirmed."""
+
+    key = "target-changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     clip: StoredClip
@@ -50,27 +60,27 @@ class Delivery:
     token: str  # empty: begin (again)
 
 
-def next_due(db: sqlite3.Connection, target: str, skip: Callable[[int], bool]) -> int | None:
+def next_due(db: sqlite3.Connection, target: str, place: str, skip: Callable[[int], bool]) -> int | None:
     """The clip that `target` should get next: important first, then the one that was seen first."""
-    cursor = db.execute(_DUE, (target,))
+    cursor = db.execute(_DUE, (target, place))
     try:
         return next((int(row[0]) for row in cursor if not skip(int(row[0]))), None)
     finally:
         cursor.close()  # an open cursor would keep the log of the database from being folded in
 
 
-def load(db: sqlite3.Connection, clip: int, target: str) -> Delivery | None:
+def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery | None:
     """None when the clip is not, or no longer, to be uploaded."""
     row = db.execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()
     if row is None or row[0] not in PENDING_UPLOAD:
         return None
-    state, token = _delivery(db, clip, target)
+    state, token = _delivery(db, clip, target, place)
     return Delivery(stored_clip(db, clip), state, token)
 
 
-def token(db: sqlite3.Connection, clip: int, target: str) -> str:
+def token(db: sqlite3.Connection, clip: int, target: str, place: str) -> str:
     """Under which a transfer to `target` can be found; empty when there is none."""
-    return _delivery(db, clip, target)[1]
+    return _delivery(db, clip, target, place)[1]
 
 
 def queue(db: sqlite3.Connection) -> tuple[int, int]:
@@ -81,45 +91,54 @@ def queue(db: sqlite3.Connection) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def ever_used(db: sqlite3.Connection, target: str) -> bool:
-    """Whether this station has delivered, or begun to deliver, anything to `target`."""
-    return db.execute("SELECT 1 FROM deliveries WHERE target = ? LIMIT 1", (target,)).fetchone() is not None
-
-
 def begin(tx: sqlite3.Connection, clip: int, target: str, token: str, targets: Targets) -> None:
     """Keep the token under which the first byte is about to be sent."""
-    if _delivery(tx, clip, target)[0] is D.CONFIRMED:
-        raise WrongState(clip=clip, target=target, old=str(D.CONFIRMED), new=str(D.SENDING))
-    _put(tx, clip, target, D.SENDING, token)
+    _refuse_if_confirmed(tx, clip, target, D.SENDING, targets)
+    _put(tx, clip, target, D.SENDING, token, targets[target])
     _settle(tx, clip, targets, target=target)
 
 
-def keep_token(tx: sqlite3.Connection, clip: int, target: str, token: str) -> None:
-    _move(tx, clip, target, D.SENDING, D.SENDING, token=token)
+def keep_token(tx: sqlite3.Connection, clip: int, target: str, token: str, targets: Targets) -> None:
+    _move(tx, clip, target, D.SENDING, D.SENDING, targets, token=token)
+
+
+def forget_tokens(tx: sqlite3.Connection, transfers: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Whoever carries one of these (target, clip) on begins anew; return the tokens of those under way."""
+    forgotten = {}
+    for target, clip in transfers:
+        row = tx.execute(
+            "SELECT token FROM deliveries WHERE clip = ? AND target = ? AND state = ? AND token <> ''",
+            (clip, target, D.SENDING),
+        ).fetchone()
+        if row:
+            forgotten[target, clip] = str(row[0])
+            tx.execute("UPDATE deliveries SET token = '' WHERE clip = ? AND target = ?", (clip, target))
+    return forgotten
 
 
 def sent(tx: sqlite3.Connection, clip: int, target: str, targets: Targets) -> None:
     """The target has taken the last byte and has made an object of it."""
-    _move(tx, clip, target, D.SENDING, D.SENT)
+    _move(tx, clip, target, D.SENDING, D.SENT, targets)
     _settle(tx, clip, targets, target=target)
 
 
 def confirmed(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt, targets: Targets) -> None:
     """Believe the target, if what it reports is what the catalog itself describes.
 
-    Raises ReceiptDiffers; then nothing is changed."""
+    Raises ReceiptDiffers or PlaceChanged; then nothing is changed."""
+    if not receipt.place or receipt.place != targets[target]:
+        raise PlaceChanged(target=target)
     _compare(tx, clip, target, receipt)
     said = asdict(receipt)
-    _move(tx, clip, target, D.SENT, D.CONFIRMED, receipt=json.dumps(said), problem=None)
+    _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, receipt=json.dumps(said), problem=None)
     if not _settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})
 
 
 def rejected(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """`target` refuses the clip. The others still get it; then the clip is rejected as a whole."""
-    if _delivery(tx, clip, target)[0] is D.CONFIRMED:
-        raise WrongState(clip=clip, target=target, old=str(D.CONFIRMED), new=str(D.REJECTED))
-    _put(tx, clip, target, D.REJECTED, "")
+    _refuse_if_confirmed(tx, clip, target, D.REJECTED, targets)
+    _put(tx, clip, target, D.REJECTED, "", targets[target])
     failed(tx, clip, target, problem)
     if not _settle(tx, clip, targets, target=target, reason=problem.key):
         door.note(tx, "refused", clip, {"target": target, "reason": problem.key})
@@ -127,7 +146,7 @@ def rejected(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, t
 
 def resend(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """The target took everything, and what it has now is not that: send it again, from the start."""
-    _move(tx, clip, target, D.SENT, D.SENDING, token="", problem=_as_json(problem))
+    _move(tx, clip, target, D.SENT, D.SENDING, targets, token="", problem=_as_json(problem))
     facts = {"target": target, "reason": problem.key, "params": dict(problem.params)}
     if not _settle(tx, clip, targets, **facts):
         door.note(tx, "resend", clip, facts)
@@ -149,7 +168,7 @@ def quarantined(tx: sqlite3.Connection, clip: int, problem: Problem) -> None:
     door.change(tx, clip, state, S.QUARANTINED, reason=problem.key, params=dict(problem.params))
 
 
-def retry_rejected(tx: sqlite3.Connection, older_than: float, now: float) -> int:
+def retry_rejected(tx: sqlite3.Connection, older_than: float, now: float, targets: Targets) -> int:
     """Give clips that were refused before `older_than` another chance; return how many.
 
     A refusal dated in the future was written under a wrong clock and counts as old."""
@@ -164,27 +183,34 @@ def retry_rejected(tx: sqlite3.Connection, older_than: float, now: float) -> int
             (D.SENDING, now, clip),
         )
         door.change(tx, clip, S.REJECTED, S.STORED, reason="retry")
+        # Who refused it may have left the configuration: then nobody is to be waited for.
+        _settle(tx, clip, targets, reason="retry")
     return len(clips)
 
 
 def settle_all(tx: sqlite3.Connection, targets: Targets) -> int:
-    """After a change of the configured targets: move clips that wait for none of these; return how many."""
-    if not targets:
+    """After a change of targets or their places: move clips that wait for none of these; return how many."""
+    if not targets or not all(targets.values()):
         return 0
-    marks = ", ".join("?" * len(targets))
+    pairs = ", ".join("(?, ?)" for _ in targets)
     clips = tx.execute(
         f"SELECT id FROM clips INDEXED BY clips_to_upload WHERE {_PENDING} AND ? ="
-        f" (SELECT count(*) FROM deliveries d WHERE d.clip = clips.id AND d.target IN ({marks})"
+        " (SELECT count(*) FROM deliveries d WHERE d.clip = clips.id"
+        f" AND (d.target, d.place) IN (VALUES {pairs})"
         " AND d.state IN ('confirmed', 'rejected')) ORDER BY important DESC, seen_at, id",
-        (len(targets), *targets),
+        (len(targets), *(value for pair in targets.items() for value in pair)),
     ).fetchall()
     return sum(_settle(tx, clip, targets, reason="targets-changed") for (clip,) in clips)
 
 
 def _goal(db: sqlite3.Connection, clip: int, targets: Targets) -> ClipState | None:
     """The state that a clip's deliveries make it have; None while none has begun."""
-    rows = db.execute("SELECT target, state FROM deliveries WHERE clip = ?", (clip,))
-    by_target = {row[0]: D(row[1]) for row in rows if row[0] in targets}
+    rows = db.execute("SELECT target, state, place FROM deliveries WHERE clip = ?", (clip,))
+    by_target = {
+        target: D(state)
+        for target, state, place in rows
+        if target in targets and _counts(place, targets[target])
+    }
     states = set(by_target.values())
     if not states:
         return None
@@ -195,6 +221,11 @@ def _goal(db: sqlite3.Connection, clip: int, targets: Targets) -> ClipState | No
     if states <= {D.SENT, D.CONFIRMED}:
         return S.UPLOADED
     return S.REJECTED if states <= {D.CONFIRMED, D.REJECTED} else S.UPLOADING
+
+
+def _counts(place: str, current: str) -> bool:
+    """Nothing counts for a place that nobody has asked yet who it is."""
+    return place == current != ""
 
 
 def _settle(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -> bool:
@@ -220,31 +251,47 @@ def _state(db: sqlite3.Connection, clip: int) -> ClipState:
     return ClipState(db.execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()[0])
 
 
-def _delivery(db: sqlite3.Connection, clip: int, target: str) -> tuple[DeliveryState | None, str]:
+def _delivery(db: sqlite3.Connection, clip: int, target: str, place: str) -> tuple[DeliveryState | None, str]:
+    """(state, token); a delivery to another place is none."""
     row = db.execute(
-        "SELECT state, token FROM deliveries WHERE clip = ? AND target = ?", (clip, target)
+        "SELECT state, token, place FROM deliveries WHERE clip = ? AND target = ?", (clip, target)
     ).fetchone()
-    return (D(row[0]), str(row[1])) if row else (None, "")
+    return (D(row[0]), str(row[1])) if row and _counts(row[2], place) else (None, "")
 
 
-def _put(tx: sqlite3.Connection, clip: int, target: str, state: DeliveryState, token: str) -> None:
+def _refuse_if_confirmed(
+    tx: sqlite3.Connection, clip: int, target: str, new: DeliveryState, targets: Targets
+) -> None:
+    if _delivery(tx, clip, target, targets[target])[0] is D.CONFIRMED:
+        raise WrongState(clip=clip, target=target, old=str(D.CONFIRMED), new=str(new))
+
+
+def _put(
+    tx: sqlite3.Connection, clip: int, target: str, state: DeliveryState, token: str, place: str
+) -> None:
     tx.execute(
-        "INSERT INTO deliveries (clip, target, state, token, updated) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (clip, target) DO UPDATE SET"
-        " state = excluded.state, token = excluded.token, updated = excluded.updated",
-        (clip, target, state, token, time.time()),
+        "INSERT INTO deliveries (clip, target, state, token, place, updated) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (clip, target) DO UPDATE SET state = excluded.state, token = excluded.token,"
+        " place = excluded.place, receipt = NULL, updated = excluded.updated",
+        (clip, target, state, token, place, time.time()),
     )
 
 
 def _move(
-    tx: sqlite3.Connection, clip: int, target: str, old: DeliveryState, new: DeliveryState, **columns: Any
+    tx: sqlite3.Connection,
+    clip: int,
+    target: str,
+    old: DeliveryState,
+    new: DeliveryState,
+    targets: Targets,
+    **columns: Any,
 ) -> None:
-    """Raises WrongState when the delivery is not in `old`."""
+    """Raises WrongState when the delivery is not in `old`, or was made to another place."""
     columns = {"state": new, "updated": time.time(), **columns}
-    places = ", ".join(f"{name} = ?" for name in columns)
+    changes = ", ".join(f"{name} = ?" for name in columns)
     done = tx.execute(
-        f"UPDATE deliveries SET {places} WHERE clip = ? AND target = ? AND state = ?",
-        (*columns.values(), clip, target, old),
+        f"UPDATE deliveries SET {changes} WHERE clip = ? AND target = ? AND state = ? AND place = ?",
+        (*columns.values(), clip, target, old, targets[target]),
     )
     if done.rowcount != 1:
         raise WrongState(clip=clip, target=target, old=str(old), new=str(new))

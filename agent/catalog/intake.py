@@ -194,16 +194,15 @@ def describe(tx: sqlite3.Connection, clip: int, manifest: Manifest, key: str, sa
 def twin(db: sqlite3.Connection, clip: int, manifest: Manifest, key: str) -> tuple[int, ClipState] | None:
     """The clip of the same recorder that has this content already. Empty and damaged files have one only
     in what was read at the very same place (their key says so): their content tells nothing apart."""
-    column, value = (
-        ("sha256", bytes.fromhex(manifest.sha256))
-        if manifest.size and not manifest.unreadable
-        else ("key", key)
-    )
+    same: tuple[str, bytes | str] = ("key = ?", key)
+    if manifest.size and not manifest.unreadable:
+        # In the words of the index clips_one_content: else every clip of the recorder would be looked at.
+        same = ("sha256 = ? AND size > 0 AND partial = 0", bytes.fromhex(manifest.sha256))
     row = db.execute(
         f"SELECT id, state FROM clips WHERE recorder = (SELECT recorder FROM clips WHERE id = ?)"
-        f" AND {column} = ? AND size = ? AND partial = ? AND state NOT IN ('merged', 'quarantined')"
+        f" AND {same[0]} AND size = ? AND partial = ? AND state NOT IN ('merged', 'quarantined')"
         f" AND id <> ?",
-        (clip, value, manifest.size, bool(manifest.unreadable), clip),
+        (clip, same[1], manifest.size, bool(manifest.unreadable), clip),
     ).fetchone()
     return (int(row[0]), ClipState(row[1])) if row else None
 
@@ -239,6 +238,19 @@ def _merge(tx: sqlite3.Connection, clip: int, into: int) -> None:
         tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (into,))
     door.change(tx, clip, S.COPYING, S.MERGED, into=into)
     door.note(tx, "named", into, {"by": clip, "important": bool(important)})
+
+
+def twins(db: sqlite3.Connection, clips: Iterable[int]) -> set[int]:
+    """The described clips that some of these were merged into."""
+    rows = (
+        db.execute(
+            "SELECT twin.id FROM clips JOIN clips AS twin ON twin.id = clips.merged_into"
+            " WHERE clips.id = ? AND twin.key IS NOT NULL",
+            (clip,),
+        ).fetchone()
+        for clip in clips
+    )
+    return {int(row[0]) for row in rows if row}
 
 
 def close_interrupted(tx: sqlite3.Connection) -> None:

@@ -6,6 +6,8 @@ import time
 from importlib import resources
 from pathlib import Path
 
+from agent import durable
+from agent.catalog import faults
 from agent.errors import CatalogError
 
 
@@ -45,6 +47,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if faults.of_the_machine(error):
+                raise
             raise CatalogError("catalog-migration", number=number, reason=str(error)) from error
 
 
@@ -56,3 +60,4 @@ def _copy_aside(connection: sqlite3.Connection, path: Path, have: int) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(copy)
+    durable.sync_folder(copy.parent)

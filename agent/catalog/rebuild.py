@@ -1,133 +1,189 @@
-"""A lost catalog, restored from the sidecars in the store.
+"""A lost catalog, restored from the clips in the store and the sidecars beside them.
 
-What a target had confirmed is not in the sidecars and is not believed: every clip comes back as
-`stored`, is offered to the targets again, and they tell what they have.
+A clip comes back as `stored`, which says that its bytes were read from the disk and found equal: so
+they are. What a target had confirmed is not in the sidecars and is not believed: every clip is offered
+to the targets again, and they tell what they have.
 """
 
+import contextlib
 import json
+import os
 import sqlite3
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from agent.catalog import door
+from agent.catalog import door, home
 from agent.catalog.database import Catalog
-from agent.catalog.documents import FORMAT, path_from
-from agent.model import ClipState
+from agent.catalog.sidecar import Sidecar, Unusable, compare, read
+from agent.model import ClipState, printable
 
-_GROUP = 200
+_GROUP = 200  # clips that share one commit
+_LONG = 50_000  # parts and names of a group: bounds its memory
+
+Progress = Callable[[int, int], None]  # clips that were found equal, bytes read; called often
+_Docking = tuple[str, str, float]
 
 
 @dataclass(slots=True)
 class Rebuilt:
     clips: int = 0
     faults: list[str] = field(default_factory=list)  # sentences: file and what is wrong with it
+    old: Path | None = None  # where the catalog that was there is kept
 
 
-def set_aside(path: Path) -> Path | None:
-    """Move a catalog (with its log files) out of the way; return where to, None when there was none."""
-    if not path.exists():
-        return None
-    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
-
-
-def rebuild(catalog: Catalog, clips: Path) -> Rebuilt:
-    """Fill an empty catalog from the sidecars below `clips`. A clip whose file is not there, or is not
-    as long as its sidecar says, is told and left out; its files stay where they are."""
-    result = Rebuilt()
-    found = sorted(clips.rglob("*.json"))
-    for at in range(0, len(found), _GROUP):
-        documents = [
-            document
-            for path in found[at : at + _GROUP]
-            if (document := _read(path, clips, result)) is not None
-        ]
-        for document in documents:
-            try:
-                catalog.write(lambda tx, document=document: _insert(tx, document))  # type: ignore[misc]
-                result.clips += 1
-            except (sqlite3.IntegrityError, KeyError, ValueError, TypeError) as error:
-                result.faults.append(f"{document.get('key')}.json: cannot be used: {error!r}")
+def rebuild_store(store: Path, progress: Progress = lambda clips, size: None) -> Rebuilt:
+    """Make the catalog of `store` anew beside the one that is there, then put it in its place. Killed
+    at any line, it leaves the old catalog or the new one, whole."""
+    with contextlib.closing(Catalog.open(home.begin(store))) as catalog:
+        result = rebuild(catalog, store / "clips", progress)
+    result.old = home.replace(store)
     return result
 
 
-def _read(path: Path, clips: Path, result: Rebuilt) -> dict[str, Any] | None:
-    name = path.relative_to(clips).as_posix()
-    media = path.with_suffix("")
+def rebuild(catalog: Catalog, clips: Path, progress: Progress = lambda clips, size: None) -> Rebuilt:
+    """Fill an empty catalog from what lies below `clips`. What cannot be read, or is not what its
+    sidecar says, is told and left out; it stays where it is."""
+    result = Rebuilt()
+    dockings: dict[_Docking, int] = {}
+    for group in _groups(_verified(clips, result, progress)):
+        faults = catalog.write(lambda tx, group=group: _insert_all(tx, group, dockings))  # type: ignore[misc]
+        result.clips += len(group) - len(faults)
+        result.faults += faults
+    return result
+
+
+def _verified(clips: Path, result: Rebuilt, progress: Progress) -> Iterator[Sidecar]:
+    done = size = 0
+
+    def advanced(more: int) -> None:
+        nonlocal size
+        size += more
+        progress(done, size)
+
+    for path in _media(clips, result.faults):
+        name = path.relative_to(clips).as_posix()
+        try:
+            sidecar = _sidecar_of(path, name)
+            compare(path, sidecar, advanced)
+        except Unusable as error:
+            result.faults.append(f"{printable(name)}: {error}")
+        except OSError as error:
+            result.faults.append(f"{printable(name)}: cannot be read: {error.strerror}")
+        else:
+            done += 1
+            yield sidecar
+
+
+def _media(clips: Path, faults: list[str]) -> Iterator[Path]:
+    """Every file that is not the sidecar of another one. A recorder's own `x.json` is a clip: it has a
+    sidecar of its own."""
+
+    def unreadable(error: OSError) -> None:
+        faults.append(f"{printable(str(error.filename))}: cannot be read: {error.strerror}")
+
+    for folder, subfolders, files in os.walk(clips, onerror=unreadable):
+        subfolders.sort()
+        there = set(files)
+        for name in sorted(there):
+            if f"{name}.json" in there or name.removesuffix(".json") == name or name[:-5] not in there:
+                yield Path(folder) / name
+
+
+def _sidecar_of(path: Path, name: str) -> Sidecar:
     try:
-        document = json.loads(path.read_bytes())
-    except ValueError as error:
-        if not media.exists():
-            return None  # a clip of the recorder that happens to be a JSON file
-        result.faults.append(f"{name}: is not readable: {error}")
-        return None
-    if not isinstance(document, dict) or "parts" not in document or document.get("format") != FORMAT:
-        return None
-    if document.get("key") != media.relative_to(clips).as_posix():
-        result.faults.append(f"{name}: belongs to another file ({document.get('key')})")
-    elif not media.exists():
-        result.faults.append(f"{name}: its clip is not there")
-    elif media.stat().st_size != document.get("size"):
-        result.faults.append(f"{name}: its clip is {media.stat().st_size} bytes long, not {document['size']}")
-    else:
-        return document
-    return None
+        sidecar = read(path.with_name(path.name + ".json"))
+    except FileNotFoundError:
+        raise Unusable("lies alone: a clip without its sidecar, or a sidecar without its clip") from None
+    except Unusable as error:
+        raise Unusable(f"the file beside it {error}") from None
+    if sidecar.key != name:
+        raise Unusable(f"the sidecar beside it belongs to another file ({printable(sidecar.key)})")
+    return sidecar
 
 
-def _insert(tx: sqlite3.Connection, document: dict[str, Any]) -> None:
-    columns = {
-        name: document[name]
-        for name in ("recorder", "officer", "fs_id", "size", "mtime_ns", "kind", "sequence",
-                     "recorded_at", "time_source", "key", "seen_at")
-    }  # fmt: skip
-    flags = {name: int(document[name]) for name in ("important", "assigned", "name_parsed", "partial")}
+def _groups(sidecars: Iterable[Sidecar]) -> Iterator[list[Sidecar]]:
+    group: list[Sidecar] = []
+    length = 0
+    for sidecar in sidecars:
+        group.append(sidecar)
+        length += len(sidecar.parts) + len(sidecar.names)
+        if len(group) == _GROUP or length > _LONG:
+            yield group
+            group, length = [], 0
+    if group:
+        yield group
+
+
+def _insert_all(tx: sqlite3.Connection, group: list[Sidecar], dockings: dict[_Docking, int]) -> list[str]:
+    """Each clip whole or not at all; returns what is wrong with those that the catalog refuses."""
+    faults = []
+    for sidecar in group:
+        key = (sidecar.docking.slot, sidecar.recorder, sidecar.docking.started)
+        tx.execute("SAVEPOINT clip")
+        try:
+            docking = dockings.get(key) or _docking(tx, sidecar)
+            _insert(tx, sidecar, docking)
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            tx.execute("ROLLBACK TO clip")
+            faults.append(f"{printable(sidecar.key)}: {_refused(tx, sidecar, error)}")
+        else:
+            dockings[key] = docking
+        tx.execute("RELEASE clip")
+    return faults
+
+
+def _refused(tx: sqlite3.Connection, sidecar: Sidecar, error: sqlite3.Error) -> str:
+    twin = tx.execute(
+        "SELECT key FROM clips WHERE recorder = ? AND sha256 = ?",
+        (sidecar.recorder, bytes.fromhex(sidecar.sha256)),
+    ).fetchone()
+    return f"has the content of {printable(twin[0])}, which is kept" if twin else f"is refused: {error}"
+
+
+def _insert(tx: sqlite3.Connection, sidecar: Sidecar, docking: int) -> None:
+    columns = sidecar.model_dump(
+        include={"recorder", "officer", "fs_id", "size", "mtime_ns", "kind", "sequence", "recorded_at",
+                 "time_source", "key", "seen_at", "important", "assigned", "name_parsed", "partial"}
+    )  # fmt: skip
     clip = door.begin(
         tx,
         "rebuilt",
         {
             **columns,
-            **flags,
             "state": ClipState.STORED,
-            "path": path_from(document),
-            "docking": _docking(tx, document),
-            "sha256": bytes.fromhex(document["sha256"]),
+            "path": sidecar.raw,
+            "docking": docking,
+            "sha256": bytes.fromhex(sidecar.sha256),
             "stored_at": time.time(),
         },
-        was=document["clip"],
-        sha256=document["sha256"],
+        was=sidecar.clip,
+        sha256=sidecar.sha256,
     )
     tx.execute(
         "INSERT INTO manifests VALUES (?, ?, ?, ?, ?)",
-        (clip, document["part_size"], b"".join(bytes.fromhex(part) for part in document["parts"]),
-         bytes.fromhex(document.get("sm3", "")) or None, json.dumps(document["unreadable"])),
+        (clip, sidecar.part_size, bytes.fromhex("".join(sidecar.parts)),
+         bytes.fromhex(sidecar.sm3 or "") or None, json.dumps(sidecar.unreadable)),
     )  # fmt: skip
-    for name in document["names"]:
-        tx.execute(
-            "INSERT INTO names (recorder, fs_id, path, size, mtime_ns, samples, clip)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (name["recorder"], name["fs_id"], path_from(name), name["size"], name["mtime_ns"],
-             bytes.fromhex(name["samples"]) if name["samples"] else None, clip),
-        )  # fmt: skip
+    tx.executemany(
+        "INSERT INTO names (recorder, fs_id, path, size, mtime_ns, samples, clip)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (name.recorder, name.fs_id, name.raw, name.size, name.mtime_ns,
+             bytes.fromhex(name.samples) if name.samples else None, clip)
+            for name in sidecar.names
+        ],
+    )  # fmt: skip
 
 
-def _docking(tx: sqlite3.Connection, document: dict[str, Any]) -> int:
-    """The docking that brought the clip, as far as its sidecar tells."""
-    key = (document["docking"]["slot"], document["recorder"], document["docking"]["started"])
-    row = tx.execute(
-        "SELECT id FROM dockings WHERE slot = ? AND recorder = ? AND started = ?", key
-    ).fetchone()
-    if row:
-        return int(row[0])
+def _docking(tx: sqlite3.Connection, sidecar: Sidecar) -> int:
+    """A docking like the one that brought the clip, as far as its sidecar tells."""
     done = tx.execute(
         "INSERT INTO dockings (slot, recorder, started, fs_id, officer, ended, outcome)"
         " VALUES (?, ?, ?, ?, ?, ?, 'rebuilt')",
-        (*key, document["fs_id"], document["officer"], time.time()),
-    )
+        (sidecar.docking.slot, sidecar.recorder, sidecar.docking.started, sidecar.fs_id, sidecar.officer,
+         time.time()),
+    )  # fmt: skip
     assert done.lastrowid is not None
     return done.lastrowid

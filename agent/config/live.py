@@ -13,7 +13,7 @@ from pathlib import Path
 from agent.config.layers import load, station_path
 from agent.config.schema import Config
 from agent.config.watch import FolderWatch
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StationError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,11 @@ AT_RESTART = (
     "web.socket",
 )
 _SETTLE = 0.3  # seconds without a change: editors write in several steps
+_AGAIN = 30.0  # seconds until a change that somebody could not take over is told again
 _PATIENCE = 20  # changes; a file that never settles is read all the same
+
+
+Subscriber = Callable[[Config], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class LiveConfig:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = station_path(path)
-        self._subscribers: list[Callable[[Config], None]] = []
+        self._subscribers: list[Subscriber] = []
+        self._behind: list[Subscriber] = []  # those that could not take the last change over
         self._lock = threading.Lock()  # one reload at a time; readers need none
         self._dirty = threading.Event()
         self._ending = False
@@ -76,9 +81,10 @@ class LiveConfig:
         """Whether changes are noticed; false before `start`, after `stop`, and when a thread of it died."""
         return self._thread is not None and self._thread.is_alive() and self._watch.alive
 
-    def subscribe(self, callback: Callable[[Config], None]) -> None:
+    def subscribe(self, callback: Subscriber) -> None:
         """`callback(current)` after each change of anything that this object shows, on the thread that
-        reloads. It must be short and must not raise: that would end the thread (see `watching`)."""
+        reloads. When it raises StationError or OSError it is called again after a while, or at the next
+        change; anything else ends the thread (see `watching`)."""
         self._subscribers.append(callback)
 
     def start(self) -> None:
@@ -111,7 +117,7 @@ class LiveConfig:
 
     def _wait(self) -> bool:
         """Sleep until something changed and settled; False at the end."""
-        self._dirty.wait()
+        self._dirty.wait(_AGAIN if self._behind else None)
         self._dirty.clear()
         for _ in range(_PATIENCE):
             if self._ending or not self._dirty.wait(_SETTLE):
@@ -128,13 +134,21 @@ class LiveConfig:
         else:
             waiting = tuple(key for key in AT_RESTART if _get(loaded, key) != _get(self._started_with, key))
             after = _State(_pinned(loaded, self._started_with, waiting), more_faults, waiting)
-        if after == before:
-            return
-        self._state = after
-        counts = len(after.faults), len(after.restart_needed)
-        log.info("configuration read: %d faults, %d keys wait for a restart", *counts)
-        for callback in self._subscribers:
-            callback(after.current)
+        to_tell = self._behind
+        if after != before:
+            self._state, to_tell = after, self._subscribers
+            counts = len(after.faults), len(after.restart_needed)
+            log.info("configuration read: %d faults, %d keys wait for a restart", *counts)
+        self._behind = [subscriber for subscriber in to_tell if not _told(subscriber, after.current)]
+
+
+def _told(subscriber: Subscriber, config: Config) -> bool:
+    try:
+        subscriber(config)
+    except (StationError, OSError):
+        log.exception("a change of the configuration could not be taken over; tried again in %.0f s", _AGAIN)
+        return False
+    return True
 
 
 def _get(config: Config, key: str) -> object:

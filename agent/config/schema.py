@@ -175,6 +175,11 @@ class IngestConfig(Section):
 class FolderTarget(Section):
     kind: Literal["folder"] = Field(description="A folder, for instance on a mounted share.")
     path: AbsolutePath = Field(description="The folder that clips are stored below.")
+    local: bool = Field(
+        default=False,
+        description="The folder lies on this machine's own disk; for demos and tests. Otherwise one that"
+        " does is a share that is not mounted.",
+    )
 
 
 #: With a second kind this becomes Annotated[A | B, Field(discriminator="kind")]; faults know both forms.

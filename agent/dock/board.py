@@ -36,62 +36,44 @@ class _Speed:
 
 
 class Board:
-    """Thread-safe. `version` rises with every change."""
+    """Thread-safe."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
     ) -> None:
         self._monotonic = monotonic
         self._wall = wall
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._slots: dict[str, SlotStatus] = {}
         self._speeds: dict[str, _Speed] = {}
-        self._version = 0
-
-    @property
-    def version(self) -> int:
-        return self._version
 
     def begin(self, slot: str, state: SlotState = SlotState.EMPTY, **shown: Any) -> None:
         """Show a slot afresh: nothing of its last recorder stays."""
-        with self._changed:
+        with self._lock:
             self._speeds[slot] = _Speed()
-            self._put(SlotStatus(slot, state, since=self._wall(), **shown))
+            self._slots[slot] = SlotStatus(slot, state, since=self._wall(), **shown)
 
     def update(self, slot: str, **changes: Any) -> None:
         """Change fields of SlotStatus. `since` and the speed follow by themselves."""
-        with self._changed:
+        with self._lock:
             old = self._slots.get(slot) or SlotStatus(slot, since=self._wall())
             new = replace(old, **changes)
             if new.state != old.state:
                 new = replace(new, since=self._wall())
             speed = self._speeds.setdefault(slot, _Speed())
             speed.sample(self._monotonic(), new.bytes_done)
-            self._put(new)
+            self._slots[slot] = new
 
     def remove(self, slot: str) -> None:
-        with self._changed:
-            if self._slots.pop(slot, None):
-                self._speeds.pop(slot, None)
-                self._put(None)
+        with self._lock:
+            self._slots.pop(slot, None)
+            self._speeds.pop(slot, None)
 
     def snapshot(self) -> list[SlotStatus]:
         """All slots, `2` before `10`. The speed is the one of this moment."""
-        with self._changed:
+        with self._lock:
             now = self._monotonic()
             return [self._with_speed(self._slots[name], now) for name in sorted(self._slots, key=_natural)]
-
-    def wait(self, seen: int, timeout: float) -> int:
-        """Block until `version` is not `seen` any more, or for `timeout` seconds; return it."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._version != seen, timeout)
-            return self._version
-
-    def _put(self, status: SlotStatus | None) -> None:
-        if status is not None:
-            self._slots[status.slot] = status
-        self._version += 1
-        self._changed.notify_all()
 
     def _with_speed(self, status: SlotStatus, now: float) -> SlotStatus:
         if status.state != SlotState.COLLECTING:

@@ -17,7 +17,7 @@ from agent.dock.docking import Lender, Tools
 from agent.dock.events import Arrived, Event, Left, Source
 from agent.dock.slots import DockSettings, slot_of
 from agent.dock.worker import Worker
-from agent.model import Device, Problem, SlotState
+from agent.model import Device, Problem, SlotState, printable
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class Dock:
         self._thread = threading.Thread(target=self._run, name="dock", daemon=True)
         self._came_round = time.monotonic()
         self._swept = time.monotonic()
+        self._sweeper: threading.Thread | None = None
 
     def start(self) -> None:
         """Clean up after an agent that was killed, show the named slots, begin to watch."""
@@ -124,10 +125,10 @@ class Dock:
         slot = slot_of(device, self._settings().slots)
         worker = self._workers.get(slot)
         if worker is not None and worker.alive and worker.devices and slot not in self._stuck:
-            log.info("slot %s: %s arrived too", slot, device.node)
+            log.info("slot %s: %s arrived too", slot, printable(device.node))
             worker.arrive(device)
         else:
-            log.info("slot %s: %s arrived", slot, device.node)
+            log.info("slot %s: %s arrived", slot, printable(device.node))
             self._retire(slot)
             worker = self._workers[slot] = Worker(slot, self._tools)
             worker.start(device)
@@ -136,7 +137,7 @@ class Dock:
     def _left(self, node: str) -> None:
         worker = self._owners.pop(node, None)
         if worker is not None:
-            log.info("slot %s: %s left", worker.slot, node)
+            log.info("slot %s: %s left", worker.slot, printable(node))
             worker.leave(node)
 
     def _retire(self, slot: str) -> None:
@@ -164,11 +165,16 @@ class Dock:
         self._show_named()
         if time.monotonic() - self._swept > _SWEEP:
             self._swept = time.monotonic()
-            self._mounts.sweep()
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """In a thread of its own: to end a mount may take seconds, and for ever when its disk hangs."""
+        if self._sweeper is None or not self._sweeper.is_alive():
+            self._sweeper = threading.Thread(target=self._mounts.sweep, name="sweep", daemon=True)
+            self._sweeper.start()
 
     def _give_up(self, slot: str, worker: Worker, idle: float) -> None:
         log.error("slot %s: no progress for %.0f s; it is disconnected", slot, idle)
-        self._tools.counts["stuck"] += 1
         worker.abandon(state=SlotState.STUCK, problems=(Problem("stuck", {"seconds": round(idle)}),))
         self._former.append(self._workers.pop(slot))
         stuck = self._stuck[slot] = _Stuck(worker)

@@ -2,10 +2,9 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
@@ -13,7 +12,7 @@ from agent.dock.board import Board
 from agent.dock.reporter import VolumeReporter
 from agent.dock.siblings import awaited
 from agent.errors import DeviceGone, Retry, StationError, Stopping, StoreFull, Unsupported
-from agent.model import Device, DeviceKind, Port, Reporter
+from agent.model import Device, DeviceKind, Port, Reporter, printable
 from drivers.base import Driver, Session
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,9 @@ class Docking:
 
 
 class Lender(Protocol):
-    def lend(self, device: Device, docking: str) -> AbstractContextManager[Port]: ...
+    def lend(
+        self, device: Device, docking: str, beat: Callable[[], None]
+    ) -> AbstractContextManager[Port]: ...
 
 
 Collect = Callable[[Session, Docking, Reporter], bool]
@@ -46,10 +47,9 @@ class Tools:
     collect: Collect
     monotonic: Callable[[], float] = time.monotonic
     grace: float = 2.0  # seconds in which a disk may still get partitions, a recorder its second LUN
-    again: float = 30.0  # seconds until a recorder that still records, or met a full store, is read again
+    again: float = 30.0  # seconds until one that still records, or met a full store, is first read again
     awaited: Callable[[Device], Collection[str]] = awaited
     patience: float = 30.0  # seconds that a part of a recorder which does not come may hold up the rest
-    counts: Counter[str] = field(default_factory=Counter)  # `internal`, `stuck`
 
 
 class Result(Enum):
@@ -73,12 +73,11 @@ def read_volume(docking: Docking, tools: Tools, reporter: VolumeReporter) -> Res
         reporter.pulled()
         return Result.GONE
     except StationError as e:
-        log.warning("slot %s: %s: %s", docking.slot, docking.device.node, e)
+        log.warning("slot %s: %s: %s", docking.slot, printable(docking.device.node), e)
         reporter.problem(e.key, **e.params)
         return Result.AGAIN if isinstance(e, Retry | StoreFull) else Result.FAILED
     except Exception as e:
-        log.exception("slot %s: %s", docking.slot, docking.device.node)
-        tools.counts["internal"] += 1
+        log.exception("slot %s: %s", docking.slot, printable(docking.device.node))
         reporter.problem("internal", error=str(e) or repr(e))
         return Result.FAILED
     if reporter.worth_another_look and not collected:
@@ -95,7 +94,7 @@ def _collect(docking: Docking, tools: Tools, reporter: VolumeReporter) -> bool:
     driver = tools.choose(device)
     if driver is None:
         raise Unsupported
-    with tools.mounts.lend(device, docking.id) as port:
+    with tools.mounts.lend(device, docking.id, reporter.check) as port:
         reporter.check()
         try:
             with closing(driver.open(device, port)) as session:

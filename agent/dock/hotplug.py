@@ -69,7 +69,6 @@ class UdevSource:
         sysfs: Path = ports.SYSFS,
         buffer: int = _BUFFER,
     ) -> None:
-        self.restarts = 0  # monitors that failed or missed something
         self.problem = ""  # why nothing can be noticed; for the health page and `doctor`
         self._tag = tag
         self._reconcile = reconcile
@@ -111,7 +110,6 @@ class UdevSource:
                 self.problem = str(e) or repr(e)
                 self._ready.set()
                 self._sleep()
-            self.restarts += not self._stopping
 
     def _watch(self, known: Known) -> None:
         """Watch with one monitor. Returns when a new one is needed: it failed, or an enumeration found

@@ -1,10 +1,11 @@
 """Lends drivers a recorder's files: a volume mounted read-only, or a folder of the simulated rack."""
 
 import errno
+import itertools
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Verbs(Protocol):
 class FolderPort:
     path: Path
     inode: int
+    beat: Callable[[], None]
 
     def present(self) -> bool:
         try:
@@ -44,6 +46,7 @@ class VolumePort:
     sysfs: Path
     number: str
     sequence: str
+    beat: Callable[[], None]
 
     def present(self) -> bool:
         """Whether this very disk is still there: a node's name and number are given out again."""
@@ -51,23 +54,26 @@ class VolumePort:
 
 
 class Mounts:
-    """Mounts below `folder`, each for one volume of one docking."""
+    """Mounts below `folder`, each for one reading of one volume."""
 
     def __init__(self, folder: Path, verbs: Verbs = in_process) -> None:
         self._folder = folder
         self._verbs = verbs
+        # A volume that is read again must not be mounted where `sweep` may just end its last mount.
+        self._numbers = itertools.count(1)
         self._left_over: set[Path] = set()
         self._lock = threading.Lock()
 
     @contextmanager
-    def lend(self, device: Device, docking: str) -> Iterator[Port]:
-        """The recorder's files while the context lasts. Raises Stop `mount-failed` (reason), Unsupported
-        `unknown-file-system` (fs_type), DeviceGone."""
+    def lend(self, device: Device, docking: str, beat: Callable[[], None]) -> Iterator[Port]:
+        """The recorder's files while the context lasts; `beat` is the port's. Raises Stop `mount-failed`
+        (reason), Unsupported `unknown-file-system` (fs_type), DeviceGone."""
         if device.kind is DeviceKind.FOLDER:
             path, _, inode = device.node.rpartition("#")
-            yield FolderPort(Path(path), int(inode))
+            yield FolderPort(Path(path), int(inode), beat)
             return
-        port = self._mount(device, self._folder / f"{docking}-{Path(device.node).name}")
+        name = f"{docking}-{Path(device.node).name}-{next(self._numbers)}"
+        port = self._mount(device, self._folder / name, beat)
         try:
             if port.path.stat().st_dev == port.path.parent.stat().st_dev:
                 raise Stop("mount-failed", reason="nothing is mounted")
@@ -87,19 +93,19 @@ class Mounts:
             self._unmount(point)
 
     def sweep(self) -> None:
-        """Try again what could not be unmounted when its docking ended."""
+        """Try again what could not be unmounted when its docking ended. Takes seconds for each."""
         with self._lock:
             again = sorted(self._left_over)
         for point in again:
             self._unmount(point)
 
-    def _mount(self, device: Device, point: Path) -> VolumePort:
+    def _mount(self, device: Device, point: Path, beat: Callable[[], None]) -> VolumePort:
         if device.fs_type not in in_process.MOUNTABLE:
             raise Unsupported("unknown-file-system", fs_type=device.fs_type)
         medium = _medium(Path(device.sysfs))
         if medium is None:
             raise DeviceGone
-        port = VolumePort(point, Path(device.sysfs), *medium)
+        port = VolumePort(point, Path(device.sysfs), *medium, beat)
         try:
             self._verbs.mount_readonly(device.node, device.fs_type, point, os.getuid(), os.getgid())
         except OSError as e:

@@ -45,12 +45,6 @@ def locate(id_path: str, sysfs: str, root: Path = SYSFS) -> Socket:
     return socket if usb is None else Socket(_folded(socket.port, usb), socket.lun)
 
 
-def controller(port: str) -> str:
-    """What the recorders at one controller share: its bandwidth."""
-    found = _USB.fullmatch(port)
-    return found["controller"] if found else port
-
-
 def _folded(port: str, usb: Path) -> str:
     """The key by the USB 2 side of the socket that the device `usb` hangs in."""
     if not _superspeed(usb):

@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.dock.events import Arrived, Event, Left
 from agent.dock.slots import RACK
-from agent.model import Device, DeviceKind
+from agent.model import Device, DeviceKind, printable
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class RackSource:
         for name in sorted(there.keys() - self._held.keys()):
             if (held := self._hold(name)) is not None:
                 self._held[name] = held
-                port = RACK + name
+                port = RACK + printable(name)  # the slot's name, which everybody is shown
                 put(Arrived(Device(self._node(name, held[0]), DeviceKind.FOLDER, port, model=name)))
 
     def _hold(self, name: str) -> tuple[int, int] | None:

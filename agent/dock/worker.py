@@ -16,6 +16,7 @@ from agent.model import Device, DeviceKind, Problem, SlotState
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 600.0  # seconds between two readings of a recorder whose files keep changing
 _AWAITED = "awaited "  # marks, among results by node, a part of the recorder that has none yet
 
 
@@ -30,6 +31,7 @@ class Worker:
         self._changed = threading.Condition()
         self._devices: dict[str, Device] = {}
         self._due: dict[str, float] = {}  # node -> when it is to be read
+        self._waits: dict[str, float] = {}  # node -> seconds until it is read again, next time
         self._results: dict[str, Result] = {}
         self._settle_at = 0.0  # a slot is not shown as collected before this moment
         self._busy = False
@@ -52,6 +54,7 @@ class Worker:
                 self._forget(part)
             self._devices[device.node] = device
             self._results.pop(device.node, None)
+            self._waits.pop(device.node, None)
             self._due[device.node] = now + (self._tools.grace if device.kind is DeviceKind.DISK else 0)
             self._settle_at = now + (0 if device.kind is DeviceKind.FOLDER else self._tools.grace)
             self._set_busy()
@@ -100,7 +103,6 @@ class Worker:
             log.info("slot %s: interrupted; the next start goes on", self.slot)
         except Exception as e:
             log.exception("slot %s: its worker ended", self.slot)
-            self._tools.counts["internal"] += 1
             problem = Problem("internal", {"error": str(e) or repr(e)})
             self._tally.mute(state=SlotState.FAILED, problems=(problem,))
         finally:
@@ -120,7 +122,9 @@ class Worker:
                 return  # something else sits at this node by now
             self._results[node] = result
             if result is Result.AGAIN and node in self._devices:
-                self._due[node] = self._tools.monotonic() + self._tools.again
+                wait = self._waits.get(node, self._tools.again)
+                self._waits[node] = longer(wait)
+                self._due[node] = self._tools.monotonic() + wait
 
     def _next(self) -> Device | None:
         """Wait for the next volume to read. None: the docking is over."""
@@ -193,8 +197,14 @@ class Worker:
     def _forget(self, node: str) -> None:
         self._devices.pop(node, None)
         self._due.pop(node, None)
+        self._waits.pop(node, None)
         self._results.pop(node, None)
         self._tally.drop(node)
+
+
+def longer(wait: float) -> float:
+    """The wait after this one: each reading copies a file that keeps changing as a whole."""
+    return min(2 * wait, _LONGEST)
 
 
 def _is_part(device: Device, disk: Device) -> bool:

@@ -4,6 +4,7 @@ A turn lasts one part or one batch of small files, so no slot waits for another 
 """
 
 import contextlib
+import re
 import threading
 import time
 from collections import Counter
@@ -66,4 +67,4 @@ class Gate:
 
 def controller_of(port: str) -> str:
     """The part of a port's name that its controller has in common with its other ports."""
-    return port.partition("-usb-")[0]
+    return re.split(r"-usb(?:v\d+)?-0:", port)[0]

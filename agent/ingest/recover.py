@@ -14,6 +14,8 @@ def recover(catalog: Catalog, store: Store) -> None:
     """At the start, before anything docks: settle what was in the middle, sweep what nobody waits for."""
     settle(catalog, store, [clip for clip, _, _ in queries.in_state(catalog.read(), ClipState.COPYING)])
     db = catalog.read()
+    for twin in intake.twins(db, store.on_their_way()):
+        store.rewrite_sidecar(documents.stored_clip(db, twin))
     waiting = [
         clip
         for state in (ClipState.SEEN, ClipState.MISSING, ClipState.QUARANTINED)

@@ -133,8 +133,8 @@ class Sealer:
         catalog.write(lambda tx: intake.store(tx, fresh))
         for copy, twin in pairs:
             if twin is not None:
-                store.discard(copy.clip)
                 store.rewrite_sidecar(documents.stored_clip(db, twin))
+                store.discard(copy.clip)  # last: while it is there, `recover` knows what was left to be done
         self._tell([copy for copy, _ in pairs])
 
     def _described(self, proved: list[Proved]) -> list[tuple[Copy, int | None]]:

@@ -131,6 +131,10 @@ class Store:
             except FileExistsError:
                 tries += 1
 
+    def on_their_way(self) -> list[int]:
+        """The clips whose copies are here."""
+        return sorted({int(stem) for path in self.incoming.iterdir() if (stem := path.stem).isdecimal()})
+
     def sweep(self, keep: Iterable[int]) -> int:
         """Remove copies on their way that no clip waits for; return how many files went."""
         kept = {str(clip) for clip in keep}

@@ -8,27 +8,24 @@ import sqlite3
 from dataclasses import dataclass
 
 from agent.catalog import deliveries
-from agent.catalog.deliveries import ReceiptDiffers
+from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
 from agent.errors import Retry, StationError
 from agent.model import Problem
 from agent.upload.breaker import Breaker, BreakerState
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 
+#: In place of a clip's id: ask the target who it is. That comes first, even when no clip is due.
+GREETING = 0
+
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """How one target fares; the counts are since the start of the agent."""
+    """How one target fares."""
 
     breaker: BreakerState
     problem: Problem | None  # of the last failure; None after a success
-    retry_in: float | None  # seconds until an open breaker lets a clip try
     in_flight: tuple[int, ...]  # ids of clips
-    waiting: int  # clips that wait after a failure of their own
-    confirmed: int
-    failures: int
-    unexpected: int  # failures that are bugs; the log has the traceback
-    bytes_sent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +36,23 @@ class _Wait:
 
 
 class Lane:
-    def __init__(self, target: Target, backoff: Backoff, rng: random.Random) -> None:
+    def __init__(self, target: Target, backoff: Backoff, rng: random.Random, most: int) -> None:
+        """`most`: how many uploaders it may have at once."""
         self.target = target
         self._backoff = backoff
         self._rng = rng
+        self._most = most
         self._breaker = Breaker(rng)
+        self._greeted = False
         self._busy: set[int] = set()
         self._waits: dict[int, _Wait] = {}
         self._answers = 0
-        self._confirmed = self._failures = self._unexpected = self._bytes = 0
 
-    def take(self, db: sqlite3.Connection, now: float) -> int | None:
-        """The clip to carry now; one of the calls below must follow when it is done with."""
-        if not self._breaker.allows(now):
+    def take(self, db: sqlite3.Connection, place: str, now: float) -> int | None:
+        """The clip to carry now, or GREETING; one of the calls below must follow when it is done with."""
+        if len(self._busy) >= self._most or not self._breaker.allows(now):
             return None
-        clip = None
-        if self._breaker.state(now) is BreakerState.HALF_OPEN:
-            # A clip that fails for reasons of its own must not be the one that judges the target.
-            clip = self._due(db, set(self._waits))
-        if clip is None:
-            clip = self._due(db, {id for id, wait in self._waits.items() if wait.until > now})
+        clip = self._next(db, place, now) if self._greeted else self._greeting(now)
         if clip is None:
             self._forget_who_left(now)
         else:
@@ -66,12 +60,10 @@ class Lane:
             self._busy.add(clip)
         return clip
 
-    def sent(self, size: int) -> None:
-        self._bytes += size
-
-    def delivered(self, clip: int) -> None:
-        self._confirmed += 1
-        self.settled(clip)
+    def greeted(self) -> None:
+        """The target said who it is."""
+        self._greeted = True
+        self.settled(GREETING)
 
     def settled(self, clip: int) -> None:
         """The target answered, and this clip needs nothing more of it for now."""
@@ -88,12 +80,10 @@ class Lane:
         self._breaker.released()
         self._wait(clip, now, None)
 
-    def failed(
-        self, clip: int, error: StationError, now: float, *, progressed: bool, bug: bool = False
-    ) -> None:
+    def failed(self, clip: int, error: StationError, now: float, *, progressed: bool = False) -> None:
         """`progressed`: it took a part before it failed, so a long clip on a bad link is not punished."""
-        self._failures += 1
-        self._unexpected += bug
+        if isinstance(error, PlaceChanged):
+            self._greeted = False
         if progressed and not isinstance(error, ReceiptDiffers):
             self._answered()
             self._waits.pop(clip, None)
@@ -109,21 +99,26 @@ class Lane:
         return min((wait.until for wait in self._waits.values() if wait.until > now), default=None)
 
     def facts(self, now: float) -> TargetFacts:
-        state, at = self._breaker.state(now), self._breaker.retry_at()
-        return TargetFacts(
-            breaker=state,
-            problem=self._breaker.problem,
-            retry_in=at - now if at is not None and state is BreakerState.OPEN else None,
-            in_flight=tuple(sorted(self._busy)),
-            waiting=len(self._waits.keys() - self._busy),
-            confirmed=self._confirmed,
-            failures=self._failures,
-            unexpected=self._unexpected,
-            bytes_sent=self._bytes,
-        )
+        clips = tuple(sorted(self._busy - {GREETING}))
+        return TargetFacts(self._breaker.state(now), self._breaker.problem, clips)
 
-    def _due(self, db: sqlite3.Connection, besides: set[int]) -> int | None:
-        return deliveries.next_due(db, self.target.name, lambda clip: clip in self._busy or clip in besides)
+    def _greeting(self, now: float) -> int | None:
+        wait = self._waits.get(GREETING)
+        waits = wait is not None and wait.until > now and self._breaker.state(now) is BreakerState.CLOSED
+        return None if waits or GREETING in self._busy else GREETING
+
+    def _next(self, db: sqlite3.Connection, place: str, now: float) -> int | None:
+        clip = None
+        if self._breaker.state(now) is BreakerState.HALF_OPEN:
+            # A clip that fails for reasons of its own must not be the one that judges the target.
+            clip = self._due(db, place, set(self._waits))
+        if clip is None:
+            clip = self._due(db, place, {id for id, wait in self._waits.items() if wait.until > now})
+        return clip
+
+    def _due(self, db: sqlite3.Connection, place: str, besides: set[int]) -> int | None:
+        skip = self._busy | besides
+        return deliveries.next_due(db, self.target.name, place, skip.__contains__)
 
     def _wait(self, clip: int, now: float, retry_after: float | None) -> None:
         before = self._waits.get(clip)

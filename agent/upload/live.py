@@ -2,62 +2,112 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.catalog import Catalog, deliveries
+from agent.catalog import Catalog, places
 from agent.config import Config
+from agent.errors import StationError
 from agent.model import Problem
 from agent.upload.build import build
 from agent.upload.scheduler import Uploads
 
 log = logging.getLogger(__name__)
 
-_STOP = 60.0  # seconds that uploads under other targets may take to leave their clip
+#: Seconds that uploads under the former configuration may take to leave their clip. Who takes longer hangs:
+#: it is left behind with nothing to say, and what it had half-sent is sent anew.
+_STOP = 10.0
 
 
 class LiveUploads:
-    """`store_path` gives the file of a key."""
+    """`store_path` gives the file of a key; of an empty key, the folder of all."""
 
     def __init__(self, catalog: Catalog, store_path: Callable[[str], Path]) -> None:
         self._catalog = catalog
         self._store_path = store_path
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held while one generation gives way to the next
+        self._stopping = threading.Event()
         self._uploads: Uploads | None = None
+        self._left_behind: list[Uploads] = []
         self._applied: object = None
+        self._failure: dict[str, Problem] = {}  # why the last configuration could not be applied
 
     def apply(self, config: Config) -> None:
-        """Start, or start anew when targets or the number of uploaders are others than before."""
+        """Start, or start anew when targets or the number of uploaders are others than before.
+
+        Raises StationError or OSError; then nothing uploads, `failing` says so, and the next call with
+        the same configuration tries again."""
         wanted = (config.targets, config.upload)
         with self._lock:
-            if wanted == self._applied:
+            if self._stopping.is_set() or wanted == self._applied:
                 return
-            if self._uploads is not None and not self._uploads.stop(_STOP):
-                log.error("an upload under the former configuration hangs; the new one starts beside it")
+            try:
+                self._replace(config)
+            except StationError as error:
+                self._fails(config, Problem(error.key, error.params))
+                raise
+            except OSError as error:
+                self._fails(config, Problem("internal", {"error": str(error)}))
+                raise
+            self._failure = {}
             self._applied = wanted
-            targets = build(config.targets, self._ever_used)
-            self._uploads = Uploads(self._catalog, targets, self._store_path, workers=config.upload.uploaders)
-            self._uploads.start()
 
     def notify(self) -> None:
         if (uploads := self._uploads) is not None:
             uploads.notify()
 
     def stop(self, timeout: float) -> bool:
-        return self._uploads is None or self._uploads.stop(timeout)
-
-    def beats(self) -> list[tuple[str, float, float]]:
-        return [] if self._uploads is None else self._uploads.beats()
+        """For good, whatever `apply` does at the same time. True when all uploaders have ended."""
+        end = time.monotonic() + timeout
+        self._stopping.set()
+        if not self._lock.acquire(timeout=timeout):
+            return False
+        try:
+            late = [one for one in self._all() if not one.stop(max(0.0, end - time.monotonic()))]
+            return not late
+        finally:
+            self._lock.release()
 
     def failing(self) -> dict[str, Problem]:
         """Targets that cannot take clips now, and why."""
-        if self._uploads is None:
-            return {}
-        return {
-            name: facts.problem
-            for name, facts in self._uploads.facts().items()
-            if facts.problem is not None and facts.breaker != "closed"
-        }
+        found = dict(self._failure)
+        if (uploads := self._uploads) is not None:
+            for name, facts in uploads.facts().items():
+                if facts.problem is not None and facts.breaker != "closed":
+                    found[name] = facts.problem
+        for one in self._all():
+            for name, seconds in one.hanging().items():
+                found[name] = Problem("target-hangs", {"seconds": seconds})
+        return found
 
-    def _ever_used(self, target: str) -> bool:
-        return deliveries.ever_used(self._catalog.read(), target)
+    def _replace(self, config: Config) -> None:
+        self._applied = None
+        if self._uploads is not None and not self._retire(self._uploads):
+            return
+        targets = build(config.targets, self._known_at, self._store_path(""))
+        uploads = Uploads(self._catalog, targets, self._store_path, workers=config.upload.uploaders)
+        uploads.start()
+        self._uploads = uploads
+
+    def _retire(self, uploads: Uploads) -> bool:
+        """False when the agent is stopping: then nothing else is to be started."""
+        ended = uploads.stop(_STOP, self._stopping.is_set)
+        if self._stopping.is_set():
+            return False
+        if not ended:
+            log.error("an upload under the former configuration hangs; the new one starts beside it")
+            uploads.abandon()
+            self._left_behind.append(uploads)
+        return True
+
+    def _all(self) -> list[Uploads]:
+        uploads = self._uploads
+        return [*self._left_behind, *([uploads] if uploads is not None else [])]
+
+    def _fails(self, config: Config, problem: Problem) -> None:
+        log.error("the configuration of the targets cannot be applied now: %s", problem)
+        self._failure = dict.fromkeys(config.targets, problem)
+
+    def _known_at(self, target: str, address: str) -> bool:
+        return places.known_at(self._catalog.read(), target, address)

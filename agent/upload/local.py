@@ -1,5 +1,6 @@
 """The stored clip's bytes, as a target reads them for sending."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -30,15 +31,11 @@ class LocalFile:
 
 
 @contextmanager
-def opened(path: Path, size: int, check: Check) -> Iterator[LocalFile]:
-    """Raises NotEqual when it is no regular file of `size` bytes: it was altered."""
-    try:
-        # O_NONBLOCK: a pipe in its place must not hold us up.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if path.is_symlink():
-            raise NotEqual(why="no regular file") from error
-        raise _unreadable(error) from error
+def opened(store: Path, key: str, size: int, check: Check) -> Iterator[LocalFile]:
+    """The clip `key` in the folder of all clips.
+
+    Raises NotEqual when it is no regular file of `size` bytes, or none at all: it was altered."""
+    fd = _open(store, key)
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -48,6 +45,26 @@ def opened(path: Path, size: int, check: Check) -> Iterator[LocalFile]:
         yield LocalFile(fd, check)
     finally:
         os.close(fd)
+
+
+def _open(store: Path, key: str) -> int:
+    try:
+        # Open while we look, so that a disk that is mounted in between is not asked for the half of it.
+        folder = os.open(store, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(error) from error
+    try:
+        # O_NONBLOCK: a pipe in its place must not hold us up.
+        return os.open(key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotEqual(why="no regular file") from error
+        if error.errno == errno.ENOENT:
+            # The store is there, and the clip is not: it must be fetched again, by quarantine.
+            raise NotEqual(why="gone") from error
+        raise _unreadable(error) from error
+    finally:
+        os.close(folder)
 
 
 def _unreadable(error: OSError) -> Retry:

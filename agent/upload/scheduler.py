@@ -16,22 +16,25 @@ from pathlib import Path
 
 from agent.catalog import Catalog, deliveries
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
-from agent.upload.lane import Lane, TargetFacts
+from agent.upload.generation import Generation
+from agent.upload.lane import GREETING, Lane, TargetFacts
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 from agent.upload.worker import Courier
 
 _LONGEST_REST = 30.0  # seconds between two looks, even when nobody calls
+_GLANCE = 0.1  # seconds between two questions whether to go on waiting
 _REJECTED_LOOK = 3600.0
 REJECTED_AGAIN = 86400.0
-#: Seconds without a MiB moved. A share may hang for minutes (NFS waits for its server); ending the
-#: agent would not help that, and would stop the collecting.
+#: Seconds without a sign of life after which a target is said to hang. It is told and no more: an NFS
+#: share waits for its server for ever, no end of the agent would change that, and collecting goes on.
 SILENCE = 600.0
 _log = logging.getLogger(__name__)
 
 
 class Uploads:
-    """`store_path` gives the file of a key. `monotonic` and `wall` are in seconds."""
+    """`store_path` gives the file of a key; of an empty key, the folder of all. `monotonic` and `wall` are
+    in seconds."""
 
     def __init__(
         self,
@@ -46,24 +49,24 @@ class Uploads:
         wall: Callable[[], float] = time.time,
     ) -> None:
         rng = rng or random.Random()
-        self._catalog = catalog
-        self._courier = Courier(catalog, tuple(targets), store_path)
-        self._lanes = {name: Lane(target, backoff, rng) for name, target in targets.items()}
+        self._generation = Generation(catalog, targets)
+        self._courier = Courier(self._generation, store_path)
+        # One target that hangs must leave an uploader for the others.
+        most = max(1, workers - 1) if len(targets) > 1 else workers
+        self._lanes = {name: Lane(target, backoff, rng, most) for name, target in targets.items()}
         self._turns = deque(self._lanes.values())
         self._monotonic, self._wall = monotonic, wall
         self._changed = threading.Condition()
         self._calls = 0
         self._stopping = False
         self._rejected_look = monotonic()
-        self._last_sign: dict[str, float] = {}  # of threads that are at work
+        self._signs: dict[str, tuple[str, float]] = {}  # thread at work: its target, its last sign of life
         self._threads = [
             threading.Thread(target=self._run, name=f"upload-{number}", daemon=True)
             for number in range(1, workers + 1)
         ]
 
     def start(self) -> None:
-        if self._lanes:
-            self._catalog.write(lambda tx: deliveries.settle_all(tx, self._courier.targets))
         for thread in self._threads:
             thread.start()
 
@@ -73,37 +76,49 @@ class Uploads:
             self._calls += 1
             self._changed.notify_all()
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Ask all to leave everything so that the next start goes on; True when they have ended.
 
-        One that hangs in the kernel stays behind; it is a daemon thread."""
+        One that hangs in the kernel stays behind; it is a daemon thread. `give_up` is asked now and then
+        whether to wait any longer."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         end = time.monotonic() + timeout
-        started = [thread for thread in self._threads if thread.ident is not None]
-        for thread in started:
-            thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in started)
+        while (alive := self._alive()) and (left := end - time.monotonic()) > 0 and not give_up():
+            alive[0].join(min(left, _GLANCE))
+        return not alive
+
+    def abandon(self) -> None:
+        """After a `stop` that failed: nothing that those who hang still do may count, or touch what
+        others do from now on. Raises CatalogError; then it is to be called again."""
+        self._generation.end()
+        self._generation.disown(
+            [(name, clip) for name, facts in self.facts().items() for clip in facts.in_flight]
+        )
 
     def facts(self) -> dict[str, TargetFacts]:
         with self._changed:
             now = self._monotonic()
             return {name: lane.facts(now) for name, lane in self._lanes.items()}
 
-    def beats(self) -> list[tuple[str, float, float]]:
-        """(thread, seconds since its last progress, seconds that it may take) of those at work."""
+    def hanging(self) -> dict[str, float]:
+        """Seconds without a sign of life, of each target that has given none for longer than SILENCE."""
         now = self._monotonic()
-        return [(name, now - at, SILENCE) for name, at in list(self._last_sign.items())]
+        silent: dict[str, float] = {}
+        for target, at in list(self._signs.values()):
+            silent[target] = max(silent.get(target, 0.0), now - at)
+        return {target: seconds for target, seconds in silent.items() if seconds > SILENCE}
 
     def step(self) -> bool:
-        """Carry one clip to one target; False when there is none to carry now."""
+        """Carry one clip to one target, or ask one who it is; False when there is nothing to do now."""
         with self._changed:
-            taken = self._take()
+            taken = None if self._stopping else self._take()
         if taken is None:
             return False
-        with self._at_work():
-            self._carry(*taken)
+        lane, clip = taken
+        with self._at_work(lane.target.name):
+            self._greet(lane) if clip == GREETING else self._carry(lane, clip)
         # Its end may be what the others wait for: a clip free again, a target that answers again.
         self.notify()
         return True
@@ -128,7 +143,8 @@ class Uploads:
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)  # the next target's turn, whatever comes of this one
-            if (clip := lane.take(self._catalog.read(), now)) is not None:
+            place = self._generation.place(lane.target.name)
+            if (clip := lane.take(self._generation.read(), place, now)) is not None:
                 return lane, clip
         return None
 
@@ -138,18 +154,33 @@ class Uploads:
         self._rejected_look = now + _REJECTED_LOOK
         wall = self._wall()
         try:
-            self._catalog.write(lambda tx: deliveries.retry_rejected(tx, wall - REJECTED_AGAIN, wall))
+            self._generation.write(
+                lambda tx, targets: deliveries.retry_rejected(tx, wall - REJECTED_AGAIN, wall, targets)
+            )
         except StationError as error:
             _log.warning("rejected clips are not tried again now: %s", error)
+
+    def _greet(self, lane: Lane) -> None:
+        try:
+            self._courier.greet(lane.target)
+        except Stopping:
+            self._tell(lambda _: lane.left(GREETING))
+        except StationError as error:
+            failure = error
+            _log.info("%s: %s", lane.target.name, error)
+            self._tell(lambda now: lane.failed(GREETING, failure, now))
+        except Exception as error:  # noqa: BLE001 - logged and told
+            bug = _unexpected(error, lane.target.name)
+            self._tell(lambda now: lane.failed(GREETING, bug, now))
+        else:
+            self._tell(lambda _: lane.greeted())
 
     def _carry(self, lane: Lane, clip: int) -> None:
         progressed = False
 
-        def sent(size: int) -> None:
+        def sent() -> None:
             nonlocal progressed
             progressed = True
-            with self._changed:
-                lane.sent(size)
 
         target = lane.target.name
         try:
@@ -169,27 +200,35 @@ class Uploads:
             failure = error
             _log.info("%s: clip %d: %s", target, clip, error)
             self._tell(lambda now: lane.failed(clip, failure, now, progressed=progressed))
-        except Exception as error:  # noqa: BLE001 - logged, counted and told
-            bug = Retry("internal", error=type(error).__name__)
-            _log.exception("%s: clip %d: unexpected", target, clip)
-            self._tell(lambda now: lane.failed(clip, bug, now, progressed=False, bug=True))
+        except Exception as error:  # noqa: BLE001 - logged and told
+            bug = _unexpected(error, f"{target}: clip {clip}")
+            self._tell(lambda now: lane.failed(clip, bug, now))
         else:
-            self._tell(lambda _: lane.delivered(clip) if done else lane.left(clip))
+            self._tell(lambda _: lane.settled(clip) if done else lane.left(clip))
 
     def _tell(self, what: Callable[[float], None]) -> None:
         with self._changed:
             what(self._monotonic())
 
     def _check(self) -> None:
-        self._last_sign[threading.current_thread().name] = self._monotonic()
+        name = threading.current_thread().name
+        self._signs[name] = self._signs[name][0], self._monotonic()
         if self._stopping:
             raise Stopping
 
+    def _alive(self) -> list[threading.Thread]:
+        return [thread for thread in self._threads if thread.is_alive()]
+
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
+    def _at_work(self, target: str) -> Iterator[None]:
         name = threading.current_thread().name
-        self._last_sign[name] = self._monotonic()
+        self._signs[name] = target, self._monotonic()
         try:
             yield
         finally:
-            del self._last_sign[name]
+            del self._signs[name]
+
+
+def _unexpected(error: Exception, what: str) -> Retry:
+    _log.error("%s: unexpected", what, exc_info=error)
+    return Retry("internal", error=type(error).__name__)

@@ -11,56 +11,70 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.catalog import Catalog, deliveries
+from agent.catalog import deliveries
 from agent.catalog.deliveries import Delivery, ReceiptDiffers
 from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Problem, StoredClip, printable, spans
 from agent.upload import local
+from agent.upload.generation import Generation
 from agent.upload.targets.base import Check, Target
 
-Sent = Callable[[int], None]
+Sent = Callable[[], None]
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """`targets`: the names of all configured ones; a clip is confirmed when each of them has it."""
+    """`store_path` gives the file of a key; of an empty key, the folder of all."""
 
-    catalog: Catalog
-    targets: tuple[str, ...]
+    generation: Generation
     store_path: Callable[[str], Path]
+
+    def greet(self, target: Target) -> None:
+        """Ask who is behind the target's name. Until then nothing that it ever confirmed counts."""
+        place = target.place()
+        if before := self.generation.found(target.name, target.address, place):
+            _log.warning(
+                "%s: %s is another place now (%s, it was %s): clips that wait are sent there anew",
+                target.name, printable(target.address), place, before,
+            )  # fmt: skip
 
     def deliver(self, clip: int, target: Target, check: Check, sent: Sent) -> bool:
         """True when `target` vouched for the clip; False when there was nothing to do any more.
 
-        `check` is called between parts and inside long reads; it may raise Stopping. `sent` hears of
-        the bytes of each part. Raises what stood in the way, after the catalog knows of it: Rejected,
+        `check` is called between parts and inside long reads; it may raise Stopping. `sent` is
+        called after each part. Raises what stood in the way, after the catalog knows of it: Rejected,
         NotEqual (quarantined now), any other StationError (to be tried again)."""
-        delivery = deliveries.load(self.catalog.read(), clip, target.name)
+        place = self.generation.place(target.name)
+        delivery = deliveries.load(self.generation.read(), clip, target.name, place)
         if delivery is None:
             return False
         try:
+            check()  # after the token was read: one of a generation that came later is not ours
             if delivery.state is not DeliveryState.SENT:
                 self._send(delivery, target, check, sent)
             self._confirm(delivery.clip, target, check)
-        except (Stopping, WrongState):
+        except Stopping:
+            self._clear_away(delivery.clip, target)
+            raise
+        except WrongState:
             raise
         except StationError as error:
-            self._record(clip, target, delivery.clip, error)
+            self._record(clip, target, delivery.clip, error, check)
             raise
         return True
 
     def _send(self, delivery: Delivery, target: Target, check: Check, sent: Sent) -> None:
         clip = delivery.clip
-        with local.opened(self.store_path(clip.key), clip.manifest.size, check) as reader:
+        with local.opened(self.store_path(""), clip.key, clip.manifest.size, check) as reader:
             token, position = self._resume(delivery, target, check)
             for offset, length in spans(clip.manifest.size, clip.manifest.part_size):
                 if offset >= position:
                     check()
                     token = self._send_part(clip, target, token, reader, offset, length)
-                    sent(length)
+                    sent()
         target.finish(clip, token, check)
-        self.catalog.write(lambda tx: deliveries.sent(tx, clip.id, target.name, self.targets))
+        self.generation.write(lambda tx, targets: deliveries.sent(tx, clip.id, target.name, targets))
 
     def _resume(self, delivery: Delivery, target: Target, check: Check) -> tuple[str, int]:
         """(token, position) of the transfer that is under way, or of a new one."""
@@ -72,7 +86,7 @@ class Courier:
                 if error.key != "token-lost":
                     raise
         token = target.begin(clip)
-        self.catalog.write(lambda tx: deliveries.begin(tx, clip.id, target.name, token, self.targets))
+        self.generation.write(lambda tx, targets: deliveries.begin(tx, clip.id, target.name, token, targets))
         return token, target.position(clip, token, check)
 
     def _send_part(
@@ -91,31 +105,43 @@ class Courier:
             reader.forget_cache()
             new = target.send(clip, token, reader, offset, length)
         if new != token:
-            self.catalog.write(lambda tx: deliveries.keep_token(tx, clip.id, target.name, new))
+            name = target.name
+            self.generation.write(lambda tx, targets: deliveries.keep_token(tx, clip.id, name, new, targets))
         return new
 
     def _confirm(self, clip: StoredClip, target: Target, check: Check) -> None:
-        receipt = target.verify(clip, check)
-        self.catalog.write(lambda tx: deliveries.confirmed(tx, clip.id, target.name, receipt, self.targets))
+        receipt, name = target.verify(clip, check), target.name
+        self.generation.write(lambda tx, targets: deliveries.confirmed(tx, clip.id, name, receipt, targets))
 
-    def _record(self, clip: int, target: Target, stored: StoredClip, error: StationError) -> None:
-        problem, name = Problem(error.key, error.params), target.name
+    def _record(
+        self, clip: int, target: Target, stored: StoredClip, error: StationError, check: Check
+    ) -> None:
+        problem, name, write = Problem(error.key, error.params), target.name, self.generation.write
         if isinstance(error, NotEqual):
-            self._abort(stored, target)
+            self._abort(stored, target, check)
             problem = Problem(error.key, {"path": printable(stored.key), **error.params})
-            self.catalog.write(lambda tx: deliveries.quarantined(tx, clip, problem))
+            write(lambda tx, _: deliveries.quarantined(tx, clip, problem))
         elif isinstance(error, Rejected):
-            self._abort(stored, target)
-            self.catalog.write(lambda tx: deliveries.rejected(tx, clip, name, problem, self.targets))
+            self._abort(stored, target, check)
+            write(lambda tx, targets: deliveries.rejected(tx, clip, name, problem, targets))
         elif isinstance(error, ReceiptDiffers) or error.key == "not-there":
-            self._abort(stored, target)
-            self.catalog.write(lambda tx: deliveries.resend(tx, clip, name, problem, self.targets))
+            self._abort(stored, target, check)
+            write(lambda tx, targets: deliveries.resend(tx, clip, name, problem, targets))
         else:
-            self.catalog.write(lambda tx: deliveries.failed(tx, clip, name, problem))
+            write(lambda tx, _: deliveries.failed(tx, clip, name, problem))
 
-    def _abort(self, clip: StoredClip, target: Target) -> None:
+    def _abort(self, clip: StoredClip, target: Target, check: Check) -> None:
         """Leave nothing half-sent behind. A target that does not let us keeps a partial, no more."""
-        token = deliveries.token(self.catalog.read(), clip.id, target.name)
+        generation, name = self.generation, target.name
+        token = deliveries.token(generation.read(), clip.id, name, generation.place(name))
+        check()  # after the token was read, as in `deliver`
+        self._forget(clip, target, token)
+
+    def _clear_away(self, clip: StoredClip, target: Target) -> None:
+        """What a share that hung through a change of the configuration was being sent meanwhile."""
+        self._forget(clip, target, self.generation.disowned(target.name, clip.id))
+
+    def _forget(self, clip: StoredClip, target: Target, token: str) -> None:
         if not token:
             return
         try:

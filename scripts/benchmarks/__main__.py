@@ -99,6 +99,8 @@ def _machine(bench: Bench) -> dict[str, Any]:
 
 def _print(figures: Iterable[Figure], machine: Mapping[str, Any], judged: bool) -> None:
     print(", ".join(f"{name}: {value}" for name, value in machine.items()))
+    if not judged:
+        print("--quick: every size is small, whatever the lines say; this is no measurement")
     rows = [("scenario", "figure", "median", "min–max", "unit", "limit", "", "note")]
     for figure in figures:
         limit = "" if figure.limit is None else f"{'≥' if figure.at_least else '≤'} {figure.limit:g}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.catalog import Catalog, queries
+from agent.catalog.home import catalog_path
 from agent.dock.board import Board
 from agent.dock.reporter import Tally, VolumeReporter
 from agent.ingest.collect import Ingest
@@ -37,9 +38,11 @@ class _FolderPort:
     def present(self) -> bool:
         return self.path.is_dir()
 
+    def beat(self) -> None: ...
+
 
 def main(recorder: Path, root: Path, times: int) -> int:
-    catalog = Catalog.open(root / "catalog.db")
+    catalog = Catalog.open(catalog_path(root))
     store = Store(root / "store", lambda: _RESERVE)
     recover(catalog, store)
     ingest = Ingest(

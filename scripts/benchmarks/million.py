@@ -12,12 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from agent.catalog.home import catalog_path
 from agent.catalog.migrate import migrate, steps
 from scripts.benchmarks.machine import scratch
 from scripts.benchmarks.measure import Bench
 
 _CARD = 50  # clips of one docking
-_RECORDERS = 400
 _SIZE = 200 << 20  # bytes of a clip
 _PART = 8 << 20
 _BOOT = "00000000-0000-4000-8000-000000000000"
@@ -27,10 +27,18 @@ _AT_ONCE = 200  # dockings
 _STEPS = ("copying", "stored", "uploading", "uploaded", "confirmed")
 
 Row = tuple[Any, ...]
-TABLES = ("events", "dockings", "clips", "manifests", "names", "deliveries")
+TABLES = {
+    "events": "seq, clip, kind, body, at, boot_id, clock_trusted",
+    "dockings": "id, slot, recorder, fs_id, officer, started, ended, outcome",
+    "clips": "id, state, event, recorder, fs_id, path, size, mtime_ns, docking, seen_at, kind, important,"
+    " assigned, officer, sequence, recorded_at, time_source, name_parsed, partial, key, sha256, stored_at",
+    "manifests": "clip, part_size, parts, unreadable",
+    "names": "id, recorder, fs_id, path, size, mtime_ns, samples, clip",
+    "deliveries": "clip, target, state, token, receipt, updated",
+}
 
 
-def build(path: Path, clips: int) -> None:
+def build(path: Path, clips: int, recorders: int = 400) -> None:
     """Write a catalog of `clips` clips to `path`, as an agent leaves it after a clean stop."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
@@ -40,7 +48,7 @@ def build(path: Path, clips: int) -> None:
         rests = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in rests:
             db.execute(f"DROP TRIGGER {name}")
-        _fill(db, clips)
+        _fill(db, clips, recorders)
         db.execute("INSERT INTO clip_counts SELECT state, count(*), sum(size) FROM clips GROUP BY state")
         for _, sql in rests:
             db.execute(sql)
@@ -59,27 +67,28 @@ def lay(bench: Bench, store: Path) -> int:
         with scratch(bench.folder, "catalog") as folder:
             build(folder / built.name, clips)
             (folder / built.name).rename(built)
-    shutil.copy(built, store / "catalog.db")
+    catalog_path(store).parent.mkdir()
+    shutil.copy(built, catalog_path(store))
     return clips
 
 
-def _fill(db: sqlite3.Connection, clips: int) -> None:
-    cards = _cards(clips)
+def _fill(db: sqlite3.Connection, clips: int, recorders: int) -> None:
+    cards = _cards(clips, recorders)
     while several := list(islice(cards, _AT_ONCE)):
         db.execute("BEGIN")
-        for table in TABLES:
-            marks = ", ".join("?" * len(several[0][table][0]))
+        for table, columns in TABLES.items():
+            marks = ", ".join("?" * len(columns.split(",")))
             rows = (row for card in several for row in card[table])
-            db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+            db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
         db.execute("COMMIT")
 
 
-def _cards(clips: int) -> Iterator[dict[str, list[Row]]]:
+def _cards(clips: int, recorders: int) -> Iterator[dict[str, list[Row]]]:
     """The rows of each docking."""
     released = round(clips * (1 - _KEPT))
     sequence = 1
     for number, begin in enumerate(range(0, clips, _CARD)):
-        card = _Card(number, sequence, begin, min(_CARD, clips - begin), begin < released)
+        card = _Card(number, number % recorders, sequence, begin, min(_CARD, clips - begin), begin < released)
         yield card.rows
         sequence = card.sequence
 
@@ -87,12 +96,14 @@ def _cards(clips: int) -> Iterator[dict[str, list[Row]]]:
 class _Card:
     """One docking of one recorder, from its first event to the last of its clips."""
 
-    def __init__(self, number: int, sequence: int, begin: int, count: int, released: bool) -> None:
+    def __init__(
+        self, number: int, recorder: int, sequence: int, begin: int, count: int, released: bool
+    ) -> None:
         self.rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         self.sequence = sequence
         self._docking = number + 1
-        self._recorder = f"{number % _RECORDERS:07}"
-        self._fs_id = f"{number % _RECORDERS:04X}-BE7C"
+        self._recorder = f"{recorder:07}"
+        self._fs_id = f"{recorder:04X}-BE7C"
         self._day = _FIRST + timedelta(minutes=2 * number)
         self._at = self._day.timestamp()
         slot = f"A{number % 16:02}"
@@ -156,9 +167,9 @@ class _Card:
         card = (self._recorder, self._fs_id, path.encode(), _SIZE, mtime)
         self.rows["clips"].append(
             (clip, state, event, *card, self._docking, self._at, "video", 0, 1, "000001", number % 10000,
-             self._day.replace(tzinfo=None).isoformat(), "name", 1, 0, key, digest, None, self._at)
+             self._day.replace(tzinfo=None).isoformat(), "name", 1, 0, key, digest, self._at)
         )  # fmt: skip
-        self.rows["manifests"].append((clip, _PART, digest * (_SIZE // _PART), None, "[]"))
+        self.rows["manifests"].append((clip, _PART, digest * (_SIZE // _PART), "[]"))
         self.rows["names"].append((number + 1, *card, digest, clip))
         receipt = json.dumps(self._receipt(key, digest))
-        self.rows["deliveries"].append((clip, "centre", "confirmed", "token", receipt, None, self._at))
+        self.rows["deliveries"].append((clip, "centre", "confirmed", "token", receipt, self._at))

@@ -39,7 +39,7 @@ def copy_and_sums(source: Path, cold: Cold) -> Callable[[Path], float]:
         copied = time.perf_counter() - began
         cold.drop()
         began = time.perf_counter()
-        sums = ["find", source, copy, "-type", "f", "-exec", "sha256sum", "{}", "+"]
+        sums = ["find", str(source), str(copy), "-type", "f", "-exec", "sha256sum", "{}", "+"]
         subprocess.run(sums, check=True, stdout=subprocess.DEVNULL)
         return copied + time.perf_counter() - began
 

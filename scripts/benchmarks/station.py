@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -17,10 +17,10 @@ import yaml
 
 from agent.cli.client import Client
 from agent.errors import Stop
-from agent.status.shape import SlotShape, StatusShape
+from agent.status.shape import StatusShape
 from scripts.benchmarks.measure import BenchError
 
-PATIENCE = 900.0  # seconds, for anything
+PATIENCE = 300.0  # seconds, for anything
 WATCHDOG = 120  # seconds, as in systemd/recorder-station.service
 _STOP_WITHIN = 30.0
 _POLL = 0.005
@@ -65,7 +65,8 @@ class Station:
             door.bind(str(notify))
             door.settimeout(PATIENCE)
             environment = {**os.environ, "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": f"{WATCHDOG}000000"}
-            command = [Path(sys.executable).with_name("recorder-station"), "run", "--config", self._config]
+            agent = str(Path(sys.executable).with_name("recorder-station"))
+            command = [agent, "run", "--config", str(self._config)]
             began = time.perf_counter()
             self._agent = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
@@ -93,9 +94,6 @@ class Station:
     def status(self) -> StatusShape:
         return cast(StatusShape, self._client.get("/status"))
 
-    def slots(self) -> Mapping[str, SlotShape]:
-        return {slot["slot"]: slot for slot in self.status()["slots"]}
-
     def wait_for(self, seen: Callable[[StatusShape], bool], every: float = _POLL) -> StatusShape:
         """Look until it is seen; the pause between two looks bounds how exact a time can be."""
         end = time.monotonic() + PATIENCE
@@ -115,7 +113,9 @@ class Station:
         (self.rack / slot).rename(self.shelf / slot)
 
     def _settings(self) -> dict[str, object]:
-        centre = {"centre": {"kind": "folder", "path": str(self._centre)}} if self._centre else None
+        centre = (
+            {"centre": {"kind": "folder", "path": str(self._centre), "local": True}} if self._centre else None
+        )
         return {
             "store": {"path": str(self.store)},
             "dock": {"udev": False, "simulated_rack": str(self.rack), "mounts": str(self._run / "mounts")},

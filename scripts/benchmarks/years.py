@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 
+from agent.catalog.home import catalog_path
 from agent.status.shape import StatusShape
 from scripts.benchmarks import million
 from scripts.benchmarks.machine import memory_peak, scratch, spent
@@ -50,7 +51,7 @@ def _work_and_die(station: Station, turn: int) -> float:
     station.dock(f"A{turn}")
     station.wait_for(lambda status: any(slot["files_done"] for slot in status["slots"]))
     station.kill()
-    return (station.store / "catalog.db-wal").stat().st_size / (1 << 20)
+    return catalog_path(station.store).with_name("catalog.db-wal").stat().st_size / (1 << 20)
 
 
 def idle(bench: Bench) -> Iterable[Figure]:

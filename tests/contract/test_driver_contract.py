@@ -3,10 +3,12 @@
 The recorder's damage (EIO) and the ways in which it goes have their own files: they need more than a folder.
 """
 
+import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     driver, device = request.param
     root = tmp_path / "recorder"
     root.mkdir()
-    made = Bench(root, FolderPort(root, root.stat().st_ino), driver, device, [])
+    made = Bench(root, FolderPort(root, root.stat().st_ino, lambda: None), driver, device, [])
     yield made
     for session in made.sessions:
         session.close()
@@ -292,6 +294,25 @@ def test_a_folder_replaced_by_a_link_after_the_listing_is_not_followed(bench: Be
     assert caught.value.key == "vanished"
 
 
+def test_a_folder_replaced_by_a_link_between_two_of_its_files_is_not_followed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "elsewhere" / name).write_bytes(b"secret")
+        bench.put(f"DCIM/{name}")
+    session = bench.dock()
+    clips = by_path(session)
+    assert content(session, clips["DCIM/a.mp4"]) == b"clip"
+    (bench.root / "DCIM").rename(bench.root / "moved")
+    (bench.root / "DCIM").symlink_to(tmp_path / "elsewhere")
+    assert content(session, clips["DCIM/b.mp4"]) == b"clip"
+    assert content(session, SourceClip("moved/a.mp4", 4, 0)) == b"clip"
+    with pytest.raises(Reject) as caught:
+        session.open(clips["DCIM/b.mp4"])
+    assert caught.value.key == "vanished"
+
+
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../secret", "./a", "", "a//b", "a\0b"])
 def test_no_path_leads_out_of_the_recorder(bench: Bench, tmp_path: Path, path: str) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
@@ -300,23 +321,44 @@ def test_no_path_leads_out_of_the_recorder(bench: Bench, tmp_path: Path, path: s
         bench.dock().open(SourceClip(path, 1, 0))
 
 
+def unshared(work: Callable[[], None]) -> None:
+    """Do `work` in a thread that has its mounts to itself: whatever ends it, they end with it."""
+
+    def alone() -> None:
+        new_mounts = 0x20000
+        assert ctypes.CDLL(None).unshare(new_mounts) == 0
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        work()
+
+    with ThreadPoolExecutor(1) as one:
+        one.submit(alone).result()
+
+
 def test_another_mount_below_the_recorder_is_refused(bench: Bench, tmp_path: Path) -> None:
     """Also one of the same file system, whose device number is the same."""
-    require("tmpfs")
+    require("tmpfs", "unshare")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "secret").write_bytes(b"secret")
     bench.put("a.mp4")
+    bench.put("b.mp4")
     (bench.root / "inside").mkdir()
-    subprocess.run(["mount", "--bind", tmp_path / "elsewhere", bench.root / "inside"], check=True)
-    try:
+
+    def dock_with_mounts() -> None:
+        subprocess.run(["mount", "--bind", tmp_path / "elsewhere", bench.root / "inside"], check=True)
         session = bench.dock()
-        assert by_path(session).keys() == {"a.mp4"}
+        assert by_path(session).keys() == {"a.mp4", "b.mp4"}
         assert reasons(session) == {"inside": "other-filesystem"}
+        for _ in range(2):
+            with pytest.raises(Reject) as caught:
+                session.open(SourceClip("inside/secret", 6, 0))
+            assert caught.value.key == "other-filesystem"
+        subprocess.run(["mount", "--bind", "/proc/version", bench.root / "b.mp4"], check=True)
         with pytest.raises(Reject) as caught:
-            session.open(SourceClip("inside/secret", 6, 0))
+            session.open(SourceClip("b.mp4", 6, 0))
         assert caught.value.key == "other-filesystem"
-    finally:
-        subprocess.run(["umount", "--lazy", bench.root / "inside"], check=True)
+        assert content(session, SourceClip("a.mp4", 4, 0)) == b"clip"
+
+    unshared(dock_with_mounts)
 
 
 def test_the_identity_is_that_of_the_files_and_says_who_voted(bench: Bench) -> None:

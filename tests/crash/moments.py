@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from agent.catalog.home import catalog_path
 from agent.status.shape import StatusShape
 from tests.agent_process import Agent
 
@@ -24,7 +25,7 @@ class Station:
     began: float = field(default_factory=time.monotonic)
 
     def catalog_is_open(self) -> bool:
-        catalog = str(self.agent.store / "catalog.db")
+        catalog = str(catalog_path(self.agent.store))
         return any(_target(fd) == catalog for fd in _listed(Path(f"/proc/{self.agent.pid}/fd")))
 
     def copies(self) -> set[Path]:

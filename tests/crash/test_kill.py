@@ -19,8 +19,8 @@ SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
 
 
 def test_kills_at_any_moment_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
-    ordeal = Ordeal(tmp_path, SEED)
-    ordeal.run(KILLS)
+    with Ordeal(tmp_path, SEED) as ordeal:
+        ordeal.run(KILLS)
     print(f"{KILLS} kills, {len(ordeal.rack.contents)} recorders, {ordeal.spoilt} spoilt copies")
     print(dict(ordeal.summary()))
     assert len(ordeal.caught) == KILLS
@@ -47,12 +47,12 @@ RECEIPTS_ARE_MADE_FROM_OUR_OWN_FIGURES = """
 from agent.model import Receipt
 from agent.upload.targets.folder import FolderTarget
 FolderTarget.finish = lambda self, clip, token, check: None
-FolderTarget.verify = lambda self, clip, check: Receipt("?", clip.manifest.size, clip.manifest.sha256, 0.0)
+FolderTarget.verify = lambda self, clip, check: Receipt("?", clip.manifest.size, clip.manifest.sha256, 0.0, self.place())
 """
 TOKENS_ARE_NOT_SAVED = """
 from agent.catalog import deliveries
 put = deliveries._put
-deliveries._put = lambda tx, clip, target, state, token: put(tx, clip, target, state, "")
+deliveries._put = lambda tx, clip, target, state, token, place: put(tx, clip, target, state, "", place)
 """
 
 
@@ -67,11 +67,12 @@ deliveries._put = lambda tx, clip, target, state, token: put(tx, clip, target, s
     ids=["nothing sealed", "collected too early", "receipts of our own", "tokens not saved"],
 )
 def test_a_broken_agent_is_found_out(tmp_path: Path, patch: str, kills: int, complaint: str) -> None:
-    with pytest.raises(Broken, match=complaint):
-        Ordeal(tmp_path, SEED, slots=2, patch=patch, moments=(while_uploading,)).run(kills)
+    trial = Ordeal(tmp_path, SEED, slots=2, patch=patch, moments=(while_uploading,))
+    with trial, pytest.raises(Broken, match=complaint):
+        trial.run(kills)
 
 
 def test_the_same_trial_finds_nothing_wrong_with_the_agent_as_it_is(tmp_path: Path) -> None:
-    ordeal = Ordeal(tmp_path, SEED, slots=2, moments=(while_uploading,))
-    ordeal.run(3)
+    with Ordeal(tmp_path, SEED, slots=2, moments=(while_uploading,)) as ordeal:
+        ordeal.run(3)
     assert "delivery sending" in ordeal.summary()

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.catalog import documents
+from agent.catalog.home import catalog_path
 from agent.model import TRANSITIONS, ClipState
 from agent.upload.targets.folder import MARK
 from tests.crash.rack import Contents, clip_files, digest
 
-OF_THE_STORE = {"agent.lock", "catalog.db", "clips", "incoming", "quarantine"}
+OF_THE_STORE = {"agent.lock", "catalog", "clips", "incoming", "quarantine"}
 OF_THE_CENTRE = {MARK, "clips", "incoming"}
 
 
@@ -21,7 +22,7 @@ def faults(store: Path, centre: Path, recorders: Mapping[str, Contents]) -> list
     """Everything that is not as it must be once all is confirmed and the agent has stopped."""
     found = [*_kept("the centre", centre, recorders), *_kept("the store", store, recorders)]
     found += _leftovers(store, centre)
-    with contextlib.closing(sqlite3.connect(f"file:{store}/catalog.db?mode=ro", uri=True)) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{catalog_path(store)}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         for number, contents in recorders.items():
             found += _known(db, number, contents)
@@ -64,7 +65,8 @@ def _leftovers(store: Path, centre: Path) -> Iterator[str]:
 def _known(db: sqlite3.Connection, number: str, contents: Contents) -> Iterator[str]:
     """The catalog knows every file by its name, and one confirmed clip for each content."""
     rows = db.execute(
-        "SELECT id, state, lower(hex(sha256)) AS sha256, important, merged_into FROM clips WHERE recorder = ?",
+        "SELECT id, state, lower(hex(sha256)) AS sha256, important, merged_into FROM clips"
+        " WHERE recorder = ?",
         (number,),
     ).fetchall()
     confirmed = {row["id"]: row for row in rows if row["state"] == ClipState.CONFIRMED}

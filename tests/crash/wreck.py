@@ -10,21 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from agent.catalog.home import catalog_path
+
 
 @contextlib.contextmanager
 def catalog_as_left(store: Path) -> Iterator[sqlite3.Connection]:
     """A copy, so that the next start finds what the kill left and not what a reader made of it."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("catalog.db", "catalog.db-wal"):
-            if (store / name).exists():
-                shutil.copy(store / name, folder)
+            if (part := catalog_path(store).with_name(name)).exists():
+                shutil.copy(part, folder)
         with contextlib.closing(sqlite3.connect(Path(folder) / "catalog.db")) as db:
             yield db
 
 
 def caught(store: Path) -> set[str]:
     """The states that clips and deliveries are in; a copy that has its digest already is `described`."""
-    if not (store / "catalog.db").exists():
+    if not catalog_path(store).exists():
         return set()
     with catalog_as_left(store) as db:
         clips = db.execute("SELECT iif(state = 'copying' AND key IS NOT NULL, 'described', state) FROM clips")

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import Transient
 from agent.model import Receipt, StoredClip
 from agent.upload.breaker import BreakerState
+from agent.upload.scheduler import Uploads
 from agent.upload.targets.base import Check, go_on
 from agent.upload.targets.folder import MARK, FolderTarget
+from tests.dockside import Dockside, digest, recorder
 from tests.here import require
 from tests.uploading import PART, Station, content
 
@@ -60,7 +63,7 @@ def test_a_full_share_holds_the_clip_back_and_takes_it_when_there_is_room(tmp_pa
             station.clock.now += HOUR
         assert problem(station) == "target-full"
         assert "target-full" in station.delivery(large)["problem"]
-        before = station.uploads.facts()["centre"].bytes_sent
+        before = station.taken()
         assert 0 < before < len(data)
         remount(share, "size=8m")
         station.clock.now += HOUR
@@ -69,7 +72,7 @@ def test_a_full_share_holds_the_clip_back_and_takes_it_when_there_is_room(tmp_pa
         station.run()
         assert {station.state(large), station.state(small)} == {"confirmed"}
         assert station.at_centre(large) == data
-        assert station.uploads.facts()["centre"].bytes_sent == len(data) + 10  # nothing was sent twice
+        assert station.taken() == len(data) + 10  # nothing was sent twice
         assert not any((share / "incoming").iterdir())
         station.close()
 
@@ -114,6 +117,39 @@ def test_a_share_that_is_not_mounted_gets_nothing_into_its_mount_point(tmp_path:
         assert {station.state(first), station.state(second)} == {"confirmed"}
         assert station.at_centre(second) == b"second"
     station.close()
+
+
+def test_a_share_on_a_file_system_of_its_own_is_marked_at_first_contact(tmp_path: Path) -> None:
+    require("tmpfs")
+    never_on = (Path("/"), tmp_path)
+    with mounted("-t", "tmpfs", "tmpfs", at=tmp_path / "share") as share:
+        place = FolderTarget("centre", share, first_contact=True, never_on=never_on).place()
+        assert place in (share / MARK).read_text()
+    with pytest.raises(Transient) as raised:
+        FolderTarget("centre", tmp_path / "share", first_contact=True, never_on=never_on).place()
+    assert raised.value.key == "target-not-mounted"
+
+
+def test_a_clip_whose_copy_is_gone_from_the_store_is_collected_again(tmp_path: Path) -> None:
+    side = Dockside(tmp_path / "station")
+    (tmp_path / "share").mkdir()
+    centre = FolderTarget("centre", tmp_path / "share", first_contact=True)
+    card = recorder(tmp_path / "card", {"DCIM/a.mp4": 5000})
+    assert side.dock(card)[0]
+    [copy] = side.store.clips.rglob("*.mp4")
+    copy.unlink()
+    uploads = Uploads(side.catalog, {"centre": centre}, side.store.path)
+    while uploads.step():
+        pass
+    assert side.states() == {"quarantined": 1}
+    assert side.dock(card)[0]
+    assert side.stored_digests()
+    while uploads.step():
+        pass
+    assert digest(tmp_path / "card" / "DCIM" / "a.mp4") in {
+        digest(path) for path in (tmp_path / "share" / "clips").rglob("*.mp4")
+    }
+    side.close()
 
 
 #: Sends until all is confirmed, but kills itself before its nth call that touches a file.

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import run
@@ -12,8 +13,7 @@ from typing import Any
 import pytest
 
 from agent import durable
-from agent.catalog import Catalog, intake
-from agent.catalog.rebuild import rebuild
+from agent.catalog import intake
 from agent.errors import DeviceGone
 from agent.ingest import copy
 from agent.ingest.source import fill
@@ -264,40 +264,6 @@ def dock_and_die(tmp_path: Path, folder: Path, step: str) -> None:
     side.dock(folder)
 
 
-def test_a_lost_catalog_is_rebuilt_from_the_store(side: Dockside, tmp_path: Path) -> None:
-    folder = recorder(tmp_path / "rec", {name(1): 2 * PART + 1, name(2): 1000, name(3): b"", "n.json": b"{}"})
-    side.dock(folder)
-    before = {row["key"]: (row["sha256"], row["path"], row["recorded_at"]) for row in side.rows()}
-    side.close()
-    for path in (tmp_path / "station").glob("catalog.db*"):
-        path.unlink()
-    catalog = Catalog.open(tmp_path / "station/catalog.db")
-    result = rebuild(catalog, side.store.clips)
-    assert (result.clips, result.faults) == (4, [])
-    catalog.close()
-    again = Dockside(tmp_path / "station")
-    assert {row["key"]: (row["sha256"], row["path"], row["recorded_at"]) for row in again.rows()} == before
-    assert again.states() == {"stored": 4}
-    complete, heard = again.dock(folder)
-    assert complete
-    assert heard.total == (0, 0)
-    again.close()
-
-
-def test_a_rebuild_tells_what_it_cannot_use(side: Dockside, tmp_path: Path) -> None:
-    folder = recorder(tmp_path / "rec", {name(n): 1000 + n for n in range(4)})
-    side.dock(folder)
-    keys = [row["key"] for row in side.rows()]
-    side.store.path(keys[0]).unlink()
-    os.truncate(side.store.path(keys[1]), 5)
-    side.store.sidecar(keys[2]).write_text("{")
-    catalog = Catalog.open(tmp_path / "new.db")
-    result = rebuild(catalog, side.store.clips)
-    assert result.clips == 1
-    assert len(result.faults) == 3
-    catalog.close()
-
-
 def test_what_an_earlier_agent_left_under_the_same_key_is_read_before_it_is_believed(
     side: Dockside, tmp_path: Path
 ) -> None:
@@ -306,8 +272,7 @@ def test_what_an_earlier_agent_left_under_the_same_key_is_read_before_it_is_beli
     first, second = [row["key"] for row in side.rows()]
     flip(side.store.path(second), 7)
     side.close()
-    for path in (tmp_path / "station").glob("catalog.db*"):
-        path.unlink()
+    shutil.rmtree(side.catalog.path.parent)
     again = Dockside(tmp_path / "station")
     assert again.dock(folder)[0]
     assert digest(again.store.path(first)) in media(folder)

@@ -4,8 +4,10 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import run
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from agent.catalog import Catalog, door, intake, migrate, queries
 from agent.errors import CatalogError, WrongState
 from agent.model import TRANSITIONS, ClipState, Identity, SourceClip
+from tests.here import require
 
 S = ClipState
 WHO = Identity("8888888", True, "AAAA-BBBB")
@@ -102,8 +105,8 @@ def test_whatever_is_tried_the_events_tell_the_whole_story(
         "DELETE FROM clips",
         "INSERT OR REPLACE INTO clips SELECT * FROM clips",
         "INSERT INTO clips SELECT 99, 'stored', event, recorder, fs_id, path, size, mtime_ns, docking,"
-        " seen_at, kind, important, assigned, officer, sequence, recorded_at, time_source, name_parsed, partial, key,"
-        " sha256, merged_into, stored_at FROM clips",
+        " seen_at, kind, important, assigned, officer, sequence, recorded_at, time_source, name_parsed,"
+        " partial, key, sha256, merged_into, stored_at FROM clips",
         "UPDATE events SET body = '{}'",
         "DELETE FROM events",
         "INSERT OR REPLACE INTO events SELECT * FROM events",
@@ -235,3 +238,150 @@ def test_what_is_seen_and_then_gone_is_missing_and_may_come_back(catalog: Catalo
     assert state_of(catalog, clip) == S.SEEN
     other_card = Identity("8888888", True, "CCCC-DDDD")
     assert catalog.write(lambda tx: intake.mark_missing(tx, other_card, 1, set())) == 0
+
+
+def put(key: str, verb: str = "INSERT") -> Callable[[sqlite3.Connection], object]:
+    return lambda tx: tx.execute(f"{verb} INTO meta VALUES (?, '')", (key,))
+
+
+def in_one_group(
+    catalog: Catalog, works: dict[str, Callable[[sqlite3.Connection], object]]
+) -> dict[str, BaseException | None]:
+    """What each write was told; they share one commit, in this order."""
+    outcomes: dict[str, BaseException | None] = {}
+    gate, held = threading.Event(), threading.Event()
+
+    def write(name: str, work: Callable[[sqlite3.Connection], object]) -> None:
+        try:
+            catalog.write(work)
+            outcomes[name] = None
+        except Exception as error:  # noqa: BLE001 - what it was told is the matter
+            outcomes[name] = error
+
+    def hold(_: sqlite3.Connection) -> None:
+        held.set()
+        gate.wait(60)
+
+    threads = [threading.Thread(target=write, args=("", hold))]
+    threads[0].start()
+    assert held.wait(60)
+    for name, work in works.items():
+        before = catalog._queue.qsize()
+        threads.append(threading.Thread(target=write, args=(name, work)))
+        threads[-1].start()
+        while catalog._queue.qsize() == before:
+            time.sleep(0.001)
+    gate.set()
+    for thread in threads:
+        thread.join(60)
+    del outcomes[""]
+    return outcomes
+
+
+def test_what_a_write_was_told_is_what_happened_when_sqlite_undoes_the_whole_group(catalog: Catalog) -> None:
+    """As it does by itself on a full disk and on an I/O error."""
+    catalog.write(put("twice"))
+    told = in_one_group(
+        catalog, {"a": put("a"), "twice": put("twice", "INSERT OR ROLLBACK"), "c": put("c"), "d": put("d")}
+    )
+    assert {name: getattr(error, "key", error) for name, error in told.items()} == dict.fromkeys(
+        ("a", "twice", "c", "d"), "catalog-write"
+    )
+    there = {row[0] for row in catalog.read().execute("SELECT key FROM meta")}
+    assert there == {"running", "twice"}
+    catalog.write(put("later"))
+
+
+def test_a_writer_that_ends_leaves_nobody_waiting_and_is_not_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: ended.append(args.thread.name))
+    catalog = Catalog.open(tmp_path / "catalog.db")
+    told = in_one_group(catalog, {"a": put("a"), "closes": lambda tx: tx.close(), "c": put("c")})
+    assert {getattr(error, "key", error) for error in told.values()} == {"catalog-write"}
+    catalog._thread.join(60)
+    assert ended == ["catalog"]
+    with pytest.raises(CatalogError):
+        catalog.write(put("later"))
+    catalog.close()
+    with contextlib.closing(Catalog.open(tmp_path / "catalog.db")) as again:
+        assert again.unclean
+        assert {row[0] for row in again.read().execute("SELECT key FROM meta")} == {"running"}
+
+
+def test_a_write_that_meets_the_close_is_told_so_and_does_not_wait(tmp_path: Path) -> None:
+    for turn in range(20):
+        catalog = Catalog.open(tmp_path / f"{turn}.db")
+        refused = threading.Event()
+
+        def write(catalog: Catalog = catalog, refused: threading.Event = refused) -> None:
+            try:
+                while True:
+                    catalog.write(lambda tx: None)
+            except CatalogError:
+                refused.set()
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        catalog.close()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def key_at_open(path: Path) -> str:
+    with pytest.raises(CatalogError) as caught:
+        Catalog.open(path).close()
+    return caught.value.key
+
+
+def test_a_locked_catalog_is_not_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "catalog.db"
+    Catalog.open(path).close()
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0.01}))
+    with contextlib.closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert key_at_open(path) == "catalog-busy"
+    Catalog.open(path).close()
+
+
+def test_a_catalog_that_is_no_file_is_not_said_to_be_damaged(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").mkdir()
+    assert key_at_open(tmp_path / "catalog.db") == "catalog-unreadable"
+    (tmp_path / "file").touch()
+    assert key_at_open(tmp_path / "file/catalog.db") == "catalog-unreadable"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    require("tmpfs")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    yield disk
+    run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_full_disk_at_the_start_is_not_a_damaged_catalog(small: Path, new: bool) -> None:
+    path = small / "catalog.db"
+    if not new:
+        Catalog.open(path).close()
+    with (small / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert key_at_open(path) == "catalog-disk-full"
+    (small / "filler").unlink()
+    with contextlib.closing(Catalog.open(path)) as catalog:
+        begin(catalog)
+
+
+def test_a_read_only_disk_is_not_a_damaged_catalog(small: Path) -> None:
+    path = small / "catalog.db"
+    Catalog.open(path).close()
+    run(["mount", "-o", "remount,ro", small], check=True)
+    assert key_at_open(path) == "catalog-read-only"
+    assert key_at_open(small / "new/catalog.db") == "catalog-read-only"

@@ -246,7 +246,8 @@ class Stores(BaseModel):
 def test_targets_of_several_kinds_are_explained_by_their_own_kind(
     target: dict[str, object], message: str
 ) -> None:
-    marks = {("targets",): Mark(Path("f"), 1)} | {("targets", "c"): Mark(Path("f"), 2)}
+    marks: dict[tuple[str | int, ...], Mark] = {("targets",): Mark(Path("f"), 1)}
+    marks[("targets", "c")] = Mark(Path("f"), 2)
     marks |= {("targets", "c", key): Mark(Path("f"), 3) for key in target}
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(Stores).validate_python({"targets": {"c": target}})

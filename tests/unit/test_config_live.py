@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config
+from agent.config import live as live_module
 from agent.config.live import AT_RESTART, LiveConfig
 from agent.config.watch import FolderWatch, watched
 
@@ -188,7 +189,7 @@ def test_keys_that_need_a_restart_keep_their_value_and_say_so(station: Path) -> 
         "web: {listen: '[::1]:80', socket: /run/s}\n"
     )
     live.reload()
-    assert live.restart_needed == AT_RESTART
+    assert set(live.restart_needed) == set(AT_RESTART)
     assert live.current.web == started_with.web
     assert live.current.store.path == started_with.store.path
     assert live.current.store.reserve == 1 << 30
@@ -270,3 +271,26 @@ def test_neighbours_of_the_file_are_not_watched(station: Path) -> None:
     assert not dirty.is_set()
     handler.dispatch(FileDeletedEvent(str(station)))
     assert dirty.is_set()
+
+
+def test_who_could_not_take_a_change_over_is_told_again(
+    station: Path, watch: Callable[[Path], Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_AGAIN", 0.01)
+    told: list[int] = []
+    enough = threading.Event()
+
+    def reluctant(config: Config) -> None:
+        told.append(config.upload.uploaders)
+        if len(told) < 3:
+            raise OSError("the disk is full")
+        enough.set()
+
+    running = watch(station)
+    running.live.subscribe(reluctant)
+    say(station, 3)
+    assert enough.wait(GENEROUS)
+    assert told == [3, 3, 3]
+    assert running.live.watching
+    say(station, 4)
+    running.uploaders(4)

@@ -1,7 +1,5 @@
 """The board shows each slot as it is now, to whoever asks."""
 
-import threading
-
 from agent.dock.board import Board
 from agent.model import Problem, SlotState
 
@@ -75,22 +73,9 @@ def test_a_slot_that_does_not_copy_has_no_speed() -> None:
     assert board.snapshot()[0].bytes_per_second == 0.0
 
 
-def test_who_waits_is_woken_by_a_change() -> None:
-    board = Board()
-    seen = board.version
-    woken: list[int] = []
-    waiter = threading.Thread(target=lambda: woken.append(board.wait(seen, timeout=20)))
-    waiter.start()
-    board.begin("1")
-    waiter.join(20)
-    assert woken and woken[0] != seen
-    assert board.wait(board.version, timeout=0.01) == board.version
-
-
 def test_a_slot_can_be_taken_off_the_board() -> None:
     board = Board()
     board.begin("1")
-    before = board.version
     board.remove("1")
-    assert board.snapshot() == [] and board.version != before
+    assert board.snapshot() == []
     board.remove("1")

@@ -123,7 +123,6 @@ def test_a_fault_in_one_slot_stays_in_it(station: House, work: Work) -> None:
     (problem,) = station.until("bad", S.FAILED).problems
     assert (problem.key, problem.params) == ("internal", {"error": "a bug"})
     station.until("good", S.COLLECTED)
-    assert station.tools.counts["internal"] == 1
     assert sorted(station.shelf.returned) == ["/dev/sda1", "/dev/sdb1"]
 
 
@@ -333,7 +332,6 @@ def test_a_stuck_slot_is_disconnected_shown_and_not_waited_for(hurried: House, w
     hurried.until("other", S.COLLECTED)
     assert hurried.when(lambda: hurried.shelf.disconnected) == ["/dev/sda1"]
     assert "slot p" not in hurried.dock.beats()
-    assert hurried.tools.counts["stuck"] == 1
 
     hurried.hand.pull(device)
     hurried.until("p", S.EMPTY)

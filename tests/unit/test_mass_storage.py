@@ -3,7 +3,6 @@
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,36 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import DeviceGone, SourceUnreadable, Unsupported
-from agent.model import Device, DeviceKind, Identity, Skipped, SourceClip
+from agent.model import Device, DeviceKind, Identity, SourceClip
 from drivers import files, layout
 from drivers.identity import safe_id
 from drivers.mass_storage import MassStorage, VolumeSession, medium_errors
 from drivers.registry import best
-from drivers.walk import Limits, Walk
-
-
-@dataclass
-class Plug:
-    """A port whose recorder is `there` for so many more questions."""
-
-    path: Path
-    there: int = 1 << 30
-
-    def present(self) -> bool:
-        self.there -= 1
-        return self.there >= 0
-
-
-def disk(**about: str) -> Device:
-    plain = Device("/dev/sdb1", DeviceKind.VOLUME, "usb-0:1", fs_type="vfat", fs_uuid="1234-ABCD")
-    return replace(plain, **about)  # type: ignore[arg-type]
-
-
-def put(root: Path, path: str, content: bytes = b"clip") -> Path:
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    return file
+from tests.card import Plug, disk, put
 
 
 def clips(root: Path, **about: str) -> dict[str, SourceClip]:
@@ -294,106 +269,9 @@ def test_a_fault_of_ours_is_never_blamed_on_the_recorder(code: int, tmp_path: Pa
     assert files.failure(error, Plug(tmp_path, there=0), "a") is error
 
 
-# Listing
-
-
-def list_all(
-    root: Path, limits: Limits | None = None, port: Plug | None = None, errors: Iterator[int] | None = None
-) -> tuple[set[str], list[Skipped]]:
-    fd = os.open(root, os.O_RDONLY)
-    try:
-        count = (lambda: next(errors)) if errors else int
-        walked = Walk(fd, port or Plug(root), lambda folder: False, count, limits)
-        return {f"{found.folder}/{found.name}" for found in walked.files()}, walked.skipped
-    finally:
-        os.close(fd)
-
-
-@pytest.fixture
-def bad_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A recorder on which the folder `bad` gives EIO."""
-    for path in ("a/1.mp4", "bad/2.mp4", "z/3.mp4"):
-        put(tmp_path, path)
-
-    def failing(root: int, path: str) -> int:
-        if path == "bad":
-            raise OSError(errno.EIO, "Input/output error")
-        return files.descend(root, path)
-
-    monkeypatch.setattr("drivers.walk.descend", failing)
-    return tmp_path
-
-
-def test_one_unreadable_folder_does_not_stop_the_others(bad_folder: Path) -> None:
-    assert list_all(bad_folder) == ({"a/1.mp4", "z/3.mp4"}, [Skipped("bad", "unreadable-folder")])
-
-
-def test_an_unreadable_folder_of_a_recorder_that_just_left_is_no_listing(bad_folder: Path) -> None:
-    with pytest.raises(DeviceGone):
-        list_all(bad_folder, port=Plug(bad_folder, there=2))
-
-
-def test_a_listing_that_a_pull_cut_short_never_passes_for_a_whole_one(tmp_path: Path) -> None:
-    put(tmp_path, "a.mp4")
-    with pytest.raises(DeviceGone):
-        list_all(tmp_path, port=Plug(tmp_path, there=0))
-
-
-def test_who_goes_through_the_listing_learns_at_its_end_that_the_recorder_left(tmp_path: Path) -> None:
-    put(tmp_path, "a.mp4")
-    port = Plug(tmp_path)
-    session = VolumeSession(disk(), port)
-    session.identity()
-    port.there = 0
-    with pytest.raises(DeviceGone):
-        list(session.clips())
-    session.close()
-
-
-def test_a_folder_that_the_kernel_cut_short_in_silence_is_reported(tmp_path: Path) -> None:
-    put(tmp_path, "a.mp4")
-    assert list_all(tmp_path, errors=iter([7, 8])) == ({"/a.mp4"}, [Skipped("/", "unreadable-folder")])
-    assert list_all(tmp_path, errors=iter([7, 7])) == ({"/a.mp4"}, [])
-
-
 def test_failed_commands_are_counted_on_the_disk_of_a_partition(tmp_path: Path) -> None:
     put(tmp_path, "sdb/device/ioerr_cnt", b"0x1f\n")
     put(tmp_path, "sdb/sdb1/partition", b"1\n")
     assert medium_errors(disk(sysfs=str(tmp_path / "sdb/sdb1"))) == 0x1F
     assert medium_errors(disk(sysfs=str(tmp_path / "sdb"))) == 0x1F
     assert medium_errors(disk(sysfs=str(tmp_path / "loop0"))) == medium_errors(disk()) == 0
-
-
-def test_too_many_entries_end_the_listing_with_a_word(tmp_path: Path) -> None:
-    for number in range(20):
-        put(tmp_path, f"{number}.mp4")
-    found, skipped = list_all(tmp_path, Limits(entries=10))
-    assert len(found) == 10 and skipped == [Skipped("/", "too-many")]
-
-
-def test_names_that_would_fill_the_memory_end_the_listing_and_shallow_clips_come_first(
-    tmp_path: Path,
-) -> None:
-    deep = "/".join(["d" * 200] * 3)
-    put(tmp_path, f"{deep}/x.mp4")
-    put(tmp_path, "a.mp4")
-    put(tmp_path, "DCIM/b.mp4")
-    found, skipped = list_all(tmp_path, Limits(text=1000))
-    assert found == {"/a.mp4", "DCIM/b.mp4"} and [s.reason for s in skipped] == ["too-many"]
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def test_deep_and_wide_a_listing_keeps_few_files_open(tmp_path: Path) -> None:
-    for number in range(30):
-        put(tmp_path, "/".join([f"d{number}"] * 30) + "/a.mp4")
-    fd = os.open(tmp_path, os.O_RDONLY)
-    before = open_files()
-    most = 0
-    for _ in Walk(fd, Plug(tmp_path), lambda folder: False).files():
-        most = max(most, open_files())
-    assert most <= before + 3
-    assert open_files() == before
-    os.close(fd)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.dock.ports import Socket, controller, locate, parse
+from agent.dock.ports import Socket, locate, parse
 
 PCI = "pci-0000:00:03.0"
 
@@ -55,12 +55,6 @@ def test_every_chain_of_hubs_is_its_own_socket(hub: str, chain: list[int], lun: 
 def test_a_device_on_no_usb_port_is_called_by_its_path_or_name() -> None:
     assert locate("platform-x", "/sys/devices/virtual/block/loop0") == Socket("platform-x", 0)
     assert locate("", "/sys/devices/virtual/block/loop0") == Socket("loop0", 0)
-
-
-def test_recorders_at_one_controller_have_one_controller() -> None:
-    assert controller(f"{PCI}-usb-0:3.2") == controller(f"{PCI}-usb-0:4") == PCI
-    assert controller(f"{PCI}-usbv3-0:4") == PCI
-    assert controller("rack:7") == "rack:7"
 
 
 class Tree:

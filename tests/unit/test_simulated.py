@@ -32,7 +32,7 @@ class Rack:
         (self.slot / ".faults.yaml").write_text(f"block: {BLOCK}\nfiles: {{a.mp4: {letters}}}\n")
 
     def dock(self) -> SimulatedSession:
-        port = FolderPort(self.slot, self.slot.stat().st_ino)
+        port = FolderPort(self.slot, self.slot.stat().st_ino, lambda: None)
         device = Device(f"{self.slot}#1", DeviceKind.FOLDER, "rack-1")
         self.sessions.append(self.driver.open(device, port))
         return self.sessions[-1]

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.catalog import deliveries
-from agent.catalog.deliveries import ReceiptDiffers
+from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
 from agent.errors import WrongState
 from agent.model import PENDING_UPLOAD, ClipState, Problem, Receipt
 from tests.uploading import Station
 
 S = ClipState
-ONE, TWO = ("centre",), ("centre", "mirror")
+ONE = {"centre": "first disk"}
+TWO = {**ONE, "mirror": "second disk"}
 DATA = b"what the officer saw"
 WHY = Problem("target-conflict", {"key": "x"})
 
@@ -31,17 +32,18 @@ def station(tmp_path: Path) -> Iterator[Station]:
     made.close()
 
 
-def receipt_for(station: Station, clip: int, **other: Any) -> Receipt:
+def receipt_for(station: Station, clip: int, target: str = "centre", **other: Any) -> Receipt:
     size, sha256 = (
         station.catalog.read()
         .execute("SELECT size, lower(hex(sha256)) FROM clips WHERE id = ?", (clip,))
         .fetchone()
     )
-    return Receipt(**{"location": "there", "size": size, "sha256": sha256, "at": 1.0, **other})
+    said = {"location": "there", "size": size, "sha256": sha256, "at": 1.0, "place": TWO[target]}
+    return Receipt(**{**said, **other})
 
 
 def act(station: Station, clip: int, what: str, target: str = "centre", targets: Any = ONE) -> None:
-    receipt = receipt_for(station, clip)
+    receipt = receipt_for(station, clip, target, place=targets[target])
 
     def work(tx: sqlite3.Connection) -> None:
         match what:
@@ -56,22 +58,22 @@ def act(station: Station, clip: int, what: str, target: str = "centre", targets:
             case "resend":
                 deliveries.resend(tx, clip, target, WHY, targets)
             case "retry":
-                deliveries.retry_rejected(tx, 1e12, 1e12 + 1)
+                deliveries.retry_rejected(tx, 1e12, 1e12 + 1, targets)
             case _:
                 raise AssertionError(what)
 
     station.catalog.write(work)
 
 
-def due(station: Station, target: str = "centre", skip: frozenset[int] = frozenset()) -> int | None:
-    return deliveries.next_due(station.catalog.read(), target, skip.__contains__)
+def due(station: Station, target: str = "centre", place: str = "", skip: Any = ()) -> int | None:
+    return deliveries.next_due(station.catalog.read(), target, place or TWO[target], skip.__contains__)
 
 
 def test_important_clips_go_first_then_the_oldest(station: Station) -> None:
     first, second = station.store("1.mp4", b"1"), station.store("2.mp4", b"2")
     marked = station.store("3.mp4", b"3", important=True)
     order: list[int] = []
-    while (clip := due(station, skip=frozenset(order))) is not None:
+    while (clip := due(station, skip=order)) is not None:
         order.append(clip)
     assert order == [marked, first, second]
 
@@ -140,7 +142,7 @@ def test_one_target_that_refuses_does_not_keep_the_clip_from_the_other(station: 
 
 def test_without_a_target_nothing_is_ever_confirmed(station: Station) -> None:
     clip = station.store("1.mp4", DATA)
-    assert station.catalog.write(lambda tx: deliveries.settle_all(tx, ())) == 0
+    assert station.catalog.write(lambda tx: deliveries.settle_all(tx, {})) == 0
     assert station.state(clip) == S.STORED
 
 
@@ -161,20 +163,30 @@ def test_a_refused_clip_gets_another_chance_after_its_time(station: Station) -> 
     at = station.delivery(clip)["updated"]
 
     def retry(older_than: float, now: float) -> int:
-        return station.catalog.write(lambda tx: deliveries.retry_rejected(tx, older_than, now))
+        return station.catalog.write(lambda tx: deliveries.retry_rejected(tx, older_than, now, ONE))
 
     assert retry(at - 1, at + 1) == 0
     assert retry(at + 1, at + 2) == 1
-    assert (station.state(clip), due(station)) == (S.STORED, clip)
+    assert (station.state(clip), due(station)) == (S.UPLOADING, clip)
     assert station.delivery(clip)["token"] == ""
+
+
+def test_a_clip_refused_by_a_target_that_left_is_confirmed_when_all_others_have_it(station: Station) -> None:
+    clip = station.store("1.mp4", DATA)
+    for what in ("begin", "sent", "confirmed"):
+        act(station, clip, what, "centre", TWO)
+    act(station, clip, "rejected", "mirror", TWO)
+    assert station.state(clip) == S.REJECTED
+    act(station, clip, "retry", targets=ONE)
+    assert station.state(clip) == S.CONFIRMED
 
 
 def test_a_refusal_dated_by_a_wrong_clock_does_not_last_for_ever(station: Station) -> None:
     clip = station.store("1.mp4", DATA)
     act(station, clip, "rejected")
     at = station.delivery(clip)["updated"]
-    station.catalog.write(lambda tx: deliveries.retry_rejected(tx, at - 2e9, at - 1e9))
-    assert station.state(clip) == S.STORED
+    station.catalog.write(lambda tx: deliveries.retry_rejected(tx, at - 2e9, at - 1e9, ONE))
+    assert due(station) == clip
 
 
 def test_a_clip_in_quarantine_is_not_moved_by_a_late_answer(station: Station) -> None:
@@ -186,7 +198,7 @@ def test_a_clip_in_quarantine_is_not_moved_by_a_late_answer(station: Station) ->
         with pytest.raises(WrongState):
             act(station, clip, what)
     assert station.state(clip) == S.QUARANTINED
-    assert deliveries.load(station.catalog.read(), clip, "centre") is None
+    assert deliveries.load(station.catalog.read(), clip, "centre", ONE["centre"]) is None
 
 
 def test_the_same_failure_again_writes_nothing(station: Station) -> None:
@@ -213,12 +225,76 @@ def test_the_queue_counts_what_is_stored_and_not_confirmed(station: Station) -> 
     assert deliveries.queue(station.catalog.read()) == (2, 20)
 
 
-def test_a_target_is_known_from_its_first_delivery_on(station: Station) -> None:
+MOVED = {**TWO, "centre": "third disk"}
+UNKNOWN = {**TWO, "centre": ""}
+
+
+def test_what_another_place_of_that_name_vouched_for_does_not_count(station: Station) -> None:
     clip = station.store("1.mp4", DATA)
-    assert not deliveries.ever_used(station.catalog.read(), "centre")
+    for what in ("begin", "sent", "confirmed"):
+        act(station, clip, what, "centre", TWO)
+    for what in ("begin", "sent", "confirmed"):
+        act(station, clip, what, "mirror", MOVED)
+    assert station.state(clip) == S.UPLOADING
+    assert due(station, "centre", MOVED["centre"]) == clip
+    assert station.catalog.write(lambda tx: deliveries.settle_all(tx, MOVED)) == 0
+    for what in ("begin", "sent", "confirmed"):
+        act(station, clip, what, "centre", MOVED)
+    assert station.state(clip) == S.CONFIRMED
+
+
+def test_nothing_counts_for_a_target_that_was_not_asked_who_it_is(station: Station) -> None:
+    clip = station.store("1.mp4", DATA)
+    for what in ("begin", "sent", "confirmed"):
+        act(station, clip, what, "centre", TWO)
+    for what in ("begin", "sent", "confirmed"):
+        act(station, clip, what, "mirror", UNKNOWN)
+    assert station.state(clip) == S.UPLOADING
+    assert station.catalog.write(lambda tx: deliveries.settle_all(tx, UNKNOWN)) == 0
+    assert station.catalog.write(lambda tx: deliveries.settle_all(tx, TWO)) == 1
+    assert station.state(clip) == S.CONFIRMED
+
+
+@pytest.mark.parametrize("place", ["", "third disk"])
+def test_a_receipt_from_another_place_confirms_nothing(station: Station, place: str) -> None:
+    clip = station.store("1.mp4", DATA)
     act(station, clip, "begin")
-    assert deliveries.ever_used(station.catalog.read(), "centre")
-    assert not deliveries.ever_used(station.catalog.read(), "mirror")
+    act(station, clip, "sent")
+    receipt = receipt_for(station, clip, place=place)
+
+    def believe(targets: dict[str, str]) -> None:
+        station.catalog.write(lambda tx: deliveries.confirmed(tx, clip, "centre", receipt, targets))
+
+    for known in (ONE, UNKNOWN):
+        with pytest.raises(PlaceChanged):
+            believe(known)
+    assert station.state(clip) == S.UPLOADED
+
+
+def test_a_delivery_to_another_place_begins_anew(station: Station) -> None:
+    clip = station.store("1.mp4", DATA)
+    act(station, clip, "begin", "centre", TWO)
+    act(station, clip, "sent", "centre", TWO)
+    there = deliveries.load(station.catalog.read(), clip, "centre", MOVED["centre"])
+    assert there is not None
+    assert (there.state, there.token) == (None, "")
+    for what in ("sent", "confirmed", "resend"):
+        with pytest.raises(WrongState):
+            act(station, clip, what, "centre", MOVED)
+    act(station, clip, "begin", "centre", MOVED)
+    assert station.delivery(clip)["place"] == MOVED["centre"]
+
+
+def test_tokens_that_are_forgotten_leave_what_was_sent_alone(station: Station) -> None:
+    clips = [station.store(f"{number}.mp4", bytes([number]) * 10) for number in range(3)]
+    for clip in clips[:2]:
+        act(station, clip, "begin")
+    act(station, clips[1], "sent")
+    pairs = [("centre", clip) for clip in clips]
+    forgotten = station.catalog.write(lambda tx: deliveries.forget_tokens(tx, pairs))
+    assert forgotten == {("centre", clips[0]): "token"}
+    assert [station.delivery(clip).get("token") for clip in clips] == ["", "token", None]
+    assert [station.state(clip) for clip in clips] == [S.UPLOADING, S.UPLOADED, S.STORED]
 
 
 def steps_of(station: Station) -> int:
@@ -281,7 +357,9 @@ NUMBERS = itertools.count()
 
 
 @settings(max_examples=150)
-@given(story=st.lists(st.tuples(st.sampled_from([*ACTS, "retry"]), st.sampled_from(TWO)), max_size=14))
+@given(
+    story=st.lists(st.tuples(st.sampled_from([*ACTS, "retry"]), st.sampled_from(sorted(TWO))), max_size=14)
+)
 def test_no_story_of_two_targets_loses_a_clip(long_lived: Station, story: list[tuple[str, str]]) -> None:
     station, number = long_lived, next(NUMBERS)
     clip = station.store(f"{number}.mp4", DATA + str(number).encode())
@@ -291,7 +369,8 @@ def test_no_story_of_two_targets_loses_a_clip(long_lived: Station, story: list[t
         return state
 
     def waits(target: str) -> bool:
-        return deliveries.next_due(station.catalog.read(), target, lambda other: other != clip) == clip
+        db = station.catalog.read()
+        return deliveries.next_due(db, target, TWO[target], lambda other: other != clip) == clip
 
     for what, target in story:
         with contextlib.suppress(WrongState):

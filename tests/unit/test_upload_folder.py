@@ -77,6 +77,33 @@ def test_a_folder_with_other_things_in_it_is_not_taken_over(tmp_path: Path) -> N
     assert key_of(lambda: target(tmp_path).begin(CLIP)) == "target-not-empty"
 
 
+def test_the_mark_tells_one_place_from_another(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    places = {name: target(tmp_path / name).place() for name in ("a", "b")}
+    assert places["a"] != places["b"]
+    (tmp_path / "a").rename(tmp_path / "mounted elsewhere")
+    again = target(tmp_path / "mounted elsewhere", first_contact=False)
+    assert again.place() == places["a"]
+    used = target(tmp_path / "b")
+    used.finish(CLIP, send_all(used, CLIP, used.begin(CLIP), Bytes(DATA)))
+    assert used.verify(CLIP).place == places["b"]
+
+
+@pytest.mark.parametrize("mark", [b"", b"{", b"[]", b'{"id": 1}', b'{"id": ""}', b"[" * 4000, b"\xff"])
+def test_a_mark_that_tells_no_place_is_a_problem_and_stays_as_it_is(tmp_path: Path, mark: bytes) -> None:
+    (tmp_path / MARK).write_bytes(mark)
+    assert key_of(target(tmp_path).place) == "target-mark-damaged"
+    assert (tmp_path / MARK).read_bytes() == mark
+
+
+def test_a_folder_on_the_stations_own_file_system_is_no_share(tmp_path: Path) -> None:
+    for elsewhere in (tmp_path, tmp_path.parent):
+        used = FolderTarget("centre", tmp_path, first_contact=True, never_on=(elsewhere,))
+        assert key_of(used.place) == "target-not-mounted"
+        assert not any(tmp_path.iterdir())
+
+
 def test_a_mark_cut_short_by_a_crash_does_not_block_the_folder(tmp_path: Path) -> None:
     (tmp_path / f"{MARK}.0123abcd").write_bytes(b"{")
     target(tmp_path).begin(CLIP)

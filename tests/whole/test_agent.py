@@ -52,8 +52,8 @@ def test_a_stop_under_load_is_clean_and_the_next_start_goes_on(agent: Agent) -> 
         agent.dock(number)
     agent.until(
         lambda status: (
-            status["clips"]["copying"] >= 4
-            and status["queue"]["clips"] > 0
+            status["clips"]["copying"] > 0
+            and status["clips"]["confirmed"] > 0
             and all(one["state"] == "collecting" for one in status["slots"])
         )
     )
@@ -106,7 +106,7 @@ def test_a_changed_configuration_is_taken_over_while_it_runs(agent: Agent, tmp_p
     agent.dock("0000001")
     agent.until_confirmed(6)
     agent.config["dock"]["slots"] = {"Desk": {"port": "pci-0000:00:14.0-usb-0:9"}, "Wall": {"port": "rack:X"}}
-    agent.config["targets"]["second"] = {"kind": "folder", "path": str(tmp_path / "second")}
+    agent.config["targets"]["second"] = {"kind": "folder", "path": str(tmp_path / "second"), "local": True}
     (tmp_path / "second").mkdir()
     agent.write_config()
     agent.until(lambda status: slot(status, "Desk"))
@@ -152,7 +152,7 @@ def test_with_a_faulty_configuration_at_its_start_it_runs_on_the_defaults_and_sa
     agent.config["web"]["socket"] = f"/proc/{agent.pid}/root/run/recorder-station/agent.sock"
     issue = agent.until_issue("config-invalid")
     assert "pfad" in issue["first"]
-    assert Path(f"/proc/{agent.pid}/root/var/lib/recorder-station/catalog.db").exists()
+    assert Path(f"/proc/{agent.pid}/root/var/lib/recorder-station/catalog/catalog.db").exists()
     agent.until(lambda status: status["ready"])
     assert agent.stop() == 0
 

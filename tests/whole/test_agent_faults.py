@@ -119,8 +119,10 @@ def test_a_lost_catalog_is_rebuilt_and_the_recorder_brings_nothing_new(agent: Ag
     agent.until_confirmed(6)
     assert agent.stop() == 0
     before = {path: path.stat().st_mtime_ns for path in clip_files(agent.centre)}
-    for part in agent.store.glob("catalog.db*"):
-        part.unlink()
+    shutil.rmtree(agent.store / "catalog")
+    refused = agent.run("run")
+    assert refused.returncode == 1
+    assert "recorder-station catalog rebuild" in refused.stderr
     rebuilt = agent.run("catalog", "rebuild")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert rebuilt.stdout == "6 clips restored, 0 files could not be used\n"
@@ -171,7 +173,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_centre_is_told_and_another_one_takes_what_waits(small_disk: Path, tmp_path: Path) -> None:
-    full, other = {"kind": "folder", "path": str(small_disk)}, {"kind": "folder", "path": str(tmp_path / "x")}
+    full, other = {"kind": "folder", "path": str(small_disk)}, {"kind": "folder", "path": str(tmp_path / "x"), "local": True}
     (tmp_path / "x").mkdir()
     with Agent(tmp_path) as agent:
         agent.config["targets"] = {"full": full}

@@ -95,6 +95,7 @@ CREATE TABLE deliveries (
     target  TEXT    NOT NULL,
     state   TEXT    NOT NULL,
     token   TEXT    NOT NULL,
+    place   TEXT    NOT NULL DEFAULT '',   -- which store was behind the target's name
     receipt TEXT,                          -- JSON, what the target said
     problem TEXT,                          -- JSON {key, params} of the last failure
     updated REAL    NOT NULL,

@@ -9,13 +9,13 @@ what its manifest says; and whatever the reader or `check` raise. Nothing else m
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model import Receipt, StoredClip
 
-#: Called at least once for every few MiB while a target works on its own (reads back, compares). It
-#: counts as a heartbeat and raises Stopping when the agent ends. A reader's `pread` does the same.
+#: Called at least once for every few MiB while a target works on its own (reads back, compares), and
+#: right before it cuts, moves or publishes anything: somebody else may have taken over meanwhile. It
+#: counts as a sign of life and raises Stopping when this uploader must end. A reader's `pread` does the same.
 Check = Callable[[], None]
 
 
@@ -29,17 +29,14 @@ class LocalReader(Protocol):
     def pread(self, length: int, offset: int) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Properties:
-    """Facts about a target that callers may use instead of asking what class it is."""
-
-    verifies_by_reading_back: bool
-    hashes_itself: bool
-
-
 class Target(Protocol):
     name: str
-    properties: Properties
+    address: str  # as configured, for people
+
+    def place(self) -> str:
+        """Which store it is that stands behind the name now: another text for another one, the same
+        for as long as it keeps what it took. Every receipt carries it."""
+        ...
 
     def begin(self, clip: StoredClip) -> str:
         """A token (opaque text) under which this clip's transfer can be found again after a crash.

@@ -6,8 +6,9 @@
     incoming/<token>.part      a transfer under way
     damaged/<token>.*.clip     a copy of ours that did not read back equal; set aside, never deleted
 
-The mark is made at first contact only, in a folder that is empty. A station that has sent to this
-target before does not make it again: a folder without the mark is then a share that is not mounted.
+The mark is made at first contact only, in a folder that is empty. A station that has been in touch with
+this target there before does not make it again: a folder without the mark is then a share that is not
+mounted. At first contact itself the file system tells: what lies on the station's own is no share.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -26,13 +27,14 @@ from pathlib import Path
 from agent.errors import NotEqual, Rejected, Transient
 from agent.model import Manifest, Receipt, StoredClip, printable, spans
 from agent.upload.targets import document, share
-from agent.upload.targets.base import Check, LocalReader, Properties, go_on
+from agent.upload.targets.base import Check, LocalReader, go_on
 
 MARK = ".recorder-station-target"
 _CLIPS, _INCOMING, _DAMAGED = "clips", "incoming", "damaged"
 _MANIFEST = ".json"
 _TOKEN = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
 _MANIFEST_MAX = 64 << 20  # bytes read of what lies where a manifest should be
+_MARK_MAX = 4096
 _log = logging.getLogger(__name__)
 
 
@@ -45,24 +47,31 @@ class _There(Enum):
 
 
 class FolderTarget:
-    """`first_contact`: this station has never delivered anything here, so it may make the mark."""
+    """`first_contact`: this station has never been in touch with it, so it may make the mark. `never_on`:
+    paths on whose file systems it cannot lie; there the folder is the mount point of a missing share."""
 
-    properties = Properties(verifies_by_reading_back=True, hashes_itself=False)
-
-    def __init__(self, name: str, root: Path, *, first_contact: bool) -> None:
+    def __init__(
+        self, name: str, root: Path, *, first_contact: bool, never_on: Collection[Path] = ()
+    ) -> None:
         self.name = name
         self.root = root
+        self.address = str(root)
         self._may_mark = first_contact
+        self._never_on = tuple(never_on)
+
+    def place(self) -> str:
+        with self._share(MARK) as (_, place):
+            return place
 
     def begin(self, clip: StoredClip) -> str:
         share.components(clip.key, _MANIFEST)
-        with self._share(clip):
+        with self._share(clip.key):
             # Half of it is chance: two stations that hold the same clip must not share a partial.
             return f"{hashlib.sha256(os.fsencode(clip.key)).hexdigest()[:16]}-{secrets.token_hex(8)}"
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         part = _partial(token)
-        with self._share(clip) as root, share.folder(root, [_INCOMING], create=True) as incoming:
+        with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             if _what_is_there(root, clip, check) is _There.OURS:
                 return clip.manifest.size
             try:
@@ -72,13 +81,14 @@ class FolderTarget:
             except FileNotFoundError:
                 return 0
             # It shares its bytes with something that was published: never cut or write those.
+            check()
             share.forget(incoming, part)
             return 0
 
     def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
         expected = _digest_of_part(clip.manifest, offset, length)
         flags = os.O_WRONLY | (os.O_CREAT if offset == 0 else 0)
-        with self._share(clip) as root, share.folder(root, [_INCOMING], create=True) as incoming:
+        with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             try:
                 with share.opened(incoming, _partial(token), flags) as fd:
                     state = os.fstat(fd)
@@ -95,13 +105,15 @@ class FolderTarget:
     def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
         *folders, name = share.components(clip.key, _MANIFEST)
         with (
-            self._share(clip) as root,
+            self._share(clip.key) as (root, _),
             share.folder(root, [_INCOMING], create=True) as incoming,
             share.folder(root, [_CLIPS, *folders], create=True) as place,
         ):
             there = _what_is_there(root, clip, check)
             if there is not _There.OURS:
                 _sync_whole(incoming, _partial(token), clip.manifest)
+            # The last look: once a damaged copy is set aside, nothing may come between that and `publish`.
+            check()
             if there is _There.DAMAGED:
                 self._set_aside(root, place, name, token)
             _lay_manifest(incoming, token, place, name, clip)
@@ -114,7 +126,7 @@ class FolderTarget:
 
     def verify(self, clip: StoredClip, check: Check = go_on) -> Receipt:
         *folders, name = share.components(clip.key, _MANIFEST)
-        with self._share(clip) as root:
+        with self._share(clip.key) as (root, mark):
             try:
                 with share.folder(root, [_CLIPS, *folders]) as place:
                     with share.opened(place, name, os.O_RDONLY) as fd:
@@ -124,10 +136,10 @@ class FolderTarget:
                         raise Transient("not-there", what="manifest")
             except FileNotFoundError as error:
                 raise Transient("not-there", what="clip") from error
-        return Receipt(str(self.root / _CLIPS / clip.key), size, sha256.hex(), time.time())
+        return Receipt(str(self.root / _CLIPS / clip.key), size, sha256.hex(), time.time(), mark)
 
     def abort(self, clip: StoredClip, token: str) -> None:
-        with self._share(clip) as root, share.folder(root, [_INCOMING], create=True) as incoming:
+        with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             share.forget(incoming, _partial(token))
             share.forget(incoming, token + _MANIFEST)
 
@@ -139,30 +151,37 @@ class FolderTarget:
             share.sync_folder(damaged)
 
     @contextmanager
-    def _share(self, clip: StoredClip) -> Iterator[int]:
-        """The open root of the share, once it is certain that it is the share."""
+    def _share(self, key: str) -> Iterator[tuple[int, str]]:
+        """(open root of the share, its place), once it is certain that it is the share."""
         try:
             root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise Transient("target-not-mounted", path=str(self.root)) from error
+            raise self._not_mounted() from error
         except OSError as error:
-            raise share.told(error, clip.key) from error
+            raise share.told(error, key) from error
         try:
-            self._recognise(root)
-            yield root
+            yield root, self._recognise(root)
         except OSError as error:
-            raise share.told(error, clip.key) from error
+            raise share.told(error, key) from error
         finally:
             os.close(root)
 
-    def _recognise(self, root: int) -> None:
-        try:
-            os.stat(MARK, dir_fd=root, follow_symlinks=False)
-        except FileNotFoundError:
+    def _recognise(self, root: int) -> str:
+        if os.fstat(root).st_dev in {path.stat().st_dev for path in self._never_on}:
+            raise self._not_mounted()
+        place = _mark(root)
+        if place is None:
             if not self._may_mark:
-                raise Transient("target-not-mounted", path=str(self.root)) from None
+                raise self._not_mounted()
             self._make_the_mark(root)
+            place = _mark(root)
+        if not place:
+            raise Transient("target-mark-damaged", path=str(self.root / MARK))
         self._may_mark = False
+        return place
+
+    def _not_mounted(self) -> Transient:
+        return Transient("target-not-mounted", path=str(self.root))
 
     def _make_the_mark(self, root: int) -> None:
         if any(name != "lost+found" and not name.startswith(MARK) for name in os.listdir(root)):
@@ -173,6 +192,19 @@ class FolderTarget:
             share.lay(root, temp, root, MARK, identity, replace=False)
         except FileExistsError:  # another uploader, or another station, was quicker
             share.forget(root, temp)
+
+
+def _mark(root: int) -> str | None:
+    """The id in the mark; None without a mark, empty when it tells none."""
+    try:
+        with share.opened(root, MARK, os.O_RDONLY) as fd:
+            said = json.loads(os.pread(fd, _MARK_MAX, 0))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        return ""
+    place = said.get("id") if isinstance(said, dict) else None
+    return place if isinstance(place, str) else ""
 
 
 def _partial(token: str) -> str:
@@ -212,6 +244,7 @@ def _cut_to_what_is_good(fd: int, manifest: Manifest, check: Check) -> int:
             good = offset + length
             break
     if size != good:
+        check()
         os.ftruncate(fd, good)
         os.fsync(fd)
     return good

@@ -1,0 +1,69 @@
+"""Who may commit. A reload of the configuration replaces one generation of uploads by the next.
+
+An uploader of the last one may hang in a share for hours and then wake up: whatever it believes by then
+(which targets there are, which bytes it may cut) is out of date, and the catalog refuses it.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from agent.catalog import Catalog, deliveries, places
+from agent.catalog.deliveries import Targets
+from agent.errors import Stopping
+
+T = TypeVar("T")
+
+
+class Generation:
+    """`targets`: the names of all configured ones; a clip is confirmed when each of them has it."""
+
+    def __init__(self, catalog: Catalog, targets: Iterable[str]) -> None:
+        self._catalog = catalog
+        self._places = dict.fromkeys(targets, "")  # changed on the catalog's thread only
+        self._ended = False
+        self._disowned: dict[tuple[str, int], str] = {}
+
+    def read(self) -> sqlite3.Connection:
+        return self._catalog.read()
+
+    def place(self, target: str) -> str:
+        """Empty until the target was asked."""
+        return self._places[target]
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def write(self, work: Callable[[sqlite3.Connection, Targets], T]) -> T:
+        """Commit. Raises Stopping, and changes nothing, when another generation has taken over."""
+
+        def while_current(tx: sqlite3.Connection) -> T:
+            # Inside the transaction: those of the next generation come after the one that ends this.
+            if self._ended:
+                raise Stopping
+            return work(tx, self._places)
+
+        return self._catalog.write(while_current)
+
+    def found(self, target: str, address: str, place: str) -> str:
+        """`place` is behind the name now; return which one was before if that was another one, or ""."""
+
+        def work(tx: sqlite3.Connection, _: Targets) -> str:
+            self._places[target] = place
+            return places.found(tx, target, address, self._places)
+
+        return self.write(work)
+
+    def end(self) -> None:
+        """From now on nothing is committed under it."""
+        self._ended = True
+
+    def disown(self, transfers: Iterable[tuple[str, int]]) -> None:
+        """After `end`: whoever hangs in one of these (target, clip) keeps its token for itself, so that the
+        next generation never writes to, cuts or publishes the same partial."""
+        self._disowned = self._catalog.write(lambda tx: deliveries.forget_tokens(tx, transfers))
+
+    def disowned(self, target: str, clip: int) -> str:
+        """The token of a transfer that only its hanging uploader may still clear away."""
+        return self._disowned.get((target, clip), "")
