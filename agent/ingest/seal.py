@@ -129,13 +129,23 @@ class Sealer:
         pairs = self._described(proved)
         fresh = [copy.clip for copy, twin in pairs if twin is None]
         db = catalog.read()
-        store.seal([documents.stored_clip(db, clip) for clip in fresh])
-        catalog.write(lambda tx: intake.store(tx, fresh))
-        for copy, twin in pairs:
-            if twin is not None:
-                store.rewrite_sidecar(documents.stored_clip(db, twin))
-                store.discard(copy.clip)  # last: while it is there, `recover` knows what was left to be done
+        try:
+            store.seal([documents.stored_clip(db, clip) for clip in fresh])
+            catalog.write(lambda tx: intake.store(tx, fresh))
+        finally:
+            for copy, twin in pairs:
+                if twin is not None:
+                    self._give_up(copy, twin)
         self._tell([copy for copy, _ in pairs])
+
+    def _give_up(self, copy: Copy, twin: int) -> None:
+        """A copy that its twin made needless; the twin has one name more."""
+        try:
+            self._store.rewrite_sidecar(documents.stored_clip(self._catalog.read(), twin))
+        except OSError as error:
+            log.error("the sidecar of clip %d lacks a name: %s", twin, error)
+        # Last: while it is there, `recover` knows what was left to be done.
+        self._store.discard(copy.clip)
 
     def _described(self, proved: list[Proved]) -> list[tuple[Copy, int | None]]:
         """Each copy with the clip that it merged into. A copy that the catalog refuses fails alone."""

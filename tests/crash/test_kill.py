@@ -59,7 +59,7 @@ deliveries._put = lambda tx, clip, target, state, token, place: put(tx, clip, ta
 @pytest.mark.parametrize(
     ("patch", "kills", "complaint"),
     [
-        (NOTHING_IS_SEALED, 0, "said to be stored"),
+        (NOTHING_IS_SEALED, 0, "said to be stored|clips are quarantined"),
         (COLLECTED_IS_SAID_AFTER_LISTING, 0, "the centre: 0000001 lacks"),
         (RECEIPTS_ARE_MADE_FROM_OUR_OWN_FIGURES, 0, "said to be confirmed"),
         (TOKENS_ARE_NOT_SAVED, 3, "left in .*centre/incoming"),

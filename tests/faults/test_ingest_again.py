@@ -108,6 +108,7 @@ def test_twins_that_the_disk_could_not_seal_come_back(
     monkeypatch.undo()
     assert side.dock(twins)[0]
     assert side.stored_digests() == media(twins)
+    assert side.leftovers() == []
 
 
 @pytest.mark.parametrize("harm", [rot, Path.unlink])
