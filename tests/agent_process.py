@@ -161,8 +161,8 @@ class Agent:
 
     def clips(self, after: int = 0) -> list[dict[str, Any]]:
         """Every clip with an id above `after`."""
-        rows: list[dict[str, Any]] = []
-        while page := self._client().get("/clips", {"after": rows[-1]["id"] if rows else after, "limit": 1000}):
+        client, rows = self._client(), list[dict[str, Any]]()
+        while page := client.get("/clips", {"after": rows[-1]["id"] if rows else after, "limit": 1000}):
             rows += page
         return rows
 
@@ -176,7 +176,13 @@ class Agent:
             time.sleep(_STEP)
 
     def until_slot(self, name: str, *states: str) -> SlotShape:
-        return self.until(lambda status: (found := slot(status, name)) and found["state"] in states and found)
+        def there(status: StatusShape) -> SlotShape | None:
+            found = slot(status, name)
+            return found if found and found["state"] in states else None
+
+        shown = self.until(there)
+        assert shown is not None
+        return shown
 
     def until_confirmed(self, clips: int) -> None:
         """So many clips, and nothing on its way."""

@@ -89,8 +89,9 @@ class Dock:
             worker.stop()
         for source in self._sources:
             source.stop()
+        given_up = {stuck.worker for stuck in self._stuck.values()}  # these had their time
         for worker in workers:
-            worker.join(max(0.0, until - time.monotonic()))
+            worker.join(0.0 if worker in given_up else max(0.0, until - time.monotonic()))
         return [worker.slot for worker in workers if worker.alive]
 
     def beats(self) -> dict[str, float]:

@@ -24,6 +24,7 @@ class TargetFacts:
     """How one target fares."""
 
     breaker: BreakerState
+    greeted: bool  # it has said who it is: before that it gets no clip
     problem: Problem | None  # of the last failure; None after a success
     in_flight: tuple[int, ...]  # ids of clips
 
@@ -100,7 +101,7 @@ class Lane:
 
     def facts(self, now: float) -> TargetFacts:
         clips = tuple(sorted(self._busy - {GREETING}))
-        return TargetFacts(self._breaker.state(now), self._breaker.problem, clips)
+        return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips)
 
     def _greeting(self, now: float) -> int | None:
         wait = self._waits.get(GREETING)

@@ -74,7 +74,7 @@ class LiveUploads:
         found = dict(self._failure)
         if (uploads := self._uploads) is not None:
             for name, facts in uploads.facts().items():
-                if facts.problem is not None and facts.breaker != "closed":
+                if facts.problem is not None and (facts.breaker != "closed" or not facts.greeted):
                     found[name] = facts.problem
         for one in self._all():
             for name, seconds in one.hanging().items():

@@ -3,18 +3,15 @@
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from agent.status.shape import StatusShape
 from scripts.demo_rack import FOLDER, make_recorder, record
-from tests.agent_process import Agent
+from tests.agent_process import Agent, order_faults
 
 MIB = 1 << 20
-SLOW_BLOCK = 512 << 10  # each read of a slow file stalls: some 10 MiB a second, so that kills find it half-way
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,13 @@ def _small(path: Path, number: str, seed: int) -> None:
     _copy_as(path, files[11], f"{number}_000001_20260301080000_0902_IMP.mp4")
     (path / FOLDER / f"{number}_000001_20260301080000_0903.mp4").touch()
     (path / FOLDER / f"{number}_000001_20260301080000_0904.mp4").touch()
-    _slow(path, files[::12])
+    order_faults(path, files[::12], "R")
 
 
 def _large(path: Path, number: str, seed: int) -> None:
     files = make_recorder(path, number=number, clips=2, size=17 * MIB + 4321, seed=seed)
     record(path, [3, 10, 11], number=number, officer="000001", size=150_000, seed=seed)
-    _slow(path, files)
+    order_faults(path, files, "R")
 
 
 def _mixed(path: Path, number: str, seed: int) -> None:
@@ -59,11 +56,6 @@ KINDS = (_small, _large, _mixed, _large)
 
 def _copy_as(path: Path, file: Path, name: str) -> None:
     shutil.copyfile(path / file, path / FOLDER / name)
-
-
-def _slow(path: Path, files: Sequence[Path]) -> None:
-    faults = {"block": SLOW_BLOCK, "files": {str(file): "R" for file in files}}
-    (path / ".faults.yaml").write_text(yaml.safe_dump(faults))
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """kill -9 at any moment, and whatever was said before still holds.
 
-`RECORDER_STATION_KILLS` says how often (16 without it; the full run is 200, some ten minutes),
+`RECORDER_STATION_KILLS` says how often (16 without it; the full run is 200, some five minutes),
 `RECORDER_STATION_SEED` which recorders and moments: one that fails fails again, as far as time is the same.
 A recorder that is shown as collected is gone for good in the same moment, and never docked again.
 """
@@ -24,7 +24,7 @@ def test_kills_at_any_moment_lose_nothing_and_leave_nothing(tmp_path: Path) -> N
     print(f"{KILLS} kills, {len(ordeal.rack.contents)} recorders, {ordeal.spoilt} spoilt copies")
     print(dict(ordeal.summary()))
     assert len(ordeal.caught) == KILLS
-    if KILLS >= len(MOMENTS):
+    if len(MOMENTS) <= KILLS:
         assert {"seen", "copying", "delivery sending", "confirmed"} <= ordeal.summary().keys()
 
 
@@ -47,7 +47,9 @@ RECEIPTS_ARE_MADE_FROM_OUR_OWN_FIGURES = """
 from agent.model import Receipt
 from agent.upload.targets.folder import FolderTarget
 FolderTarget.finish = lambda self, clip, token, check: None
-FolderTarget.verify = lambda self, clip, check: Receipt("?", clip.manifest.size, clip.manifest.sha256, 0.0, self.place())
+def verify(self, clip, check):
+    return Receipt("?", clip.manifest.size, clip.manifest.sha256, 0.0, self.place())
+FolderTarget.verify = verify
 """
 TOKENS_ARE_NOT_SAVED = """
 from agent.catalog import deliveries

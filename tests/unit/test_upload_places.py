@@ -69,6 +69,17 @@ def test_a_folder_on_the_own_disk_is_taken_when_that_is_wanted(station: Station)
     assert station.state(clip) == "confirmed"
 
 
+def test_a_target_that_does_not_say_who_it_is_shows_at_once(station: Station, tmp_path: Path) -> None:
+    """Also while no clip is due, and long before the breaker has seen enough."""
+    uploads = LiveUploads(station.catalog, station.path)
+    uploads.apply(config(centre=tmp_path / "not there"))
+    eventually(lambda: "centre" in uploads.failing())
+    assert uploads.failing()["centre"].key == "target-not-mounted"
+    (tmp_path / "not there").mkdir()
+    eventually(lambda: uploads.failing() == {})
+    assert uploads.stop(60)
+
+
 def test_another_share_under_the_same_name_has_to_vouch_itself(station: Station, tmp_path: Path) -> None:
     """The first one has confirmed, the clip waits for the other target; then the path is changed."""
     for name in ("first", "second"):

@@ -48,7 +48,7 @@ def test_a_stop_under_load_is_clean_and_the_next_start_goes_on(agent: Agent) -> 
     """While four slots copy and what is stored is sent."""
     agent.up()
     for number in ("0000001", "0000002", "0000003", "0000004"):
-        agent.recorder(number, clips=8, size=12 * MIB, letters="R")
+        agent.recorder(number, clips=5, size=12 * MIB, letters="R")
         agent.dock(number)
     agent.until(
         lambda status: (
@@ -65,7 +65,7 @@ def test_a_stop_under_load_is_clean_and_the_next_start_goes_on(agent: Agent) -> 
     assert "catalog-checking" not in {issue["key"] for issue in status["health"]}
     for number in ("0000001", "0000002", "0000003", "0000004"):
         agent.until_slot(number, "collected")
-    agent.until_confirmed(32)
+    agent.until_confirmed(20)
     assert list((agent.store / "incoming").iterdir()) == []
 
 
@@ -109,8 +109,9 @@ def test_a_changed_configuration_is_taken_over_while_it_runs(agent: Agent, tmp_p
     agent.config["targets"]["second"] = {"kind": "folder", "path": str(tmp_path / "second"), "local": True}
     (tmp_path / "second").mkdir()
     agent.write_config()
-    agent.until(lambda status: slot(status, "Desk"))
+    agent.until(lambda _: "configuration read" in agent.log.read_text())
     agent.dock("0000002", slot="X")
+    agent.until(lambda status: slot(status, "Desk"))
     assert agent.until_slot("Wall", "collected")["recorder"] == "0000002"
     agent.until_confirmed(12)
     there = {path.parent.parent.name for path in (tmp_path / "second" / "clips").rglob("*.json")}

@@ -17,6 +17,7 @@ import logging
 import os
 import re
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator
@@ -57,6 +58,7 @@ class FolderTarget:
         self.root = root
         self.address = str(root)
         self._may_mark = first_contact
+        self._marking = threading.Lock()  # our own uploaders need not get in each other's way
         self._never_on = tuple(never_on)
 
     def place(self) -> str:
@@ -173,8 +175,10 @@ class FolderTarget:
         if place is None:
             if not self._may_mark:
                 raise self._not_mounted()
-            self._make_the_mark(root)
-            place = _mark(root)
+            with self._marking:
+                if (place := _mark(root)) is None:
+                    self._make_the_mark(root)
+                    place = _mark(root)
         if not place:
             raise Transient("target-mark-damaged", path=str(self.root / MARK))
         self._may_mark = False
@@ -184,13 +188,17 @@ class FolderTarget:
         return Transient("target-not-mounted", path=str(self.root))
 
     def _make_the_mark(self, root: int) -> None:
-        if any(name != "lost+found" and not name.startswith(MARK) for name in os.listdir(root)):
+        there = os.listdir(root)
+        if any(name != "lost+found" and not name.startswith(MARK) for name in there):
             raise Transient("target-not-empty", path=str(self.root))
+        for name in there:
+            if name.startswith(MARK + "."):  # of one that was killed here; one that lives will try again
+                share.forget(root, name)
         identity = json.dumps({"format": 1, "id": str(uuid.uuid4())}).encode()
         temp = f"{MARK}.{secrets.token_hex(4)}"
         try:
             share.lay(root, temp, root, MARK, identity, replace=False)
-        except FileExistsError:  # another uploader, or another station, was quicker
+        except FileExistsError:  # another station was quicker
             share.forget(root, temp)
 
 
