@@ -82,7 +82,8 @@ class _Docking:
         # A copy that does not verify is made once more, after all others, while the recorder is there.
         again = self._collect(listing.pending, last_try=False)
         self._collect(again, last_try=True)
-        return listing.complete and intake.uncollected(catalog.read(), listing.clips) == 0
+        with catalog.reading() as db:
+            return listing.complete and intake.uncollected(db, listing.clips) == 0
 
     def _collect(self, pending: list[Pending], last_try: bool) -> list[Pending]:
         """Returns what did not verify and should be tried again. Whatever ends this, every clip of

@@ -56,6 +56,8 @@ class Gate:
                 self._condition.notify_all()
 
     def _is_next(self, ticket: _Ticket) -> bool:
+        if not self._inside:
+            return self._waiting[0] is ticket  # ten thousand small files come by here
         late = self._monotonic() - _OVERDUE
         busy = Counter(holder.controller for holder in self._inside if holder.since > late)
         total, per_controller = self._limits()

@@ -50,7 +50,9 @@ def make_listing(
     """List everything first, commit what was seen, then tell what is to be copied and in which order."""
     listing = Listing()
     sources = _beating(session.clips(), beat)
-    met = [(source, intake.known(catalog.read(), identity, source)) for source in sources]
+    found = list(sources)
+    with catalog.reading() as db:
+        met = [(source, intake.known(db, identity, source)) for source in _beating(found, beat)]
     unchanged = _unchanged(session, _beating(met, beat))
     growing = intake.still_recording(catalog.read(), identity)
     fresh: list[SourceClip] = []
@@ -72,13 +74,15 @@ def make_listing(
                 _write(catalog, intake.see_again, known.clip, known.state, docking)
             listing.add(Pending(known.clip, source))
     listing.skipped = session.skipped()
+    # Clips that are copied together shall lie together in the catalog: else each commit touches most of it.
+    fresh.sort(key=_order)
     for group in _beating(_groups(fresh, _GROUP), beat):
         clips = _write(catalog, intake.see, docking, identity, group)
         for pair in zip(clips, group, strict=True):
             listing.add(Pending(*pair))
     if listing.complete:
         _write(catalog, intake.mark_missing, identity, docking, listing.clips)
-    listing.pending.sort(key=_order)
+    listing.pending.sort(key=lambda pending: _order(pending.source))
     return listing
 
 
@@ -157,9 +161,8 @@ def _beating(items: Iterable[T], beat: Callable[[], None]) -> Iterator[T]:
         yield item
 
 
-def _order(pending: Pending) -> tuple[bool, datetime, str]:
+def _order(source: SourceClip) -> tuple[bool, datetime, str]:
     """Important first, then oldest: what is lost by an early pull should be the least."""
-    source = pending.source
     return not source.important, source.recorded_at or datetime.max, source.path
 
 

@@ -85,7 +85,9 @@ class Sealer:
             self._store.flush([self._store.partial(copy.clip) for copy in copies])
             self._keep([proved for copy in self._opened(copies) if (proved := self._proved(copy))])
         finally:
-            settle(self._catalog, self._store, intake.copying(self._catalog.read(), clips))
+            with self._catalog.reading() as db:
+                unsettled = intake.copying(db, clips)
+            settle(self._catalog, self._store, unsettled)
 
     def _opened(self, copies: list[Copy]) -> Iterator[tuple[Copy, Flushed]]:
         """Each copy with its file, open, cache dropped, and those behind it asked of the disk already."""
@@ -128,9 +130,10 @@ class Sealer:
         catalog, store = self._catalog, self._store
         pairs = self._described(proved)
         fresh = [copy.clip for copy, twin in pairs if twin is None]
-        db = catalog.read()
+        with catalog.reading() as db:
+            sealable = [documents.stored_clip(db, clip) for clip in fresh]
         try:
-            store.seal([documents.stored_clip(db, clip) for clip in fresh])
+            store.seal(sealable)
             catalog.write(lambda tx: intake.store(tx, fresh))
         finally:
             for copy, twin in pairs:
@@ -161,8 +164,9 @@ class Sealer:
 
     def _describe(self, proved: list[Proved]) -> list[tuple[Copy, int | None]]:
         keys = [key_for(self._identity, copy.source, manifest) for copy, manifest, _ in proved]
-        for (copy, manifest, _), key in zip(proved, keys, strict=True):
-            self._mend_twin(copy, manifest, key)
+        with self._catalog.reading() as db:
+            for (copy, manifest, _), key in zip(proved, keys, strict=True):
+                self._mend_twin(db, copy, manifest, key)
 
         def describe(tx: sqlite3.Connection) -> list[int | None]:
             return [
@@ -173,9 +177,8 @@ class Sealer:
         copies = [copy for copy, _, _ in proved]
         return list(zip(copies, self._catalog.write(describe), strict=True))
 
-    def _mend_twin(self, copy: Copy, manifest: Manifest, key: str) -> None:
+    def _mend_twin(self, db: sqlite3.Connection, copy: Copy, manifest: Manifest, key: str) -> None:
         """Before a good copy is given up for one that was stored earlier, that one is read again."""
-        db = self._catalog.read()
         found = intake.twin(db, copy.clip, manifest, key)
         if found is not None and found[1] not in _VOUCHED:
             self._store.mend(documents.stored_clip(db, found[0]), copy.clip)

@@ -60,6 +60,7 @@ def _digests(copy: Copy, fd: int, sm3: bool, beat: Beat) -> tuple[str, str]:
         assert national is not None
         national.update(chunk.data)
 
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)  # reads further ahead, in larger pieces
     stages = [part.check, whole_file, *([national_digest] if national else [])]
     with Pipeline(*stages) as pipeline:
         for offset, length in spans(copy.source.size, BUFFER):

@@ -34,7 +34,7 @@ def faults(store: Path, centre: Path, recorders: Mapping[str, Contents]) -> list
 
 def _kept(where: str, folder: Path, recorders: Mapping[str, Contents]) -> Iterator[str]:
     """Each content of each recorder lies there once, byte for byte, with its document beside it."""
-    there = {path.name for path in (folder / "clips").iterdir()}
+    there = _names(folder / "clips")
     if there - recorders.keys():
         yield f"{where} has recorders that never were: {there - recorders.keys()}"
     for number, contents in recorders.items():
@@ -53,10 +53,10 @@ def _kept(where: str, folder: Path, recorders: Mapping[str, Contents]) -> Iterat
 
 def _leftovers(store: Path, centre: Path) -> Iterator[str]:
     for folder in (store / "incoming", store / "quarantine", centre / "incoming"):
-        if left := sorted(path.name for path in folder.iterdir()):
+        if left := sorted(_names(folder)):
             yield f"left in {folder}: {left}"
     for root, own in ((store, OF_THE_STORE), (centre, OF_THE_CENTRE)):
-        if left := sorted({path.name for path in root.iterdir()} - own):
+        if left := sorted(_names(root) - own):
             yield f"left in {root}: {left}"
         if left := sorted(str(path) for path in root.rglob("*.tmp")):
             yield f"left: {left}"
@@ -118,3 +118,7 @@ def _loose_ends(db: sqlite3.Connection) -> Iterator[str]:
     open_ones = db.execute("SELECT count(*) FROM dockings WHERE ended IS NULL").fetchone()[0]
     if open_ones:
         yield f"{open_ones} dockings never ended"
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
