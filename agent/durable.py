@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+#: Plain text where ten thousand small files come by: a Path costs as much as the call that it is made for.
+Name = str | Path
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 
 
-def rename_noreplace(source: Path, target: Path) -> None:
+def rename_noreplace(source: Name, target: Name) -> None:
     """Rename on one file system. Raises FileExistsError instead of replacing `target`."""
     done = _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
     if done != 0:
@@ -71,7 +74,7 @@ def folder_fd(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def open_fd(path: Path, flags: int) -> Iterator[int]:
+def open_fd(path: Name, flags: int) -> Iterator[int]:
     """A file of the store by descriptor; never through a link."""
     fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
     try:

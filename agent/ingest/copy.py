@@ -30,7 +30,7 @@ def copy_small(store: Store, clip: int, source: SourceClip, reader: Reader, repo
     data = memoryview(bytearray(source.size))
     fill(reader, data, 0, copy.unreadable, reporter.check)
     try:
-        with durable.open_fd(store.partial(clip), os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
+        with durable.open_fd(store.partial_name(clip), os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
             _write(fd, data, 0)
     except OSError as error:
         raise as_store_full(error) from error

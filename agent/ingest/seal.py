@@ -82,7 +82,7 @@ class Sealer:
 
     def _seal(self, clips: list[int], copies: list[Copy]) -> None:
         try:
-            self._store.flush([self._store.partial(copy.clip) for copy in copies])
+            self._store.flush([self._store.partial_name(copy.clip) for copy in copies])
             self._keep([proved for copy in self._opened(copies) if (proved := self._proved(copy))])
         finally:
             with self._catalog.reading() as db:
@@ -94,7 +94,7 @@ class Sealer:
         window: deque[tuple[Copy, Flushed]] = deque()
         with ExitStack() as stack:
             for copy in copies:
-                flushed = Flushed(self._store.partial(copy.clip))
+                flushed = Flushed(self._store.partial_name(copy.clip))
                 stack.callback(flushed.close)
                 window.append((copy, flushed))
                 if len(window) > _AHEAD:

@@ -13,8 +13,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from agent import durable
 from agent.errors import StoreFull
@@ -30,7 +31,9 @@ class Store:
         self.root = root
         self._reserve = reserve
         self.incoming = root / "incoming"
+        self._incoming = str(self.incoming)
         self.clips = root / "clips"
+        self._clips = str(self.clips)
         self.quarantined = root / "quarantine"
         for folder in (self.incoming, self.clips, self.quarantined):
             folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,10 @@ class Store:
     # names
 
     def partial(self, clip: int) -> Path:
-        return self.incoming / f"{clip}.part"
+        return Path(self.partial_name(clip))
+
+    def partial_name(self, clip: int) -> str:
+        return f"{self._incoming}/{clip}.part"
 
     def journal(self, clip: int) -> Path:
         return self.incoming / f"{clip}.parts"
@@ -65,7 +71,7 @@ class Store:
 
     # durability
 
-    def flush(self, files: list[Path]) -> None:
+    def flush(self, files: Sequence[durable.Name]) -> None:
         """Bring these files to the disk."""
         try:
             if len(files) > _FEW:
@@ -74,8 +80,8 @@ class Store:
             for path in files:
                 with durable.open_fd(path, os.O_RDONLY) as fd:
                     os.fsync(fd)
-            for folder in {path.parent for path in files}:
-                durable.sync_folder(folder)
+            for folder in {os.path.dirname(path) for path in files}:  # noqa: PTH120 - of a Name
+                durable.sync_folder(Path(folder))
         except OSError as error:
             raise as_store_full(error) from error
 
@@ -84,19 +90,23 @@ class Store:
 
         Safe to repeat after a crash at any line: what is sealed already is left alone."""
         folders: set[Path] = set()
-        sidecars = []
+        made: set[str] = set()
+        sidecars: list[durable.Name] = []
         for clip in clips:
-            final = self.path(clip.key)
-            # Also those that exist: a crash may have come between their making and their sync.
-            folders.update(durable.make_folders(final.parent, self.clips))
+            final = f"{self._clips}/{clip.key}"
+            folder, _, _ = final.rpartition("/")
+            if folder not in made:
+                # Also those that exist: a crash may have come between their making and their sync.
+                folders.update(durable.make_folders(Path(folder), self.clips))
+                made.add(folder)
             sidecars.append(self._write_sidecar(clip))
             self._rename(clip, final)
         if len(clips) > _FEW:
             durable.sync_file_system(self.root)
         else:
             self.flush(sidecars)
-            for folder in folders:
-                durable.sync_folder(folder)
+            for path in folders:
+                durable.sync_folder(path)
 
     def rewrite_sidecar(self, clip: StoredClip) -> None:
         """A clip got another name on the recorder. A released clip has no sidecar to keep."""
@@ -144,26 +154,30 @@ class Store:
             path.unlink()
         return len(stray)
 
-    def _write_sidecar(self, clip: StoredClip) -> Path:
-        path = self.sidecar(clip.key)
-        path.write_bytes(_document(clip))
-        return path
+    def _write_sidecar(self, clip: StoredClip) -> str:
+        name = f"{self._clips}/{clip.key}.json"
+        with durable.open_fd(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
+            data = _document(clip)
+            while data:
+                data = data[os.write(fd, data) :]
+        return name
 
-    def _rename(self, clip: StoredClip, final: Path) -> None:
-        partial = self.partial(clip.id)
+    def _rename(self, clip: StoredClip, final: str) -> None:
+        partial = self.partial_name(clip.id)
         try:
             durable.rename_noreplace(partial, final)
         except FileNotFoundError:
-            if not _holds(final, clip.manifest.sha256):
+            if not _holds(Path(final), clip.manifest.sha256):
                 raise
         except FileExistsError:
             # Left by an agent whose catalog was lost, or rotten: believed only after reading it again.
-            if _holds(final, clip.manifest.sha256):
-                partial.unlink(missing_ok=True)
+            if _holds(Path(final), clip.manifest.sha256):
+                self.partial(clip.id).unlink(missing_ok=True)
             else:
-                self.set_aside(clip.id, final)
+                self.set_aside(clip.id, Path(final))
                 durable.rename_noreplace(partial, final)
-        self.journal(clip.id).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._incoming}/{clip.id}.parts")  # noqa: PTH108 - of a Name
 
 
 def key_for(identity: Identity, source: SourceClip, manifest: Manifest) -> str:
@@ -174,8 +188,10 @@ def key_for(identity: Identity, source: SourceClip, manifest: Manifest) -> str:
     if not manifest.size or manifest.unreadable:
         place = f"{digest} {identity.fs_id} {source.mtime_ns} {source.size} ".encode() + raw(source.path)
         digest = hashlib.sha256(place).hexdigest()
-    name = PurePosixPath(source.path.rpartition("/")[2])
-    stem, suffix = _plain(name.stem)[:80], _plain(name.suffix.lstrip("."))[:16]
+    name = source.path.rpartition("/")[2]
+    dot = name.rfind(".")
+    stem, suffix = (name[:dot], name[dot + 1 :]) if 0 < dot < len(name) - 1 else (name, "")
+    stem, suffix = _plain(stem)[:80], _plain(suffix)[:16] if suffix else ""
     day = source.recorded_at.strftime("%Y-%m-%d") if source.recorded_at else "undated"
     # The driver made it safe for this; dots stay, or two recorders could meet in one folder.
     recorder = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", identity.recorder)

@@ -7,7 +7,6 @@ here, from the bytes that will be kept.
 import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from agent import durable
 from agent.errors import NotEqual
@@ -22,7 +21,7 @@ Beat = Callable[[], None]
 class Flushed:
     """A copy that was brought to the disk, opened so that it is read from there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: durable.Name) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         self.size = os.fstat(self.fd).st_size
         durable.drop_cache(self.fd)

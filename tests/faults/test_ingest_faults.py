@@ -103,8 +103,9 @@ def test_a_bit_flipped_between_write_and_verify_is_found_and_the_clip_copied_aga
     flips = iter([True, True])
     flush = side.store.flush
 
-    def flush_and_flip(paths: list[Path]) -> None:
-        flush(paths)
+    def flush_and_flip(names: list[str]) -> None:
+        flush(names)
+        paths = list(map(Path, names))
         if paths and paths[0].suffix == ".part" and next(flips, False):
             flip(paths[0], paths[0].stat().st_size // 2)
 
@@ -124,9 +125,9 @@ def test_a_disk_that_keeps_flipping_ends_in_quarantine_and_never_in_stored(
     folder = recorder(tmp_path / "rec", {name(1): 3 * PART, name(2): 50_000})
     flush = side.store.flush
 
-    def flush_and_flip(paths: list[Path]) -> None:
-        flush(paths)
-        for path in paths:
+    def flush_and_flip(names: list[str]) -> None:
+        flush(names)
+        for path in map(Path, names):
             if path.suffix == ".part" and path.stat().st_size > PART:
                 flip(path, PART + 3)
 
