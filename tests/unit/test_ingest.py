@@ -110,7 +110,7 @@ def test_the_same_content_of_two_recorders_stays_two_clips(side: Dockside, tmp_p
 
 def test_important_clips_are_copied_first_then_the_oldest(side: Dockside, tmp_path: Path) -> None:
     names = [name(3), name(1), name(4, "IMP"), name(2)]
-    folder = recorder(tmp_path / "rec", {path: 2 << 20 for path in names})
+    folder = recorder(tmp_path / "rec", dict.fromkeys(names, 2 << 20))
     side.dock(folder)
     db = side.catalog.read()
     order = db.execute("SELECT clip FROM events WHERE kind = 'stored' ORDER BY seq").fetchall()
