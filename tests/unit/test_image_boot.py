@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.config import load
 from agent.config.documents import LARGEST_FILE
-from agent.errors import ConfigError
+from agent.errors import ConfigError, Stop
 from agent.image import files
 from agent.image.system import is_disk, mounted_at
 from agent.words import words
@@ -231,7 +231,7 @@ def test_a_boot_step_that_was_ended_says_so(house: House, monkeypatch: pytest.Mo
 def test_any_bytes_are_text_or_a_fault(data: bytes) -> None:
     try:
         assert "\0" not in files.decoded(data, "x")
-    except files.Stop as error:
+    except Stop as error:
         assert error.key == "boot-file-no-text"
 
 

@@ -77,7 +77,7 @@ def test_no_secret_is_ever_logged(house: House, caplog: pytest.LogCaptureFixture
 
 
 def move_until(step: int, house: House, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Move the secrets and cut the power at the given one of the steps that matter; False when there are fewer."""
+    """Move the secrets and cut the power at the given one of the steps; False when there are fewer."""
     steps = iter(range(1, 1000))
     real = {name: getattr(os, name) for name in ("fsync", "write")}
 
