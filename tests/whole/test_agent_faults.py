@@ -52,7 +52,8 @@ def test_without_a_data_disk_nothing_is_collected_and_every_slot_says_so(tmp_pat
         shown = agent.until_slot("0000001", "failed")
         assert [problem["key"] for problem in shown["problems"]] == ["no-data-disk"]
         assert (shown["files_done"], shown["files_total"]) == (0, 0)
-        status = agent.until(lambda _: True)
+        status = agent.until(lambda status: status if status["health"] else None)
+        assert status is not None
         assert status["health"][0]["key"] == "data-disk-damaged"
         assert set(status["clips"].values()) == {0}
         assert not agent.store.exists()
