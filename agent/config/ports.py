@@ -13,7 +13,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 def input_port(written: str) -> str:
-    """`pci-0000:00:14.0-usb-0:4`, from that or from the ID_PATH of what is plugged in there. Raises ValueError."""
+    """`pci-0000:00:14.0-usb-0:4`, from that or from the ID_PATH of what is plugged in there. Raises
+    ValueError."""
     found = _PORT.fullmatch(written)
     if found is None or "-usbv" in found["controller"]:
         raise ValueError("should be a USB port such as `pci-0000:00:14.0-usb-0:4`")

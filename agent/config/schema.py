@@ -175,7 +175,9 @@ class DockConfig(Section):
     def _no_slot_for_input(self) -> Self:
         for name, slot in self.slots.items():
             if slot.port in self.input_ports.values():
-                raise ValueError(f"`slots.{name}` and `input_ports` name the same port: nothing is collected there")
+                raise ValueError(
+                    f"has the port of `slots.{name}` in `input_ports` too: nothing is collected there"
+                )
         return self
 
 

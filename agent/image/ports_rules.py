@@ -15,10 +15,9 @@ RELOAD = (
     ("udevadm", "trigger", "--action=add", "--subsystem-match=usb"),
 )
 
-_HEAD = """# Ports at which the USB guard accepts input devices. Made at boot from dock.input_ports; a change here is lost.
-"""
-# Two sockets may have the same number on the USB 2 and on the USB 3 bus of a controller. Names are those of the
-# USB 2 side, and that is where input devices come up.
+_HEAD = "# Ports at which the USB guard accepts input devices. Made at boot from dock.input_ports.\n"
+# Two sockets may have the same number on the USB 2 and on the USB 3 bus of a controller. Names are those of
+# the USB 2 side, and that is where input devices come up.
 _RULE = (
     'ACTION!="remove", SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", ENV{{ID_PATH}}=="{port}",'
     ' ATTR{{speed}}=="1.5|12|480", ENV{{RECORDER_STATION_PORT}}="{name}"\n'
