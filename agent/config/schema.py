@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from agent.config.ports import input_name, input_port
 from agent.config.units import Duration, Size
 from agent.model import printable
 
@@ -95,6 +96,8 @@ SlotName = Annotated[
 AbsolutePath = Annotated[
     Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
 ]
+InputName = Annotated[str, AfterValidator(input_name)]
+InputPort = Annotated[str, AfterValidator(input_port)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Parallel = Annotated[int, Field(ge=1, le=32)]
 
@@ -180,6 +183,20 @@ class DockConfig(Section):
         description="Names for ports. A port without a name is a slot named after its path.",
         json_schema_extra=_nullable,
     )
+    input_ports: Annotated[dict[InputName, InputPort], BeforeValidator(_section)] = Field(
+        default={},
+        description="The only ports at which input devices work (badge scanner, touch screen), by name.",
+        json_schema_extra=_nullable,
+    )
+
+    @model_validator(mode="after")
+    def _no_slot_for_input(self) -> Self:
+        for name, slot in self.slots.items():
+            if slot.port in self.input_ports.values():
+                raise ValueError(
+                    f"has the port of `slots.{name}` in `input_ports` too: nothing is collected there"
+                )
+        return self
 
 
 class IngestConfig(Section):

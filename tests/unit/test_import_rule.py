@@ -39,6 +39,7 @@ RULES: dict[str, set[str]] = {
     "agent.retention": STAGE,
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
+    "agent.image": GROUND | {"agent.config"},
     "agent.cli": {"agent", "drivers"},
     "agent.app": {"agent", "drivers"},
 }
