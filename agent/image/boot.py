@@ -15,8 +15,9 @@ import sys
 from collections.abc import Callable
 
 from agent import booted
-from agent.errors import Stop
-from agent.image import copied, fetch, identity, names, secret_files
+from agent.config import load
+from agent.errors import ConfigError, Stop
+from agent.image import copied, fetch, identity, names, ports_rules, secret_files
 from agent.image.files import folder, put
 from agent.image.machine import this_machine
 from agent.image.own import Fleet
@@ -112,7 +113,21 @@ class Boot:
             identity.ensure(self._paths, self._system, self._report, names.machine_id(self._paths))
 
     def _ports(self) -> None:
-        """Ports at which a badge scanner or a touch screen may be."""
+        """Where a badge scanner or a touch screen may be: nowhere, when the configuration has a fault."""
+        try:
+            ports = load(self._paths.station).dock.input_ports
+        except ConfigError:
+            ports = {}
+        rules = self._paths.port_rules
+        if ports:
+            rules.parent.mkdir(parents=True, exist_ok=True)
+            changed = put(self._system, rules, ports_rules.text(ports).encode())
+        else:
+            changed = rules.exists()
+            rules.unlink(missing_ok=True)
+        if changed:
+            for command in ports_rules.RELOAD:
+                self._system.run(command)
 
     def _restart_time(self) -> None:
         self._system.run(["systemctl", "--no-block", "try-restart", "systemd-timesyncd.service"])

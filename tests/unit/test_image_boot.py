@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agent.config import load
 from agent.config.documents import LARGEST_FILE
 from agent.errors import ConfigError, Stop
-from agent.image import files
+from agent.image import files, ports_rules
 from agent.image.system import is_disk, mounted_at
 from agent.words import words
 from tests.image_house import House
@@ -244,3 +244,15 @@ def test_the_last_mount_at_a_place_is_the_one_that_counts() -> None:
     assert mounted_at(mounts, Path("/data")) == "ext4"
     assert mounted_at(mounts, Path("/boot")) == ""
     assert [is_disk(kind) for kind in ("ext4", "tmpfs", "")] == [True, False, False]
+
+
+def test_named_input_ports_become_rules_that_udev_reads(house: House) -> None:
+    house.lay("station.yaml", "dock: {input_ports: {scanner: 'pci-0000:00:14.0-usb-0:5'}}\n")
+    assert house.boot() == []
+    assert "scanner" in house.paths.port_rules.read_text()
+    assert house.system.ran == [list(command) for command in ports_rules.RELOAD]
+    # With a fault in the files no input device is accepted anywhere.
+    house.lay("conf.d/10.yaml", "uplaod: 1\n")
+    assert house.boot() == []
+    assert not house.paths.port_rules.exists()
+    assert len(house.system.ran) == 2 * len(ports_rules.RELOAD)
