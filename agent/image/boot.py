@@ -7,6 +7,7 @@ It ends with 0 whatever it meets: a station that knows nothing of itself still c
 """
 
 import argparse
+import contextlib
 import errno
 import functools
 import logging
@@ -23,6 +24,7 @@ from agent.image.machine import this_machine
 from agent.image.own import Fleet
 from agent.image.paths import Paths
 from agent.image.report import Report, earlier, unfinished
+from agent.image.slots import slots
 from agent.image.system import System, is_disk
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class Boot:
             "secrets": self._secrets,
             "identity": self._identity,
             "ports": self._ports,
+            "update": self._update,
         }
 
     def _folders(self) -> None:
@@ -128,6 +131,12 @@ class Boot:
         if changed:
             for command in ports_rules.RELOAD:
                 self._system.run(command)
+
+    def _update(self) -> None:
+        """The agent may not read the boot partition: that an update fell back is told to it here."""
+        with contextlib.suppress(FileNotFoundError):
+            if slot := slots(self._paths).fell_back:
+                self._report.problem("update-fell-back", slot=slot)
 
     def _restart_time(self) -> None:
         self._system.run(["systemctl", "--no-block", "try-restart", "systemd-timesyncd.service"])

@@ -39,7 +39,7 @@ def fetched(url: str, ca: Path | None) -> bytes:
             session.trust_env = False
             return _fetched(session, url, ca)
     except (requests.RequestException, OSError, ValueError) as error:
-        raise Stop("fleet-unreachable", url=shown(url), reason=_reason(error)) from error
+        raise Stop("fleet-unreachable", url=shown(url), reason=reason_of(error)) from error
 
 
 def _fetched(session: requests.Session, url: str, ca: Path | None) -> bytes:
@@ -60,7 +60,7 @@ def _fetched(session: requests.Session, url: str, ca: Path | None) -> bytes:
     return bytes(found)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The innermost cause: the outer ones repeat the address, and perhaps a password in it."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]

@@ -80,5 +80,23 @@ class Paths:
         return self.root / "run/udev/rules.d/58-recorder-station-ports.rules"
 
     @property
+    def updates(self) -> Path:
+        """Where a bundle lies while it is checked and installed."""
+        return self.data / "update"
+
+    @property
+    def grub_environment(self) -> Path:
+        return self.boot / "grub/grubenv"
+
+    @property
+    def kernel_line(self) -> Path:
+        return self.root / "proc/cmdline"
+
+    @property
+    def image(self) -> Path:
+        """Version and architecture of what runs."""
+        return self.root / "usr/lib/recorder-station/image"
+
+    @property
     def machine_id(self) -> Path:
         return self.root / "etc/machine-id"

@@ -31,7 +31,6 @@ RULES: dict[str, set[str]] = {
     "agent.words": GROUND,
     "agent.supervise": GROUND,
     "agent.lock": GROUND,
-    "agent.image": GROUND | {"agent.config"},
     "agent.dock": STAGE | {"drivers", "agent.privileged"},
     "agent.ingest": STAGE | {"drivers.base"},
     "agent.upload": STAGE,
