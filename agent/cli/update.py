@@ -44,8 +44,8 @@ def update(
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Install a signed update beside what runs. It starts at the next restart, on trial: when the agent does not
-    become ready, the station goes back by itself."""
+    """Install a signed update beside what runs. It starts at the next restart, on trial: when the agent does
+    not become ready, the station goes back by itself."""
     if (bundle is None) == (not status):
         raise typer.BadParameter("give either a bundle or --status")
     language = setting(config, lang).language

@@ -17,6 +17,8 @@ _LOG = re.compile(r"\(?rauc-|rauc-Message|\*\* ")  # lines of its log among its 
 _CHECK_LIMIT = 600.0  # seconds; a slow disk reads half a gigabyte twice
 _UNSIGNED = ("signature", "certificate", "not a valid bundle", "Invalid bundle format", "Bundle size")
 
+_PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
 Progress = Callable[[int, str], None]
 
 
@@ -24,7 +26,7 @@ Progress = Callable[[int, str], None]
 class Rauc:
     options: Sequence[str] = ()  # tests name a configuration of their own
     program: str = "rauc"
-    environment: dict[str, str] = field(default_factory=lambda: {**_PATH})
+    environment: dict[str, str] = field(default_factory=lambda: dict(_PATH))
 
     def info(self, bundle: Path) -> tuple[str, str]:
         """(compatible, version) of a bundle whose signature is good. Raises Stop."""
@@ -36,8 +38,8 @@ class Rauc:
             raise Stop("update-refused", reason="rauc info said nothing that is understood") from error
 
     def check(self, bundle: Path, aside: Path) -> None:
-        """Read the whole bundle and compare it with what was signed: `info` looks at the signed list of digests
-        alone, and an installation would find out only when half of the other slot is written. Raises Stop."""
+        """Read the whole bundle and compare it with what was signed: `info` looks at the signed digest alone,
+        and an installation would find out only when half of the other slot is written. Raises Stop."""
         with _no_folder(aside):
             self._said("extract", str(bundle), str(aside))
 
@@ -55,7 +57,7 @@ class Rauc:
             raise Stop("update-failed", reason=reason or f"rauc ended with {process.returncode}")
 
     def versions(self) -> dict[str, str]:
-        """What was installed into each slot, by the name that the boot loader gives it; {} when nobody knows."""
+        """What was installed into each slot, by its name in the boot loader; {} when nobody knows."""
         try:
             told: dict[str, Any] = json.loads(self._said("status", "--detailed", "--output-format=json"))
             slots = [slot for named in told["slots"] for slot in named.values()]
@@ -102,9 +104,6 @@ class Rauc:
 
     def _command(self, *arguments: str) -> list[str]:
         return [self.program, *self.options, *arguments]
-
-
-_PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def refusal(said: str) -> Stop:

@@ -1,8 +1,8 @@
 """The two root slots: which one runs, which one is on trial, and whether the last trial failed.
 
-The boot loader keeps it in its environment. RAUC's handler sets TRIAL before a slot is written; the boot loader
-lets a slot on trial start once (TRY=1); when its agent is ready, TRIAL goes. So a TRIAL that names the slot which
-does not run, with its one try used up, is a fall-back.
+The boot loader keeps it in its environment. RAUC's handler sets TRIAL before a slot is written; the boot
+loader lets a slot on trial start once (TRY=1); when its agent is ready, TRIAL goes. So a TRIAL that names the
+slot which does not run, with its one try used up, is a fall-back.
 """
 
 import re
