@@ -9,6 +9,7 @@ from agent.errors import Stop
 from agent.image.boot import Boot
 from agent.image.paths import Paths
 from agent.image.system import System
+from tests.here import require
 
 MAC = "00:1a:2b:3c:4d:5e"
 SERIAL = "10000000ABCDEF12"
@@ -48,6 +49,7 @@ class HereSystem(System):
 
 class House:
     def __init__(self, root: Path) -> None:
+        require("openssl")
         self.paths = Paths(root)
         self.system = HereSystem()
         self.list_at_intranet: bytes | Stop = Stop("fleet-unreachable", url="http://x/", reason="no network")

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 Progress = Callable[[int, str], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Rauc:
-    options: Sequence[str] = ()  # tests name a configuration of their own
-    program: str = "rauc"
-    environment: dict[str, str] = field(default_factory=lambda: dict(_PATH))
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        """`options`: tests name a configuration of their own."""
+        self._options = tuple(options)
 
     def info(self, bundle: Path) -> tuple[str, str]:
         """(compatible, version) of a bundle whose signature is good. Raises Stop."""
@@ -78,10 +76,10 @@ class Rauc:
                 errors="replace",
                 timeout=_CHECK_LIMIT,
                 check=False,
-                env=self.environment,
+                env=_PATH,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Stop("boot-program-failed", program=self.program, reason=_reason(error)) from error
+            raise Stop("boot-program-failed", program="rauc", reason=_reason(error)) from error
         if done.returncode != 0:
             raise refusal(done.stderr)
         return done.stdout
@@ -95,15 +93,15 @@ class Rauc:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env=self.environment,
+                env=_PATH,
             )
         except OSError as error:
-            raise Stop("boot-program-failed", program=self.program, reason=_reason(error)) from error
+            raise Stop("boot-program-failed", program="rauc", reason=_reason(error)) from error
         with process:
             yield process
 
     def _command(self, *arguments: str) -> list[str]:
-        return [self.program, *self.options, *arguments]
+        return ["rauc", *self._options, *arguments]
 
 
 def refusal(said: str) -> Stop:

@@ -1,11 +1,14 @@
 """Each station has a key of its own, made once, and the certificate that fits it."""
 
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from agent.cli import app, certificate
 from agent.errors import Stop
 from agent.image import identity
 from agent.image.openssl import OpenSsl
@@ -173,3 +176,31 @@ def refused(house: House, given: bytes, now: datetime = NOW) -> str:
 def test_elsewhere_there_is_no_key(house: House) -> None:
     with pytest.raises(Stop, match="identity-no-key"):
         identity.request(house.paths.identity, house.system, ["north"])
+
+
+def test_the_commands_take_a_request_out_and_a_certificate_in(
+    house: House, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate, "PATHS", house.paths)
+    monkeypatch.setattr(certificate, "SYSTEM", house.system)
+    house.lay("ca.pem", authority.root)
+    house.boot()
+    printed = run("request")
+    assert printed.stdout.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    assert run("request", "--out", tmp_path / "a.csr").exit_code == 0
+    signed = authority.sign((tmp_path / "a.csr").read_bytes()) + authority.between.encode()
+    (tmp_path / "a.crt").write_bytes(signed)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: 1000)
+        assert "as root" in run("install", tmp_path / "a.crt").stderr
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    result = run("install", tmp_path / "a.crt")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Installed: CN=")
+    assert "signed by CN=between" in result.stdout
+    assert run("install", tmp_path / "none.crt").exit_code == 1
+    assert run("request", "--out", tmp_path / "no" / "folder").exit_code == 1
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["certificate", *map(str, arguments), "--lang", "en"])
