@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import requests
-
 from agent.errors import Stop
 from agent.image.fetch import reason_of, shown
 
@@ -38,8 +36,6 @@ def at_hand(source: str, folder: Path, ca: Path | None, moved: Moved) -> Iterato
             with opened as (total, blocks):
                 _need(folder, total)
                 done = _write(copy, blocks, lambda done: moved(done, total))
-        except requests.RequestException as error:
-            raise Stop("update-unreachable", source=shown(source), reason=reason_of(error)) from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise Stop("update-unreadable", source=shown(source), reason=reason) from error
@@ -83,14 +79,20 @@ def _read(path: Path) -> Iterator[Blocks]:
 @contextlib.contextmanager
 def _fetched(url: str, ca: Path | None) -> Iterator[Blocks]:
     """No proxy, no redirect: what is asked for is in this house."""
+    import requests  # here: every command loads this module
+
     verify = str(ca) if ca else True
-    with requests.Session() as session:
-        session.trust_env = False
-        with session.get(url, timeout=_TIMEOUTS, stream=True, verify=verify, allow_redirects=False) as answer:
-            if answer.status_code != 200:
-                raise Stop("update-unreachable", source=shown(url), reason=f"HTTP {answer.status_code}")
-            length = answer.headers.get("Content-Length", "")
-            yield int(length) if length.isdecimal() else 0, _in_time(answer.iter_content(_BLOCK), url)
+    asked = {"timeout": _TIMEOUTS, "stream": True, "verify": verify, "allow_redirects": False}
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            with session.get(url, **asked) as answer:  # type: ignore[arg-type]
+                if answer.status_code != 200:
+                    raise Stop("update-unreachable", source=shown(url), reason=f"HTTP {answer.status_code}")
+                length = answer.headers.get("Content-Length", "")
+                yield int(length) if length.isdecimal() else 0, _in_time(answer.iter_content(_BLOCK), url)
+    except requests.RequestException as error:
+        raise Stop("update-unreachable", source=shown(url), reason=reason_of(error)) from error
 
 
 def _in_time(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:

@@ -4,11 +4,13 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import requests
-
 from agent.errors import Stop
+
+if TYPE_CHECKING:
+    import requests  # at run time only where something is fetched: it is slow to load, and the boot waits
 
 LARGEST = 4 << 20  # bytes
 _CONNECT, _READ = 3.0, 5.0  # seconds
@@ -34,6 +36,8 @@ def shown(url: str) -> str:
 
 def fetched(url: str, ca: Path | None) -> bytes:
     """Raises Stop `fleet-unreachable`. No proxy, no redirect: what is asked for is in this house."""
+    import requests
+
     try:
         with requests.Session() as session:
             session.trust_env = False
@@ -42,7 +46,7 @@ def fetched(url: str, ca: Path | None) -> bytes:
         raise Stop("fleet-unreachable", url=shown(url), reason=reason_of(error)) from error
 
 
-def _fetched(session: requests.Session, url: str, ca: Path | None) -> bytes:
+def _fetched(session: "requests.Session", url: str, ca: Path | None) -> bytes:
     until = time.monotonic() + _ALL
     verify = str(ca) if ca else True
     found = bytearray()
