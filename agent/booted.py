@@ -23,6 +23,7 @@ STAND_IN = Path("/run/recorder-station/without-data-disk")
 DATA_WORDS = ("missing", "damaged", "read-only", "two")
 #: File systems that forget everything at the next boot.
 VOLATILE = frozenset({"tmpfs", "ramfs", "rootfs", "overlay"})
+_NO_STORE = VOLATILE | {"squashfs"}  # the image's own root: a `store.path` that points beside the data disk
 #: On an image these lie in memory, with the mount points of shares below them.
 _IN_MEMORY = (Path("/run"), Path("/tmp"), Path("/var"), Path("/mnt"), Path("/srv"))
 _LARGEST = 1 << 20  # bytes
@@ -45,7 +46,7 @@ def data_problem(store: Path) -> str:
         word = "damaged"
     if word:
         return word if word in DATA_WORDS else "damaged"
-    return "missing" if _file_system(store) in VOLATILE else ""
+    return "missing" if _file_system(store) in _NO_STORE else ""
 
 
 def not_central() -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -130,7 +131,8 @@ def _show(found: Slots, language: str, as_json: bool) -> None:
 
 
 def _running_version() -> str:
-    return (PATHS.image.read_text(errors="replace").split() or ["?"])[0]
+    found = re.search(r"^version=(.+)$", PATHS.image.read_text(errors="replace"), re.MULTILINE)
+    return found[1].strip() if found else "?"
 
 
 def _say(key: str, language: str, **params: str) -> None:

@@ -41,7 +41,7 @@ def _is_valid(key: str, value: Any) -> bool:
 
 def set_host_name(paths: Paths, system: System) -> None:
     station = said_of_station(paths)
-    own = f"station-{machine_id(paths)[:8]}"
+    own = f"station-{machine_id(paths)[:8]}".strip("-")
     name = host_name(station.name) if "name" in station.model_fields_set else own
     put(system, paths.host_name, f"{name}\n".encode())
     system.set_host_name(name)

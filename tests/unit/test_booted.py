@@ -19,7 +19,7 @@ from agent.words import LANGUAGES, words
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the boot step's reports, on an image."""
-    (tmp_path / "image").write_text("0.1.0 amd64\n")
+    (tmp_path / "image").write_text("version=0.1.0\narch=amd64\n")
     boot = tmp_path / "boot"
     boot.mkdir()
     (boot / "problems.json").write_text("[]")
@@ -55,7 +55,7 @@ def test_an_unknown_word_is_taken_for_the_worst(image: Path) -> None:
     assert booted.data_problem(image) == "damaged"
 
 
-@pytest.mark.parametrize(("kind", "word"), [("ext4", ""), ("tmpfs", "missing"), ("overlay", "missing")])
+@pytest.mark.parametrize(("kind", "word"), [("ext4", ""), ("tmpfs", "missing"), ("squashfs", "missing")])
 def test_a_store_in_memory_is_no_store(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, word: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Whatever lies on the boot partition: the station comes up, takes what is good, and says what is not."""
 
+import re
 import stat
 from pathlib import Path
 
@@ -256,3 +257,26 @@ def test_named_input_ports_become_rules_that_udev_reads(house: House) -> None:
     assert house.boot() == []
     assert not house.paths.port_rules.exists()
     assert len(house.system.ran) == 2 * len(ports_rules.RELOAD)
+
+
+@pytest.mark.parametrize("guide", ["deploy.md", "deploy.zh-CN.md"])
+def test_the_examples_of_the_guide_work(house: House, guide: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / guide).read_text("utf-8")
+    examples = re.findall(r"^```(?:text|yaml)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (station,) = (each for each in examples if each.startswith("station:"))
+    (stations,) = (each for each in examples if each.startswith("mac,"))
+    (shares,) = (each for each in examples if each.startswith("//"))
+    house.sys("class/net/eth0/address", "00:1a:2b:3c:4d:5e\n")
+    house.sys("firmware/devicetree/base/serial-number", "another")
+    for name, content in (("station.yaml", station), ("stations.csv", stations), ("shares.fstab", shares)):
+        house.lay(name, content)
+    house.lay("slots/rack-16.yaml", 'A1: "pci-0000:00:14.0-usb-0:1"\n')
+    (house.paths.root / "mnt").mkdir()
+    assert house.boot() == []
+    assert load(house.paths.station).station.name == "东城一号"
+    assert list(load(house.paths.station).dock.slots) == ["A1"]
+    assert house.paths.shares.exists()
+    house.sys("class/net/eth0/address", "02:00:00:00:00:01\n")
+    house.sys("firmware/devicetree/base/serial-number", "10000000ABCDEF12\0")
+    assert house.boot() == []
+    assert list(load(house.paths.station).dock.slots) == ["A1", "A2"]

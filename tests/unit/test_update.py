@@ -113,7 +113,7 @@ class Station:
         self.rauc = rauc
         for folder in (self.paths.data, self.paths.boot, self.paths.image.parent):
             folder.mkdir(parents=True)
-        self.paths.image.write_text("0.1.0 amd64\n")
+        self.paths.image.write_text("version=0.1.0\narch=amd64\n")
         lay(self.paths, "A", **KEPT)
 
     def run(self, *arguments: object) -> Result:
