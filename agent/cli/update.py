@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -94,7 +94,8 @@ def _boot_read_only() -> Iterator[None]:
     try:
         yield
     except Stop:
-        SYSTEM.remount_boot(PATHS.boot, writable=False)
+        with suppress(Stop):  # why it could not be installed is what people must know
+            SYSTEM.remount_boot(PATHS.boot, writable=False)
         raise
 
 
