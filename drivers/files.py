@@ -21,6 +21,7 @@ _OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMFILE, errno.ENFILE, er
 
 #: A pulled recorder gives EIO before the system has taken note: a hub is asked every 256 ms.
 SETTLE = 0.6
+_BEHIND = 8 << 20  # bytes that were read and may stay in memory
 _LATEST_NS = (1 << 63) - 1  # what the catalog can hold
 
 
@@ -83,6 +84,7 @@ class FileReader:
         self._fd = fd
         self._path = path
         self._port = port
+        self._left_behind = 0  # up to here
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
 
     def ahead(self, offset: int, length: int) -> None:
@@ -91,9 +93,17 @@ class FileReader:
 
     def read_at(self, buffer: memoryview, offset: int) -> int:
         try:
-            return os.preadv(self._fd, [buffer], offset)
+            got = os.preadv(self._fd, [buffer], offset)
         except OSError as e:
             raise failure(e, self._port, self._path, offset, len(buffer)) from e
+        self._leave_behind(offset + got)
+        return got
+
+    def _leave_behind(self, end: int) -> None:
+        """What was read is not read again, and must not push out of the memory what is needed there."""
+        if end - self._left_behind >= _BEHIND:
+            os.posix_fadvise(self._fd, self._left_behind, end - self._left_behind, os.POSIX_FADV_DONTNEED)
+            self._left_behind = end
 
     def stat(self) -> tuple[int, int]:
         try:
