@@ -10,7 +10,7 @@ from typing import Any
 from agent.dock.board import Board
 from agent.dock.dock import Dock
 from agent.dock.docking import Collect, Tools
-from agent.dock.events import Arrived, Event, Left, Source
+from agent.dock.events import Arrived, Bystander, Event, Left, Source
 from agent.dock.mounts import FolderPort
 from agent.model import Device, DeviceKind, Port, SlotState, SlotStatus
 from drivers.base import Session
@@ -55,7 +55,11 @@ class Hand:
         assert self._put is not None
         self._put(Arrived(device))
 
-    def pull(self, device: Device) -> None:
+    def meet(self, bystander: Bystander) -> None:
+        assert self._put is not None
+        self._put(bystander)
+
+    def pull(self, device: Device | Bystander) -> None:
         assert self._put is not None
         self._put(Left(device.node))
 

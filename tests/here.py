@@ -105,6 +105,8 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "unshare": _unshare,
     "udevd": _udevd,
     "udev-netlink": _udev_netlink,
+    "openssl": lambda: _program("openssl"),
+    "rauc": lambda: _root() or _program("rauc") or _program("mksquashfs") or _program("unsquashfs"),
     "ffprobe": lambda: _program("ffprobe"),
     "chromium": lambda: _program("chromium"),
 }

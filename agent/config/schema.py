@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -25,10 +26,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from agent.config.ports import input_name, input_port
 from agent.config.units import Duration, Size
 from agent.model import printable
 
 _SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
+_SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
 
 
@@ -49,6 +52,19 @@ def _absolute(value: object) -> Path:
     if not text.startswith("/") or printable(text) != text:
         raise ValueError("should be an absolute path such as `/srv/recorder-station`")
     return Path(text)
+
+
+def _server(name: str) -> str:
+    if not _SERVER.fullmatch(name):
+        raise ValueError("should be the name or the address of a time server, such as `ntp.example.org`")
+    return name
+
+
+def _not_on_image(path: Path | None, info: ValidationInfo) -> Path | None:
+    """Folders that anybody can fill are no recorders. A fault of the files only: code may do as it likes."""
+    if path is not None and (info.context or {}).get("image"):
+        raise ValueError("is refused on a station image: only real ports are collected there")
+    return path
 
 
 def _socket_path(path: Path) -> Path:
@@ -80,6 +96,8 @@ SlotName = Annotated[
 AbsolutePath = Annotated[
     Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
 ]
+InputName = Annotated[str, AfterValidator(input_name)]
+InputPort = Annotated[str, AfterValidator(input_port)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Parallel = Annotated[int, Field(ge=1, le=32)]
 
@@ -99,6 +117,9 @@ class StationConfig(Section):
         description="Name of this station, shown on screens and in the centre. Default: the host's name.",
     )
     language: Literal["zh", "en"] = Field(default="zh", description="Language of screens and messages.")
+    ntp: list[Annotated[str, AfterValidator(_server)]] = Field(
+        default=[], max_length=8, description="Time servers; a station image hands them to the system."
+    )
 
 
 class StoreConfig(Section):
@@ -143,7 +164,7 @@ def _ports_named_twice(slots: Any) -> Iterator[InitErrorDetails]:
 class DockConfig(Section):
     udev: bool = Field(default=True, description="Watch the real ports.")
     tag: Tag = Field(default="recorder-station", description="The udev tag that our rules put on recorders.")
-    simulated_rack: AbsolutePath | None = Field(
+    simulated_rack: Annotated[AbsolutePath | None, AfterValidator(_not_on_image)] = Field(
         default=None,
         description="A folder whose sub-folders are recorders, each docked in the slot of its name.",
     )
@@ -162,6 +183,20 @@ class DockConfig(Section):
         description="Names for ports. A port without a name is a slot named after its path.",
         json_schema_extra=_nullable,
     )
+    input_ports: Annotated[dict[InputName, InputPort], BeforeValidator(_section)] = Field(
+        default={},
+        description="The only ports at which input devices work (badge scanner, touch screen), by name.",
+        json_schema_extra=_nullable,
+    )
+
+    @model_validator(mode="after")
+    def _no_slot_for_input(self) -> Self:
+        for name, slot in self.slots.items():
+            if slot.port in self.input_ports.values():
+                raise ValueError(
+                    f"has the port of `slots.{name}` in `input_ports` too: nothing is collected there"
+                )
+        return self
 
 
 class IngestConfig(Section):

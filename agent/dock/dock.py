@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.dock.board import Board
+from agent.dock.bystanders import Bystanders
 from agent.dock.docking import Lender, Tools
-from agent.dock.events import Arrived, Event, Left, Source
+from agent.dock.events import Arrived, Bystander, Event, Left, Source
 from agent.dock.slots import DockSettings, slot_of
 from agent.dock.worker import Worker
 from agent.model import Device, Problem, SlotState, printable
@@ -63,6 +64,7 @@ class Dock:
         self._owners: dict[str, Worker] = {}  # node -> the worker that was told of it
         self._former: list[Worker] = []  # do not own their slot any more, and still end
         self._stuck: dict[str, _Stuck] = {}
+        self._bystanders = Bystanders(tools.board)
         self._named: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dock", daemon=True)
@@ -116,6 +118,8 @@ class Dock:
             self._arrived(event.device)
         elif isinstance(event, Left):
             self._left(event.node)
+        elif isinstance(event, Bystander):
+            self._bystanders.arrived(slot_of(event, self._settings().slots), event)
         self._look()
 
     def _run(self) -> None:
@@ -136,6 +140,7 @@ class Dock:
         self._owners[device.node] = worker
 
     def _left(self, node: str) -> None:
+        self._bystanders.left(node)
         worker = self._owners.pop(node, None)
         if worker is not None:
             log.info("slot %s: %s left", worker.slot, printable(node))
@@ -163,6 +168,7 @@ class Dock:
                 del self._stuck[slot]
                 self._board.begin(slot)
         self._former = [worker for worker in self._former if worker.alive]
+        self._bystanders.show(self._workers.keys() | self._stuck.keys())
         self._show_named()
         if time.monotonic() - self._swept > _SWEEP:
             self._swept = time.monotonic()
@@ -196,7 +202,7 @@ class Dock:
         """Free slots of the cabinet are shown too. A name that left the configuration goes when free."""
         slots = self._settings().slots
         named = frozenset(name for name, slot in slots.items() if not slot.reader)
-        taken = self._workers.keys() | self._stuck.keys()
+        taken = self._workers.keys() | self._stuck.keys() | self._bystanders.slots
         for slot in named - self._named - taken:
             self._board.begin(slot)
         for slot in self._named - named - taken:

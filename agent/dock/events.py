@@ -1,10 +1,10 @@
-"""The two things that happen at a port."""
+"""What happens at a port."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.model import Device
+from agent.model import Device, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,18 @@ class Left:
     node: str
 
 
-Event = Arrived | Left
+@dataclass(frozen=True, slots=True)
+class Bystander:
+    """Something is plugged in that brings nothing to collect, and why. `Left` ends it."""
+
+    node: str  # its path in sysfs: unique while it is plugged in
+    port: str
+    problem: Problem
+    refused: bool = False  # by the USB guard
+    lun: int = 0
+
+
+Event = Arrived | Left | Bystander
 
 
 class Source(Protocol):

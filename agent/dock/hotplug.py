@@ -1,4 +1,4 @@
-"""Block devices of recorders, from udev.
+"""Block devices of recorders, and the USB devices that are none, from udev.
 
 The order matters: first the monitor listens, then what is there is enumerated, then doubles are dropped;
 so nothing that is plugged in meanwhile is missed. Events get lost when the kernel's buffer overflows, so
@@ -18,6 +18,7 @@ from typing import Any
 from agent.dock import ports
 from agent.dock.describe import describe
 from agent.dock.events import Arrived, Event, Left
+from agent.dock.visitors import Visitors, bystander
 from agent.model import Device, DeviceKind
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,9 @@ class UdevSource:
     def start(self, put: Callable[[Event], None]) -> None:
         """Returns when the monitor listens and what is plugged in was reported (or that is impossible)."""
         known = Known(put)
-        self._thread = threading.Thread(target=self._run, args=(known,), name="udev", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(known, Visitors(put)), name="udev", daemon=True
+        )
         self._thread.start()
         self._ready.wait(timeout=5)
 
@@ -99,10 +102,10 @@ class UdevSource:
     def idle_for(self) -> float:
         return time.monotonic() - self._came_round
 
-    def _run(self, known: Known) -> None:
+    def _run(self, known: Known, visitors: Visitors) -> None:
         while not self._stopping:
             try:
-                self._watch(known)
+                self._watch(known, visitors)
                 self.problem = ""
             except (OSError, ImportError) as e:  # ImportError: no libudev on this machine
                 if str(e) != self.problem:
@@ -111,7 +114,7 @@ class UdevSource:
                 self._ready.set()
                 self._sleep()
 
-    def _watch(self, known: Known) -> None:
+    def _watch(self, known: Known, visitors: Visitors) -> None:
         """Watch with one monitor. Returns when a new one is needed: it failed, or an enumeration found
         what it had not told. Raises OSError when there can be none."""
         import pyudev  # here, because it needs libudev: without it the rest of the station works
@@ -121,7 +124,7 @@ class UdevSource:
         monitor.filter_by_tag(self._tag)
         _enlarge(monitor, self._buffer)
         monitor.start()
-        self._enumerate(context, known)
+        self._enumerate(context, known, visitors)
         self.problem = ""
         self._ready.set()
         waiting = select.poll()
@@ -129,39 +132,59 @@ class UdevSource:
         waiting.register(self._wake_reader, select.POLLIN)
         while not self._stopping:
             self._came_round = time.monotonic()
-            happened = dict(waiting.poll(self._reconcile * 1000))
+            happened = dict(waiting.poll(visitors.wait(self._reconcile) * 1000))
+            visitors.look()
             if monitor.fileno() in happened:
                 try:
-                    self._drain(monitor, known)
+                    self._drain(monitor, known, visitors)
                 except OSError as e:  # ENOBUFS: events are lost
                     log.warning("udev's monitor failed, starting another: %s", e)
                     return
-            elif not happened and self._enumerate(context, known):
+            elif not happened and self._enumerate(context, known, visitors):
                 log.warning("udev's monitor missed something, starting another")
                 return
 
-    def _drain(self, monitor: Any, known: Known) -> None:
+    def _drain(self, monitor: Any, known: Known, visitors: Visitors) -> None:
         while (found := monitor.poll(timeout=0)) is not None:
-            if found.action == "remove":
-                if found.device_node:
-                    known.seen(found.device_node, None, "")
-            else:
+            if found.subsystem == "usb":
+                self._seen_usb(found, visitors)
+            elif found.action != "remove":
                 self._seen(found, known)
+            elif found.device_node:
+                known.seen(found.device_node, None, "")
 
-    def _enumerate(self, context: Any, known: Known) -> bool:
+    def _enumerate(self, context: Any, known: Known, visitors: Visitors) -> bool:
         """Report the difference between what is there and what is known. True when there was one."""
-        devices = context.list_devices(subsystem="block").match_tag(self._tag).match_is_initialized()
-        found = {device.device_node: device for device in devices if device.device_node}
+        block = self._tagged(context, "block")
+        found = {device.device_node: device for device in block if device.device_node}
+        usb = {device.sys_path: device for device in self._tagged(context, "usb")}
         new = [self._seen(device, known) for device in found.values()]
+        new += [self._seen_usb(device, visitors) for device in usb.values()]
         gone = [known.seen(node, None, "") for node in known.nodes() - found.keys()]
+        gone += [visitors.seen(path, None) for path in visitors.nodes() - usb.keys()]
         return any(new + gone)
+
+    def _tagged(self, context: Any, subsystem: str) -> Any:
+        return context.list_devices(subsystem=subsystem).match_tag(self._tag).match_is_initialized()
+
+    def _seen_usb(self, found: Any, visitors: Visitors) -> bool:
+        properties = dict(_texts(found.properties))
+        there = found.action != "remove" and self._is_ours(properties)
+        try:
+            visitor = bystander(properties, found.sys_path, self._sysfs) if there else None
+        except OSError as e:
+            log.info("%s is gone already: %s", found.sys_path, e)
+            return False
+        return visitors.seen(found.sys_path, visitor)
+
+    def _is_ours(self, properties: Mapping[str, str]) -> bool:
+        """libudev matches every tag that a device ever had; only the current ones say whose it is now."""
+        return self._tag in properties.get("CURRENT_TAGS", properties.get("TAGS", "")).split(":")
 
     def _seen(self, found: Any, known: Known) -> bool:
         properties = dict(_texts(found.properties))
-        # libudev matches every tag that a device ever had; only the current ones say whose it is now.
-        tags = properties.get("CURRENT_TAGS", properties.get("TAGS", "")).split(":")
         try:
-            device = describe(properties, found.sys_path, self._sysfs) if self._tag in tags else None
+            device = describe(properties, found.sys_path, self._sysfs) if self._is_ours(properties) else None
         except OSError as e:
             # It vanished from sysfs while it was looked at; its `remove` follows.
             log.info("%s is gone already: %s", found.device_node, e)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.dock import ports
+from agent.dock.events import Bystander
 from agent.model import Device
 
 RACK = "rack:"  # a port of the simulated rack is called rack:<name>
@@ -28,7 +29,7 @@ class DockSettings(Protocol):
     def mounts(self) -> Path: ...
 
 
-def slot_of(device: Device, named: Mapping[str, SlotSettings]) -> str:
+def slot_of(device: Device | Bystander, named: Mapping[str, SlotSettings]) -> str:
     """The slot's name. In a card reader each LUN is a slot of its own; elsewhere all LUNs and
     partitions of a port are one. A port without a name is called by its path, and collects."""
     for name, slot in named.items():

@@ -24,7 +24,7 @@ Words = Mapping[str, Mapping[str, str]]
 
 @functools.cache
 def words(language: str) -> Words:
-    """Every word of a language by section: slots, clips, problems, doctor, page, severity."""
+    """Every word of a language by section: slots, clips, problems, doctor, page, severity, update, …"""
     known = language if language in LANGUAGES else FIRST
     text = resources.files(__name__).joinpath(f"{known}.yaml").read_text(encoding="utf-8")
     loaded: Words = yaml.safe_load(text)
@@ -42,8 +42,10 @@ def word(section: str, key: str, language: str) -> str:
 
 
 def sentence(key: str, params: Mapping[str, Any], language: str, section: str = "problems") -> str:
-    """The sentence for a problem; its key and parameters when there is none."""
-    template = words(language).get(section, {}).get(key)
+    """The sentence for a problem; its key and parameters when there is none. A key whose parameter `kind`
+    matters to people has a sentence for each kind under `key-kind`."""
+    known = words(language).get(section, {})
+    template = known.get(f"{key}-{params.get('kind')}", known.get(key))
     if template is None:
         listed = ", ".join(f"{value(name)}={value(param)}" for name, param in params.items())
         return f"{value(key)} ({listed})" if listed else value(key)

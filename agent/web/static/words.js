@@ -16,7 +16,8 @@ export function word(words, section, key) {
 }
 
 export function sentence(words, key, params, section = "problems") {
-  const template = words[section]?.[key];
+  const known = words[section] ?? {};
+  const template = known[`${key}-${params.kind}`] ?? known[key]; // a sentence of its own for each kind
   if (template !== undefined) return fill(template, params);
   const listed = Object.entries(params).map(([name, param]) => `${name}=${param}`).join(", ");
   return listed ? `${key} (${listed})` : key;
