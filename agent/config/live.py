@@ -24,6 +24,7 @@ AT_RESTART = (
     "dock.tag",
     "dock.simulated_rack",
     "dock.mounts",
+    "dock.helper",
     "web.listen",
     "web.socket",
 )

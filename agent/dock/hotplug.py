@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.dock import ports
 from agent.dock.describe import describe
 from agent.dock.events import Arrived, Event, Left
 from agent.model import Device, DeviceKind
+from agent.privileged import ports
 
 log = logging.getLogger(__name__)
 

@@ -185,7 +185,8 @@ def test_keys_that_need_a_restart_keep_their_value_and_say_so(station: Path) -> 
     started_with = live.current
     station.write_text(
         "store: {path: /srv/x, reserve: 1 GiB}\n"
-        "dock: {udev: false, tag: other, simulated_rack: /rack, mounts: /run/m, stuck_after: 5 s}\n"
+        "dock: {udev: false, tag: other, simulated_rack: /rack, mounts: /run/m, helper: /run/h,\n"
+        "  stuck_after: 5 s}\n"
         "web: {listen: '[::1]:80', socket: /run/s}\n"
     )
     live.reload()
