@@ -45,7 +45,7 @@ def parse(line: bytes) -> Request:
     if not isinstance(said, dict):
         raise Refused("the request is no object")
     verb = said.pop("verb", None)
-    shape = _VERBS.get(verb) if isinstance(verb, str) else None
+    shape = VERBS.get(verb) if isinstance(verb, str) else None
     if shape is None:
         raise Refused("there is no such verb")
     if said.keys() != shape.keys():
@@ -121,7 +121,7 @@ def _files(name: str, value: Any) -> list[Doomed]:
 
 
 _PLACE = {"port": _like(_PORT)}
-_VERBS: Mapping[str, Mapping[str, Callable[[str, Any], Any]]] = {
+VERBS: Mapping[str, Mapping[str, Callable[[str, Any], Any]]] = {
     "mount": {
         **_PLACE,
         "lun": _whole(0, 1 << 16),

@@ -206,7 +206,7 @@ def passed_by_systemd(environment: Mapping[str, str]) -> socket.socket | None:
 
 
 @contextmanager
-def _bound(path: Path) -> Iterator[socket.socket]:
+def bound(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         path.unlink(missing_ok=True)
         listener.bind(str(path))
@@ -245,7 +245,7 @@ def main() -> None:
     if listener is not None:
         server.run(listener)
     else:
-        with _bound(options.socket) as listener:
+        with bound(options.socket) as listener:
             server.run(listener)
     # What is stuck in the kernel would keep the process from ending.
     whole = server.finish()
