@@ -316,8 +316,11 @@ def fits(said: dict[str, Any], line: bytes) -> bool:
     return True
 
 
-def test_a_stranger_is_refused_before_he_asks_anything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stranger_is_refused_before_he_asks_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving(tmp_path, user=54321) as house:
+        tmp_path.chmod(0o755)
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
