@@ -37,7 +37,9 @@ def failure(
     if error.errno in _GONE or not (stays(port) if doubtful else port.present()):
         return DeviceGone()
     name = errno.errorcode.get(error.errno or 0, str(error.errno))
-    return SourceUnreadable(path=path, offset=offset, length=length, errno=name)
+    # What this user may not read is whole, and none of it is had: other words than for a bad sector.
+    key = "unreadable-entry" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return SourceUnreadable(key, path=path, offset=offset, length=length, errno=name)
 
 
 def stays(port: Port) -> bool:
