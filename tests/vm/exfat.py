@@ -81,7 +81,8 @@ class ExFat:
         self._write(self._fat + 4 * first, struct.pack(f"<{clusters}I", *links))
 
     def _at(self, cluster: int) -> int:
-        return self._heap + (cluster - 2) * self.cluster
+        at: int = self._heap + (cluster - 2) * self.cluster
+        return at
 
     def _read(self, at: int, size: int) -> bytes:
         self._file.seek(at)

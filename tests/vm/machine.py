@@ -1,7 +1,7 @@
 """The hardware of a station: QEMU with the image's disk, two USB controllers with fast ports, no network.
 
-Everything is emulated, none of it needs privileges. The machine ends with the tests' process, and by `kill()`,
-a power cut: what the guest had not written to its disk is lost.
+Everything is emulated, none of it needs privileges. The machine ends with the tests' process, and by
+`kill()`, a power cut: what the guest had not written to its disk is lost.
 """
 
 import contextlib
@@ -67,6 +67,7 @@ class Machine:
         self.serial_log, self.journal = folder / "serial.log", folder / "journal.log"
         self.guest: Guest
         self.started = 0.0  # time.monotonic() of the last power-on
+        self.ready_after = 0.0  # seconds from the last power-on to the first look that found the agent ready
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp
         self._numbers = itertools.count()
@@ -108,6 +109,11 @@ class Machine:
         self.guest = Guest(self.folder / "shell")
         self._plugged.clear()
 
+    def until_ready(self, within: float = PATIENCE) -> None:
+        """The shell answers and the agent collects; to be called right after power-on."""
+        self.guest.up(within).until_ready(within)
+        self.ready_after = time.monotonic() - self.started
+
     def kill(self) -> None:
         """A power cut: nothing in the guest hears of it. By the process id that was started here."""
         assert self._process is not None
@@ -135,8 +141,8 @@ class Machine:
     def plug(
         self, image: Path, port: Port, serial: str = "", *, limits: Mapping[str, int] | None = None
     ) -> None:
-        """A recorder that is a disk. `limits` slow it down: QEMU's ThrottleLimits, e.g. `{"bps-read": 1 << 20}`.
-        It can be written to: that its image stays the same is the station's doing."""
+        """A recorder that is a disk. `limits` slow it down (ThrottleLimits, e.g. `{"bps-read": 1 << 20}`). It can be
+        written to: that its image stays the same is the station's doing."""
         name = f"r{next(self._numbers)}"
         node: dict[str, Any] = {
             "driver": "raw",
