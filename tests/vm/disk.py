@@ -86,9 +86,9 @@ class Disk:
 
     # the data partition
 
-    def data(self, folder: Path) -> Path:
-        """Everything on the data partition, copied to `folder` (made anew) after its journal was replayed, as
-        the next start would find it. On a copy: the disk itself stays as the power cut left it."""
+    def data(self, folder: Path, what: str = "/") -> Path:
+        """What is below the path `what` on the data partition, copied to `folder` (made anew) after the journal
+        was replayed, as the next start would find it. On a copy: the disk stays as the power cut left it."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         part, copy = self.partition(DATA), folder.with_name(folder.name + ".ext4")
@@ -97,7 +97,7 @@ class Disk:
             checked = subprocess.run(["e2fsck", "-p", copy], capture_output=True, text=True, check=False)
             assert checked.returncode < 4, f"the data partition does not mend: {checked.stdout}"
             subprocess.run(
-                ["debugfs", "-R", f"rdump / {folder}", copy], capture_output=True, text=True, check=True
+                ["debugfs", "-R", f"rdump {what} {folder}", copy], capture_output=True, text=True, check=True
             )
         finally:
             copy.unlink()

@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 PATIENCE = 600.0  # seconds
 _STEP = 0.3
+_HELLO = 20.0  # until the shell is asked again whether it is there
 _GRACE = 60.0  # for an answer to come, beside the time that the command itself may take
 
 
@@ -39,6 +40,7 @@ class Guest:
         """`port`: the Unix socket of the serial port; QEMU keeps what is sent before the guest listens."""
         self._ids = itertools.count(1)
         self._rest = b""
+        self._hello: tuple[int, float] | None = None  # asked, with its time, and not answered yet
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(str(port))
 
@@ -50,13 +52,23 @@ class Guest:
     def up(self, within: float = PATIENCE) -> "Guest":
         """Waits until the shell answers: also after a reboot, which loses what was asked meanwhile."""
         end = time.monotonic() + within
-        while True:
-            try:
-                self._ask({}, 5.0)
-                return self
-            except NoAnswer:
-                if time.monotonic() > end:
-                    raise
+        while not self.answers(1.0):
+            if time.monotonic() > end:
+                raise NoAnswer(f"no shell after {within:.0f} s")
+        return self
+
+    def answers(self, within: float) -> bool:
+        """Whether the shell is there. What is asked before it is waits for it in QEMU, so one question is
+        enough for a while; it is asked anew now and then because a reboot takes it along."""
+        if self._hello is None or time.monotonic() > self._hello[1] + _HELLO:
+            self._hello = (next(self._ids), time.monotonic())
+            self._send({"id": self._hello[0]})
+        try:
+            self._answer(self._hello[0], time.monotonic() + within)
+        except NoAnswer:
+            return False
+        self._hello = None
+        return True
 
     def run(self, *command: str, stdin: bytes = b"", check: bool = True, within: float = PATIENCE) -> Ran:
         """As root. One after the other: what shall go on meanwhile, let `systemd-run` start."""
@@ -77,6 +89,10 @@ class Guest:
         ran = self._run(["cat", path], b"", PATIENCE)
         assert ran["rc"] == 0, base64.b64decode(ran["err"])
         return base64.b64decode(ran["out"])
+
+    def size(self, path: str) -> int:
+        """In bytes; -1 when it is no file."""
+        return int(self._ask({"sizes": [path]}, PATIENCE)["sizes"][0])
 
     def write(self, path: str, content: bytes) -> None:
         self.run("tee", path, stdin=content)
@@ -151,29 +167,33 @@ class Guest:
         return self._ask(asked, within)
 
     def _ask(self, what: dict[str, Any], within: float) -> dict[str, Any]:
-        """Answers to what was asked before and not waited for any more are passed over."""
         number = next(self._ids)
-        end = time.monotonic() + within + (_GRACE if what else 0)
+        self._send({"id": number, **what})
+        return self._answer(number, time.monotonic() + within + _GRACE)
+
+    def _send(self, what: dict[str, Any]) -> None:
         try:
             self._socket.settimeout(_GRACE)
-            self._socket.sendall(json.dumps({"id": number, **what}).encode() + b"\n")
-            while True:
-                answer = self._answer(end)
-                if answer.get("id") == number:
-                    return answer
+            self._socket.sendall(json.dumps(what).encode() + b"\n")
         except OSError as error:
             raise NoAnswer(f"{what}: {error or type(error).__name__}") from error
 
-    def _answer(self, end: float) -> dict[str, Any]:
-        while b"\n" not in self._rest:
-            self._socket.settimeout(max(end - time.monotonic(), 0.001))
-            got = self._socket.recv(1 << 16)
-            if not got:
-                raise ConnectionResetError("QEMU ended")
-            self._rest += got
-        line, self._rest = self._rest.split(b"\n", 1)
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError:  # the end of a line whose beginning a reboot took
-            return {}
-        return answer
+    def _answer(self, number: int, end: float) -> dict[str, Any]:
+        """The answer to that question. Those to questions that nobody waits for any more are passed over."""
+        while True:
+            while b"\n" not in self._rest:
+                self._socket.settimeout(max(end - time.monotonic(), 0.001))
+                try:
+                    got = self._socket.recv(1 << 16)
+                except OSError as error:
+                    raise NoAnswer(f"question {number}: {error or type(error).__name__}") from error
+                if not got:
+                    raise NoAnswer("QEMU ended")
+                self._rest += got
+            line, self._rest = self._rest.split(b"\n", 1)
+            try:
+                answer: dict[str, Any] = json.loads(line)
+            except ValueError:  # the end of a line whose beginning a reboot took
+                continue
+            if answer.get("id") == number:
+                return answer

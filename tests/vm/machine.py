@@ -62,7 +62,9 @@ class Machine:
     ) -> None:
         """`folder`: for sockets and logs, with a short name: a socket's path has 107 bytes at most.
         `centre`: the folder that is central storage; the guest finds it at /mnt/centre."""
-        self.folder, self.disk, self.centre = folder, disk, centre
+        self.folder, self.disk = folder, disk
+        self.centre = centre or folder / "no-share"
+        self._share = centre is not None
         self.hardware = hardware or Hardware()
         self.serial_log, self.journal = folder / "serial.log", folder / "journal.log"
         self.guest: Guest
@@ -73,9 +75,9 @@ class Machine:
         self._numbers = itertools.count()
         self._plugged: dict[Port, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        if centre is not None:
-            centre.mkdir(exist_ok=True)
-            centre.chmod(0o777)  # the agent's user in the guest has no name here
+        if self._share:
+            self.centre.mkdir(exist_ok=True)
+            self.centre.chmod(0o777)  # the agent's user in the guest has no name here
         shutil.copyfile(VARIABLES, folder / "efi-variables.fd")
 
     def __enter__(self) -> "Machine":
@@ -141,8 +143,8 @@ class Machine:
     def plug(
         self, image: Path, port: Port, serial: str = "", *, limits: Mapping[str, int] | None = None
     ) -> None:
-        """A recorder that is a disk. `limits` slow it down (ThrottleLimits, e.g. `{"bps-read": 1 << 20}`). It can be
-        written to: that its image stays the same is the station's doing."""
+        """A recorder that is a disk. `limits`, e.g. {"bps-read": 1 << 20}, slow it down (see QEMU's QMP).
+        It can be written to: that its image stays the same is the station's doing."""
         name = f"r{next(self._numbers)}"
         node: dict[str, Any] = {
             "driver": "raw",
@@ -182,6 +184,12 @@ class Machine:
     def pull_all(self) -> None:
         for port in list(self._plugged):
             self.pull(port)
+
+    def bytes_read(self, port: Port) -> int:
+        """By the guest from the recorder in there, since it was plugged in."""
+        device = f"u-{self._plugged[port]}"
+        stats = self.qmp("query-blockstats")
+        return int(next(s["stats"]["rd_bytes"] for s in stats if device in s.get("qdev", "").split("/")))
 
     # what it said
 
@@ -263,7 +271,7 @@ class Machine:
         told += ["-chardev", f"file,id=journal,path={self.journal},append=on"]
         told += ["-device", f"virtserialport,chardev=journal,name={credentials.JOURNAL_PORT}"]
         handed = credentials.shell()
-        if self.centre is not None:
+        if self._share:
             # Owners and modes that the guest sees are kept beside the files: nobody here need be root.
             told += ["-fsdev", f"local,id=centre,path={self.centre},security_model=mapped-xattr"]
             told += ["-device", f"virtio-9p-pci,fsdev=centre,mount_tag={credentials.CENTRE_TAG}"]

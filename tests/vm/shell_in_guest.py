@@ -2,7 +2,8 @@
 
 It is no module of the tests: its text is handed to the unmodified image as a systemd credential.
 `{"id", "run": [...], "stdin", "within"}` -> `{"id", "rc", "out", "err"}` with bytes in base64;
-`{"id", "get": "/status"}` -> the agent's answer, or `{"id", "down": why}`.
+`{"id", "get": "/status"}` -> the agent's answer, or `{"id", "down": why}`;
+`{"id", "sizes": [path, ...]}` -> `{"id", "sizes"}`, -1 for what is no file.
 """
 
 import base64
@@ -62,6 +63,14 @@ def get(asked: dict[str, Any]) -> dict[str, Any]:
     return {"http": int(head.split()[1]), "body": base64.b64encode(body).decode()}
 
 
+def sizes(asked: dict[str, Any]) -> dict[str, Any]:
+    paths = [Path(path) for path in asked["sizes"]]
+    return {"sizes": [path.stat().st_size if path.is_file() else -1 for path in paths]}
+
+
+KINDS = {"run": run, "get": get, "sizes": sizes}
+
+
 def main() -> None:
     port = os.open(device(), os.O_RDWR)
     rest = b""
@@ -73,7 +82,7 @@ def main() -> None:
         *lines, rest = (rest + got).split(b"\n")
         for line in lines:
             asked = json.loads(line)
-            answer = run(asked) if "run" in asked else get(asked) if "get" in asked else {}
+            answer = next((answers(asked) for kind, answers in KINDS.items() if kind in asked), {})
             told = json.dumps({"id": asked["id"], **answer}).encode() + b"\n"
             while told:
                 told = told[os.write(port, told) :]
