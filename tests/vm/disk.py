@@ -87,7 +87,7 @@ class Disk:
     # the data partition
 
     def data(self, folder: Path, what: str = "/") -> Path:
-        """What is below the path `what` on the data partition, copied to `folder` (made anew) after the journal
+        """What is below the path `what` on the data partition, copied to `folder` (anew) after the journal
         was replayed, as the next start would find it. On a copy: the disk stays as the power cut left it."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 PATIENCE = 600.0  # seconds
 _STEP = 0.3
+_ENDS = {"collected", "incomplete", "failed", "stuck"}
+_LASTS = 60.0  # an end that stands for so long is one
 _HELLO = 20.0  # until the shell is asked again whether it is there
 _GRACE = 60.0  # for an answer to come, beside the time that the command itself may take
 
@@ -146,8 +148,17 @@ class Guest:
         return cast(StatusShape, self.wait_for(ready, within))
 
     def until_slot(self, name: str, *states: str, within: float = PATIENCE) -> SlotShape:
+        """Gives up early when the slot came to another end, and stays there."""
+        other: list[float] = []
+
         def there(status: StatusShape) -> SlotShape | None:
-            return next((s for s in status["slots"] if s["slot"] == name and s["state"] in states), None)
+            slot = next((s for s in status["slots"] if s["slot"] == name), None)
+            if slot is None or slot["state"] not in _ENDS - {*states}:
+                other.clear()
+            else:
+                other.append(time.monotonic())
+                assert other[-1] - other[0] < _LASTS, f"slot {name} came to another end: {slot}"
+            return slot if slot and slot["state"] in states else None
 
         return cast(SlotShape, self.wait_for(there, within))
 
