@@ -10,8 +10,8 @@ _YEARS = 20  # a station may be updated after many years on a shelf
 
 
 def keys(folder: Path) -> None:
-    """Make `update.key.pem` (keep it off every station and off the network) and `update.cert.pem`, which is both
-    the signer's certificate and the keyring of the images. Refuses to replace what is there."""
+    """Make `update.key.pem` (keep it off every station and off the network) and `update.cert.pem`, which is
+    both the signer's certificate and the keyring of the images. Refuses to replace what is there."""
     folder.mkdir(parents=True, exist_ok=True)
     key, certificate = folder / "update.key.pem", folder / "update.cert.pem"
     for path in (key, certificate):

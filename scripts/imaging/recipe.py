@@ -1,8 +1,8 @@
-"""What does not change between two builds: architectures, partitions, and the moment that all files are dated.
+"""What does not change between two builds: architectures, partitions, the moment that all files are dated.
 
-Two builds of one tree give one digest as long as Debian's archive answers the same: every file carries at most
-the time of the last commit, and no identifier is drawn at random. What must differ between stations is made at
-their first boot.
+Two builds of one tree give one digest as long as Debian's archive answers the same: every file carries at
+most the time of the last commit, and no identifier is drawn at random. What must differ between stations is
+made at their first boot.
 """
 
 import os
@@ -56,7 +56,7 @@ class Partition:
     uuid: str
 
 
-#: In this order from 1 MiB on. A layout cannot change in the field, so both slots have room to grow for years.
+#: In this order from 1 MiB on. A layout cannot change in the field, so both slots have room for years.
 #: The last one is made and grown at the first boot: its label says that it is new.
 PARTITIONS = (
     Partition("boot", 256, _ESP, "5a5d0001-7e61-4b1c-9a51-3d6f0c2b9e01"),

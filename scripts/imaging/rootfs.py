@@ -14,7 +14,7 @@ _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/us
 
 
 def build(work: Path, arch: Arch, keyring: Path | None) -> Path:
-    """Make `work/root.squashfs`, and beside it `loader/` with what the boot partition needs of the packages."""
+    """Make `work/root.squashfs`; beside it `loader/`, what the boot partition needs of the packages."""
     root, overlay = work / "root", work / "overlay"
     _overlay(overlay, arch, keyring)
     hook = f"{HERE}/customize {arch.name} {arch.grub} {arch.grub_package} {work}"
