@@ -21,7 +21,7 @@ from agent.dock.dock import Dock
 from agent.dock.docking import Docking, Tools
 from agent.dock.events import Source
 from agent.dock.hotplug import UdevSource
-from agent.dock.mounts import Mounts
+from agent.dock.mounts import Mounts, Verbs
 from agent.dock.rack import RackSource
 from agent.errors import Stop
 from agent.ingest.collect import Ingest
@@ -29,6 +29,8 @@ from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
 from agent.model import ClipState, Reporter
+from agent.privileged.client import Helper
+from agent.privileged.verbs import InProcess
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
@@ -88,7 +90,7 @@ class Station:
         )
         self._board = Board()
         self._sources = list(_sources(config))
-        mounts = Mounts(config.dock.mounts)
+        mounts = Mounts(_verbs(config))
         self._dock = Dock(
             lambda: live.current.dock,
             self._sources,
@@ -190,6 +192,13 @@ class Station:
         began = time.monotonic()
         self._catalog.write(lambda _: None)
         yield "catalog", time.monotonic() - began, _SOURCE_LIMIT
+
+
+def _verbs(config: Config) -> Verbs:
+    """On a station the agent is nobody in particular, and asks its helper."""
+    if os.geteuid() == 0:
+        return InProcess(config.dock.mounts, config.dock.tag)
+    return Helper(config.dock.helper)
 
 
 def _sources(config: Config) -> Iterator[Source]:

@@ -169,7 +169,12 @@ class DockConfig(Section):
         description="A folder whose sub-folders are recorders, each docked in the slot of its name.",
     )
     mounts: AbsolutePath = Field(
-        default=Path("/run/recorder-station/mounts"), description="Where recorders are mounted, read-only."
+        default=Path("/run/recorder-station/mounts"),
+        description="Where recorders are mounted, read-only, by an agent that runs as root.",
+    )
+    helper: AbsolutePath = Field(
+        default=Path("/run/recorder-station-helper.sock"),
+        description="The socket of the root helper that mounts for an agent which does not run as root.",
     )
     stuck_after: Duration = Field(
         default=60.0,
