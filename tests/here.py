@@ -116,6 +116,7 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "exfat": lambda: _on_loop("exfat"),
     "tmpfs": _tmpfs,
     "unshare": _unshare,
+    "udevadm": lambda: _program("udevadm"),
     "udevd": _udevd,
     "udev-netlink": _udev_netlink,
     "openssl": lambda: _program("openssl"),
