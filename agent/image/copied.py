@@ -167,12 +167,13 @@ def copy_shares(paths: Paths, system: System, report: Report) -> None:
 
 
 def _share_fault(fields: list[str]) -> str:
+    """Does not repeat what stands there: in a line with a field too few, that is a password."""
     if not 4 <= len(fields) <= 6:
         return "should have four fields: source, mount point, kind, options"
     if fields[2] not in _SHARE_KINDS:
-        return f"kind `{fields[2]}`: should be one of {', '.join(sorted(_SHARE_KINDS))}"
+        return f"third field (kind): should be one of {', '.join(sorted(_SHARE_KINDS))}"
     if not _SHARE_PLACE.fullmatch(fields[1]) or ".." in fields[1].split("/"):
-        return f"mount point `{fields[1]}`: should lie below /mnt or /srv"
+        return "second field (mount point): should lie below /mnt or /srv"
     if not all(number.isdecimal() for number in fields[4:]):
         return "the last two fields should be numbers"
     return ""

@@ -280,3 +280,11 @@ def test_the_examples_of_the_guide_work(house: House, guide: str) -> None:
     house.sys("firmware/devicetree/base/serial-number", "10000000ABCDEF12\0")
     assert house.boot() == []
     assert list(load(house.paths.station).dock.slots) == ["A1", "A2"]
+
+
+def test_a_share_with_a_field_too_few_does_not_show_its_password(house: House) -> None:
+    house.lay(
+        "shares.fstab", "//nas/c /mnt/c username=a,password=geheim 0 0\n//nas/c password=geheim cifs x\n"
+    )
+    assert house.boot() == ["boot-bad-share", "boot-bad-share"]
+    assert "geheim" not in house.paths.problems.read_text()
