@@ -4,6 +4,7 @@ skipped elsewhere with a text that stays the same; `python -m tests.here` lists 
 A probe returns why the machine cannot do it, or "" when it can; it tries the thing itself and leaves nothing.
 """
 
+import ctypes
 import functools
 import os
 import shutil
@@ -95,6 +96,14 @@ def _unshare() -> str:
     return _said(["unshare", "--mount", "--propagation", "private", "true"])
 
 
+def _seccomp() -> str:
+    try:
+        ctypes.CDLL("libseccomp.so.2")
+    except OSError as e:
+        return f"no libseccomp: {e}"
+    return ""
+
+
 CAPABILITIES: dict[str, Callable[[], str]] = {
     "root": _root,
     "loop": _loop,
@@ -105,6 +114,8 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "unshare": _unshare,
     "udevd": _udevd,
     "udev-netlink": _udev_netlink,
+    "systemd-analyze": lambda: _program("systemd-analyze"),
+    "seccomp": _seccomp,
     "ffprobe": lambda: _program("ffprobe"),
     "chromium": lambda: _program("chromium"),
 }
