@@ -4,6 +4,7 @@ skipped elsewhere with a text that stays the same; `python -m tests.here` lists 
 A probe returns why the machine cannot do it, or "" when it can; it tries the thing itself and leaves nothing.
 """
 
+import ctypes
 import functools
 import os
 import shutil
@@ -106,6 +107,12 @@ def _image() -> str:
     if not (path := os.environ.get("RECORDER_STATION_IMAGE")):
         return "no image: RECORDER_STATION_IMAGE names none, scripts/test --vm builds one"
     return "" if Path(path).is_file() else "no image: RECORDER_STATION_IMAGE is no file"
+def _seccomp() -> str:
+    try:
+        ctypes.CDLL("libseccomp.so.2")
+    except OSError as e:
+        return f"no libseccomp: {e}"
+    return ""
 
 
 CAPABILITIES: dict[str, Callable[[], str]] = {
@@ -121,6 +128,8 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "udev-netlink": _udev_netlink,
     "openssl": lambda: _program("openssl"),
     "rauc": lambda: _root() or _program("rauc") or _program("mksquashfs") or _program("unsquashfs"),
+    "systemd-analyze": lambda: _program("systemd-analyze"),
+    "seccomp": _seccomp,
     "ffprobe": lambda: _program("ffprobe"),
     "chromium": lambda: _program("chromium"),
     "qemu": _qemu,

@@ -1,5 +1,6 @@
 """The agent as on a station: nobody in particular, without a capability, in a mount namespace of its own that
-hears of the machine's mounts; and the root helper beside it, in the machine's namespace.
+hears of the machine's mounts; and the root helper beside it, in the machine's namespace. Both live under what
+their units allow of system calls and capabilities.
 """
 
 import os
@@ -8,14 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.agent_process import LEASH, ROOT, Agent
+from tests.confined import words
 from tests.loops import TAG, run, when
 
+AGENT, HELPER = "recorder-station.service", "recorder-station-helper.service"
 NOBODY = 54321  # a user and a group that no machine has a name for
 
 #: As a unit with `User=` and a mount namespace, which is a slave of the machine's.
@@ -24,6 +27,14 @@ _BECOME = (
     f"exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups --inh-caps=-all --bounding-set=-all"
     ' --no-new-privs "$@"'
 )
+_CONFINED = [sys.executable, "-m", "tests.confined"]  # UNIT COMMAND…
+#: The helper is root with what its unit leaves it.
+_RIGHTS = [
+    "setpriv",
+    "--bounding-set=-all,"
+    + ",".join("+" + each.removeprefix("CAP_").lower() for each in words(HELPER, "CapabilityBoundingSet")),
+    "--no-new-privs",
+]
 
 
 @dataclass
@@ -51,6 +62,8 @@ def place() -> Iterator[Place]:
         run("mount", "--make-shared", folder)
         folder.chmod(0o755)
         os.chown(folder, NOBODY, NOBODY)
+        (folder / "mounts").mkdir(mode=0o710)  # as tmpfiles.d does
+        os.chown(folder / "mounts", 0, NOBODY)
         yield Place(folder)
     finally:
         run("umount", folder)
@@ -64,8 +77,8 @@ def helper(at: Place, *options: str, patch: str = "") -> Iterator[subprocess.Pop
     named = ["--socket", at.socket, "--mounts", at.mounts, "--tag", TAG, "--user", f"{NOBODY}:{NOBODY}"]
     with (at.folder / "helper.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", main, *map(str, named), *options],
-            env={"PYTHONPATH": str(ROOT)},
+            [*_RIGHTS, *_CONFINED, HELPER, sys.executable, "-P", "-c", main, *map(str, named), *options],
+            env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
             stderr=log,
         )
     try:
@@ -84,12 +97,8 @@ def agent(at: Place) -> Iterator[Agent]:
         made.write_config()
         for path in (made.centre, made.config_file):
             os.chown(path, NOBODY, NOBODY)
-        made.wrapper = [*_NAMESPACE, _readable() + _BECOME, "sh"]
+        made.wrapper = [*_NAMESPACE, _readable() + _BECOME, "sh", *_CONFINED, AGENT]
         yield made
-
-
-def as_nobody(*command: str) -> Sequence[str]:
-    return [*_NAMESPACE, _readable() + _BECOME, "sh", *command]
 
 
 def _readable() -> str:

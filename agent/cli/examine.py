@@ -12,6 +12,7 @@ from agent.cli.speech import Setting
 from agent.clock import synchronised
 from agent.config import Config
 from agent.ingest.store import RESERVE_SHARE
+from agent.privileged.client import Helper
 
 _UDEV_CONTROL = Path("/run/udev/control")
 _CAP_SYS_ADMIN = 21
@@ -87,8 +88,14 @@ def mount(config: Config) -> Iterator[Finding]:
         return
     lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     effective = int(next(line for line in lines if line.startswith("CapEff:")).split()[1], 16)
-    may = bool(effective >> _CAP_SYS_ADMIN & 1)
-    yield Finding("mount", *((Level.OK, "mount-ok") if may else (Level.FAIL, "mount-no-right")))
+    if not effective >> _CAP_SYS_ADMIN & 1:
+        try:
+            Helper(config.dock.helper).mounted()
+        except OSError as error:
+            reason = {"path": str(config.dock.helper), "reason": _reason(error)}
+            yield Finding("mount", Level.FAIL, "mount-no-helper", reason)
+            return
+    yield Finding("mount", Level.OK, "mount-ok")
 
 
 def clock(config: Config) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.privileged import mounting
+from agent.privileged.client import Helper
+from agent.privileged.verbs import Doomed
 from tests import unprivileged
 from tests.agent_process import Agent
 from tests.crash.rack import clip_files
@@ -15,7 +17,7 @@ from tests.loops import MIB, NEEDS, Make, folder, recorder, run, turn, udev
 from tests.system.test_agent_loop import arrived, card, plug_at_once
 from tests.unprivileged import NOBODY, Place
 
-require(*NEEDS, "unshare")
+require(*NEEDS, "unshare", "systemd-analyze", "seccomp")
 __all__ = ["folder", "recorder", "turn", "udev"]  # fixtures of this module
 
 
@@ -41,8 +43,8 @@ def helper(place: Place) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def said_of(agent: Agent) -> dict[str, list[str]]:
-    lines = Path(f"/proc/{agent.pid}/status").read_text().splitlines()
+def said_of(pid: int) -> dict[str, list[str]]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
 
 
@@ -52,8 +54,9 @@ def test_an_agent_without_any_right_collects_confirms_and_lets_go(
     cards = [card(agent, recorder, f"000000{i}", clips=3, size=5 * MIB) for i in (1, 2)]
     before = [one.digest() for one in cards]
     agent.up()
-    own = said_of(agent)
-    assert own["Uid"] == [str(NOBODY)] * 4 and own["NoNewPrivs"] == ["1"]
+    own = said_of(agent.pid)
+    assert own["Uid"] == [str(NOBODY)] * 4
+    assert (own["NoNewPrivs"], own["Seccomp"]) == (["1"], ["2"])
     assert {int(own[name][0], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert Path(f"/proc/{agent.pid}/ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
     plug_at_once(cards)
@@ -118,3 +121,31 @@ def test_after_a_kill_in_the_middle_the_helper_ends_the_mounts(
     agent.until_confirmed(2)
     assert not set(stale) & set(mounting.mounted_below(place.mounts))
     assert arrived(agent)
+
+
+def test_the_helper_does_its_verbs_with_the_rights_that_its_unit_leaves_it(
+    helper: subprocess.Popen[bytes], place: Place, recorder: Make
+) -> None:
+    """Also erase, which no part of the agent asks for yet."""
+    own = said_of(helper.pid)
+    assert (own["NoNewPrivs"], own["Seccomp"]) == (["1"], ["2"])
+    assert int(own["CapEff"][0], 16).bit_count() == 4
+    one = recorder("a.mp4", "b.mp4")
+    for done in (
+        "mkdir closed",
+        "write /etc/hostname closed/c.mp4",
+        "set_inode_field closed uid 1000",
+        "set_inode_field closed mode 040500",
+        "set_inode_field closed/c.mp4 uid 1000",
+    ):
+        run("debugfs", "-w", "-R", done, one.image)
+    call = Helper(place.socket)
+    path = call.mount(one.examined().volume()).path
+    names = ("a.mp4", "closed/c.mp4")
+    doomed = [Doomed(name, (at := (path / name).stat()).st_size, at.st_mtime_ns) for name in names]
+    assert [fate.outcome for fate in call.erase(path, doomed)] == ["erased", "erased"]
+    assert [each.name for each in path.glob("**/*.mp4")] == ["b.mp4"]
+    assert call.mounted() == [path]
+    call.unmount(path)
+    assert call.mounted() == []
+    assert run("blockdev", "--getro", one.node) == "1"

@@ -115,7 +115,7 @@ def test_what_a_guide_installs_is_there(guide: Path) -> None:
         for line in block.splitlines()
         if line.startswith("install ")
     ]
-    assert len(installed) == 3
+    assert installed == ["config/station.yaml"]
     assert [source for source in installed if not (ROOT / source).is_file()] == []
 
 
@@ -155,5 +155,5 @@ def rooms() -> Iterator[Path]:
 @pytest.mark.parametrize("guide", TWINS[1], ids=lambda path: path.name)
 def test_the_guide_speaks_of_the_tag_that_rule_and_agent_share(guide: Path) -> None:
     tag = Config().dock.tag
-    assert f'TAG+="{tag}"' in (ROOT / "systemd/60-recorder-station.rules").read_text("utf-8")
+    assert f'TAG+="{tag}"' in (ROOT / "systemd/udev/60-recorder-station.rules").read_text("utf-8")
     assert f'TAG-="{tag}"' in guide.read_text("utf-8")
