@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent import __version__, clock, lock
+from agent import __version__, booted, clock, lock
 from agent.catalog import Catalog, deliveries, home, queries
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
@@ -21,14 +21,18 @@ from agent.dock.dock import Dock
 from agent.dock.docking import Docking, Tools
 from agent.dock.events import Source
 from agent.dock.hotplug import UdevSource
-from agent.dock.mounts import Mounts
+from agent.dock.mounts import Mounts, Verbs
 from agent.dock.rack import RackSource
+from agent.errors import Stop
 from agent.ingest.collect import Ingest
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
 from agent.model import ClipState, Reporter
+from agent.privileged.client import Helper
+from agent.privileged.verbs import InProcess
 from agent.status.health import HealthBoard
+from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
@@ -56,19 +60,25 @@ _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 def run(config_path: Path | None) -> int:
     """Run the agent until it is told to stop; return its exit code. Raises Stop before READY."""
     live = LiveConfig(config_path)
-    with lock.hold(live.current.store.path):
-        return Station(live).run()
+    store = live.current.store.path
+    if data_problem := booted.data_problem(store):
+        log.error("the data disk cannot be used (%s): nothing is collected", data_problem)
+        store = booted.STAND_IN
+    with lock.hold(store):
+        return Station(live, store, data_problem).run()
 
 
 class Station:
-    def __init__(self, live: LiveConfig) -> None:
+    def __init__(self, live: LiveConfig, store: Path, data_problem: str = "") -> None:
+        """With a `data_problem` nothing may be stored: `store` lies in memory, and slots say so."""
         self._live = live
+        self._data_problem = data_problem
         self._started = time.monotonic()
         self._ready = False
         config = live.current
-        self._catalog = Catalog.open(home.settle(config.store.path))
+        self._catalog = Catalog.open(home.settle(store))
         self._check = CatalogCheck(self._catalog)
-        self._store = Store(config.store.path, lambda: live.current.store.reserve)
+        self._store = Store(store, lambda: live.current.store.reserve)
         self._uploads = LiveUploads(self._catalog, self._store.path)
         self._ingest = Ingest(
             self._catalog,
@@ -80,7 +90,7 @@ class Station:
         )
         self._board = Board()
         self._sources = list(_sources(config))
-        mounts = Mounts(config.dock.mounts)
+        mounts = Mounts(_verbs(config))
         self._dock = Dock(
             lambda: live.current.dock,
             self._sources,
@@ -125,6 +135,8 @@ class Station:
         self._catalog.close()
 
     def _collect(self, session: Session, docking: Docking, reporter: Reporter) -> bool:
+        if self._data_problem:
+            raise Stop("no-data-disk")
         return self._ingest.collect(session, docking.slot, docking.device.port, reporter)
 
     def _make_web(self, config: Config) -> WebServer:
@@ -148,6 +160,7 @@ class Station:
         live = self._live
         return HealthBoard(
             {
+                "boot": boot_check(booted.problems, lambda: self._data_problem),
                 "disk": disk_check(self._store.disk),
                 "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
                 "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in self._sources]),
@@ -179,6 +192,13 @@ class Station:
         began = time.monotonic()
         self._catalog.write(lambda _: None)
         yield "catalog", time.monotonic() - began, _SOURCE_LIMIT
+
+
+def _verbs(config: Config) -> Verbs:
+    """On a station the agent is nobody in particular, and asks its helper."""
+    if os.geteuid() == 0:
+        return InProcess(config.dock.mounts, config.dock.tag)
+    return Helper(config.dock.helper)
 
 
 def _sources(config: Config) -> Iterator[Source]:

@@ -59,9 +59,10 @@ def write_file(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def drop_cache(fd: int) -> None:
-    """Forget the cached pages of a file that was synced: the next read comes from the disk."""
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
+    """Forget the cached pages of a file (0: to its end) as far as they are on the disk: the next read comes
+    from there, and the memory is free. Of those that are not, the writing begins."""
+    os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 @contextlib.contextmanager

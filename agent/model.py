@@ -105,6 +105,8 @@ class Port(Protocol):
     """What the dock lends a driver: one mounted volume of one recorder."""
 
     path: Path  # the root of the recorder's files, read-only
+    #: Folders that this process may not look into and that hold nothing, by whoever may.
+    empty: frozenset[str]
 
     def present(self) -> bool:
         """Whether the recorder is still plugged in, asked anew from the system."""

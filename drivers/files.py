@@ -21,6 +21,7 @@ _OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMFILE, errno.ENFILE, er
 
 #: A pulled recorder gives EIO before the system has taken note: a hub is asked every 256 ms.
 SETTLE = 0.6
+_BEHIND = 8 << 20  # bytes that were read and may stay in memory
 _LATEST_NS = (1 << 63) - 1  # what the catalog can hold
 
 
@@ -36,7 +37,9 @@ def failure(
     if error.errno in _GONE or not (stays(port) if doubtful else port.present()):
         return DeviceGone()
     name = errno.errorcode.get(error.errno or 0, str(error.errno))
-    return SourceUnreadable(path=path, offset=offset, length=length, errno=name)
+    # What this user may not read is whole, and none of it is had: other words than for a bad sector.
+    key = "unreadable-entry" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return SourceUnreadable(key, path=path, offset=offset, length=length, errno=name)
 
 
 def stays(port: Port) -> bool:
@@ -83,6 +86,7 @@ class FileReader:
         self._fd = fd
         self._path = path
         self._port = port
+        self._left_behind = 0  # up to here
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
 
     def ahead(self, offset: int, length: int) -> None:
@@ -91,9 +95,17 @@ class FileReader:
 
     def read_at(self, buffer: memoryview, offset: int) -> int:
         try:
-            return os.preadv(self._fd, [buffer], offset)
+            got = os.preadv(self._fd, [buffer], offset)
         except OSError as e:
             raise failure(e, self._port, self._path, offset, len(buffer)) from e
+        self._leave_behind(offset + got)
+        return got
+
+    def _leave_behind(self, end: int) -> None:
+        """What was read is not read again, and must not push out of the memory what is needed there."""
+        if end - self._left_behind >= _BEHIND:
+            os.posix_fadvise(self._fd, self._left_behind, end - self._left_behind, os.POSIX_FADV_DONTNEED)
+            self._left_behind = end
 
     def stat(self) -> tuple[int, int]:
         try:

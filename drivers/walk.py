@@ -103,7 +103,7 @@ class Walk:
                     self._skip(path, "not-a-file")
 
     def _later(self, path: str) -> None:
-        if self._ignored(path):
+        if self._ignored(path) or path in self._port.empty:
             return
         if path.count("/") >= _DEPTH:
             self._skip(path, "too-deep")

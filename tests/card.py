@@ -11,6 +11,7 @@ class Plug:
     """A port whose recorder is `there` for so many more questions."""
 
     path: Path
+    empty: frozenset[str] = frozenset()
     there: int = 1 << 30
     beats: int = 0
 

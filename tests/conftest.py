@@ -1,10 +1,17 @@
-"""For all tests: the header says what cannot be tested here, and hypothesis is the same in every CI run."""
+"""For all tests: the header says what cannot be tested here, and hypothesis is the same in every CI run.
+
+Tests that boot the station's image take minutes: they run when `--vm` or their folder's name asks for them.
+"""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from tests import here
+
+VM = Path(__file__).with_name("vm")
 
 pytest_plugins = ["tests.elsewhere", "pytester"]
 
@@ -14,3 +21,12 @@ settings.load_profile("station")
 
 def pytest_report_header() -> list[str]:
     return here.report()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--vm", action="store_true", help="also run tests/vm, which boot the station's image")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    asked = config.getoption("--vm") or any("vm" in Path(arg.split("::")[0]).parts for arg in config.args)
+    return True if collection_path == VM and not asked else None

@@ -59,6 +59,7 @@ class Heard:
 @dataclass
 class FolderPort:
     path: Path
+    empty: frozenset[str] = frozenset()
 
     def present(self) -> bool:
         return self.path.is_dir()

@@ -95,6 +95,19 @@ def _unshare() -> str:
     return _said(["unshare", "--mount", "--propagation", "private", "true"])
 
 
+def _qemu() -> str:
+    """Everything that a virtual station takes beside its image; the rest comes with what is asked for."""
+    programs = ("qemu-system-x86_64", "mcopy", "sfdisk", "mke2fs", "mkfs.fat", "mkfs.exfat", "mkntfs")
+    firmware = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+    return next(filter(None, map(_program, programs)), "") or ("" if firmware.exists() else "no OVMF")
+
+
+def _image() -> str:
+    if not (path := os.environ.get("RECORDER_STATION_IMAGE")):
+        return "no image: RECORDER_STATION_IMAGE names none, scripts/test --vm builds one"
+    return "" if Path(path).is_file() else "no image: RECORDER_STATION_IMAGE is no file"
+
+
 CAPABILITIES: dict[str, Callable[[], str]] = {
     "root": _root,
     "loop": _loop,
@@ -106,8 +119,12 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "udevadm": lambda: _program("udevadm"),
     "udevd": _udevd,
     "udev-netlink": _udev_netlink,
+    "openssl": lambda: _program("openssl"),
+    "rauc": lambda: _root() or _program("rauc") or _program("mksquashfs") or _program("unsquashfs"),
     "ffprobe": lambda: _program("ffprobe"),
     "chromium": lambda: _program("chromium"),
+    "qemu": _qemu,
+    "image": _image,
 }
 
 

@@ -24,6 +24,8 @@ _SENTENCES = {
     "model_attributes_type": "should be `key: value` lines",
     "literal_error": "should be {expected}",
     "union_tag_invalid": "should be {expected_tags}",
+    "list_type": "should be a list, such as `[a, b]`",
+    "too_long": "should have at most {max_length} entries",
     "greater_than": "should be more than {gt:g}",
     "greater_than_equal": "should be at least {ge:g}",
     "less_than_equal": "should be at most {le:g}",

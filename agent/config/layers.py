@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent import booted
 from agent.config.documents import Document, Fault, Mark, Place, merge, read
 from agent.config.faults import INCOMPLETE, explain
 from agent.config.schema import Config
@@ -83,7 +84,8 @@ def _check(
     data: dict[str, Any], marks: dict[Place, Mark], *, complete: bool
 ) -> tuple[Config | None, list[Fault]]:
     try:
-        return Config.model_validate(data, context=FROM_FILE), []
+        context = {**FROM_FILE, "image": booted.on_image()}
+        return Config.model_validate(data, context=context), []
     except ValidationError as error:
         errors = [e for e in error.errors() if complete or e["type"] not in INCOMPLETE]
         return None, [fault for e in errors for fault in explain(e, Config, marks)]

@@ -25,6 +25,7 @@ AT_RESTART = (
     "dock.simulated_rack",
     "dock.mounts",
     "dock.input_ports",
+    "dock.helper",
     "web.listen",
     "web.socket",
 )

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -30,6 +31,7 @@ from agent.config.units import Duration, Size
 from agent.model import printable
 
 _SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
+_SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
 
 
@@ -50,6 +52,19 @@ def _absolute(value: object) -> Path:
     if not text.startswith("/") or printable(text) != text:
         raise ValueError("should be an absolute path such as `/srv/recorder-station`")
     return Path(text)
+
+
+def _server(name: str) -> str:
+    if not _SERVER.fullmatch(name):
+        raise ValueError("should be the name or the address of a time server, such as `ntp.example.org`")
+    return name
+
+
+def _not_on_image(path: Path | None, info: ValidationInfo) -> Path | None:
+    """Folders that anybody can fill are no recorders. A fault of the files only: code may do as it likes."""
+    if path is not None and (info.context or {}).get("image"):
+        raise ValueError("is refused on a station image: only real ports are collected there")
+    return path
 
 
 def _socket_path(path: Path) -> Path:
@@ -102,6 +117,9 @@ class StationConfig(Section):
         description="Name of this station, shown on screens and in the centre. Default: the host's name.",
     )
     language: Literal["zh", "en"] = Field(default="zh", description="Language of screens and messages.")
+    ntp: list[Annotated[str, AfterValidator(_server)]] = Field(
+        default=[], max_length=8, description="Time servers; a station image hands them to the system."
+    )
 
 
 class StoreConfig(Section):
@@ -146,12 +164,17 @@ def _ports_named_twice(slots: Any) -> Iterator[InitErrorDetails]:
 class DockConfig(Section):
     udev: bool = Field(default=True, description="Watch the real ports.")
     tag: Tag = Field(default="recorder-station", description="The udev tag that our rules put on recorders.")
-    simulated_rack: AbsolutePath | None = Field(
+    simulated_rack: Annotated[AbsolutePath | None, AfterValidator(_not_on_image)] = Field(
         default=None,
         description="A folder whose sub-folders are recorders, each docked in the slot of its name.",
     )
     mounts: AbsolutePath = Field(
-        default=Path("/run/recorder-station/mounts"), description="Where recorders are mounted, read-only."
+        default=Path("/run/recorder-station/mounts"),
+        description="Where recorders are mounted, read-only, by an agent that runs as root.",
+    )
+    helper: AbsolutePath = Field(
+        default=Path("/run/recorder-station-helper.sock"),
+        description="The socket of the root helper that mounts for an agent which does not run as root.",
     )
     stuck_after: Duration = Field(
         default=60.0,

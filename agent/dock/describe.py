@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.dock import ports
 from agent.model import Device, DeviceKind
+from agent.privileged import ports
 
 # Partitions that never hold clips: extended ones (they only contain others), Microsoft's reserved one.
 _HOLLOW = frozenset({"0x5", "0xf", "0x85", "e3c9e316-0b5c-4db8-817d-f92df00215ae"})

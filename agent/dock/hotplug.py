@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.dock import ports
 from agent.dock.describe import describe
 from agent.dock.events import Arrived, Event, Left
 from agent.dock.visitors import Visitors, bystander
 from agent.model import Device, DeviceKind
+from agent.privileged import ports
 
 log = logging.getLogger(__name__)
 

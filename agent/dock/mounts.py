@@ -1,30 +1,30 @@
 """Lends drivers a recorder's files: a volume mounted read-only, or a folder of the simulated rack."""
 
 import errno
-import itertools
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.errors import DeviceGone, Stop, Unsupported
 from agent.model import Device, DeviceKind, Port
-from agent.privileged import verbs as in_process
+from agent.privileged.find import Volume, number
+from agent.privileged.mounting import MOUNTABLE
+from agent.privileged.verbs import Lent
 
 log = logging.getLogger(__name__)
 
 
 class Verbs(Protocol):
-    """`agent.privileged.verbs`, in this process or behind the helper."""
+    """What needs root: `agent.privileged.verbs` in this process, or `agent.privileged.client`."""
 
-    def mount_readonly(self, node: str, fs_type: str, mountpoint: Path, uid: int, gid: int) -> None: ...
-    def unmount(self, mountpoint: Path) -> None: ...
-    def disconnect(self, sysfs: Path) -> Path | None: ...
-    def mounted_below(self, folder: Path) -> list[Path]: ...
+    def mount(self, volume: Volume) -> Lent: ...
+    def unmount(self, mount: Path) -> None: ...
+    def mounted(self) -> list[Path]: ...
+    def disconnect(self, port: str) -> Path | None: ...
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class FolderPort:
     path: Path
     inode: int
     beat: Callable[[], None]
+    empty: frozenset[str] = frozenset()
 
     def present(self) -> bool:
         try:
@@ -40,27 +41,29 @@ class FolderPort:
             return False
 
 
+class _Medium(NamedTuple):
+    number: str  # of its block device
+    diskseq: int  # of its disk; 0: kernels before 5.15 have none
+
+
 @dataclass(slots=True)
 class VolumePort:
     path: Path
+    empty: frozenset[str]
     sysfs: Path
-    number: str
-    sequence: str
+    medium: _Medium
     beat: Callable[[], None]
 
     def present(self) -> bool:
         """Whether this very disk is still there: a node's name and number are given out again."""
-        return _medium(self.sysfs) == (self.number, self.sequence)
+        return _medium(self.sysfs) == self.medium
 
 
 class Mounts:
-    """Mounts below `folder`, each for one reading of one volume."""
+    """Mounts, each for one reading of one volume."""
 
-    def __init__(self, folder: Path, verbs: Verbs = in_process) -> None:
-        self._folder = folder
+    def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs
-        # A volume that is read again must not be mounted where `sweep` may just end its last mount.
-        self._numbers = itertools.count(1)
         self._left_over: set[Path] = set()
         self._lock = threading.Lock()
 
@@ -72,9 +75,9 @@ class Mounts:
             path, _, inode = device.node.rpartition("#")
             yield FolderPort(Path(path), int(inode), beat)
             return
-        name = f"{docking}-{Path(device.node).name}-{next(self._numbers)}"
-        port = self._mount(device, self._folder / name, beat)
+        port = self._mount(device, beat)
         try:
+            # The helper mounts in the machine's mount namespace: it must have come through to ours.
             if port.path.stat().st_dev == port.path.parent.stat().st_dev:
                 raise Stop("mount-failed", reason="nothing is mounted")
             yield port
@@ -83,13 +86,17 @@ class Mounts:
 
     def disconnect(self, device: Device) -> Path | None:
         """End all I/O to the recorder. Returns what stays in sysfs until it is pulled, if anything does."""
-        return self._verbs.disconnect(Path(device.sysfs)) if device.sysfs else None
+        return self._verbs.disconnect(device.port) if device.sysfs else None
 
     def clean(self) -> None:
         """Unmount what an agent that was killed left behind."""
-        mounted = self._verbs.mounted_below(self._folder)
-        empty = self._folder.iterdir() if self._folder.is_dir() else ()
-        for point in [*mounted, *(folder for folder in empty if folder not in mounted)]:
+        try:
+            left = self._verbs.mounted()
+        except OSError as e:
+            # Without the helper the rest of the station works; each slot will say what is missing.
+            log.error("cannot see which recorders are still mounted: %s", e)
+            return
+        for point in left:
             self._unmount(point)
 
     def sweep(self) -> None:
@@ -99,20 +106,21 @@ class Mounts:
         for point in again:
             self._unmount(point)
 
-    def _mount(self, device: Device, point: Path, beat: Callable[[], None]) -> VolumePort:
-        if device.fs_type not in in_process.MOUNTABLE:
+    def _mount(self, device: Device, beat: Callable[[], None]) -> VolumePort:
+        if device.fs_type not in MOUNTABLE:
             raise Unsupported("unknown-file-system", fs_type=device.fs_type)
-        medium = _medium(Path(device.sysfs))
+        sysfs = Path(device.sysfs)
+        medium = _medium(sysfs)
         if medium is None:
             raise DeviceGone
-        port = VolumePort(point, Path(device.sysfs), *medium, beat)
+        volume = Volume(device.port, device.lun, number(sysfs / "partition"), medium.diskseq)
         try:
-            self._verbs.mount_readonly(device.node, device.fs_type, point, os.getuid(), os.getgid())
+            lent = self._verbs.mount(volume)
         except OSError as e:
-            if not port.present():
+            if _medium(sysfs) != medium:
                 raise DeviceGone from e
             raise Stop("mount-failed", reason=_reason(e)) from e
-        return port
+        return VolumePort(lent.path, lent.empty, sysfs, medium, beat)
 
     def _unmount(self, point: Path) -> None:
         """A mount that cannot be ended now keeps nobody from taking the recorder: it is read-only. So this
@@ -134,15 +142,13 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _medium(sysfs: Path) -> tuple[str, str] | None:
-    """(device number, sequence number of its disk); None when it is gone or has no medium. Disks of
-    kernels before 5.15 have no sequence number."""
+def _medium(sysfs: Path) -> _Medium | None:
+    """None when it is gone or has no medium."""
     try:
-        number = (sysfs / "dev").read_text().strip()
+        device = (sysfs / "dev").read_text().strip()
         if int((sysfs / "size").read_text()) == 0:
             return None
     except OSError:
         return None
     disk = sysfs.parent if (sysfs / "partition").exists() else sysfs
-    sequence = disk / "diskseq"
-    return number, sequence.read_text().strip() if sequence.exists() else ""
+    return _Medium(device, number(disk / "diskseq"))

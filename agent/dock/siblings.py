@@ -6,8 +6,8 @@ not collected while one of them is still to come: it would be taken, and what is
 
 from pathlib import Path
 
-from agent.dock.ports import SYSFS
 from agent.model import Device
+from agent.privileged.ports import SYSFS
 from agent.privileged.usb import device_above
 
 UDEV_DATA = Path("/run/udev/data")  # one file for each device that udev has examined

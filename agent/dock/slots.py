@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from agent.dock import ports
 from agent.dock.events import Bystander
 from agent.model import Device
+from agent.privileged import ports
 
 RACK = "rack:"  # a port of the simulated rack is called rack:<name>
 

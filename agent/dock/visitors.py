@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.dock import ports
 from agent.dock.describe import decoded
 from agent.dock.events import Bystander, Event, Left
 from agent.model import Problem, printable
+from agent.privileged import ports
 
 _GUARD = "RECORDER_STATION_GUARD"
 _LONGEST = 40  # characters of what a device calls itself

@@ -117,8 +117,10 @@ class _Stages:
             return
         end = chunk.offset + chunk.length
         start = (end - 1) // self._copy.part_size * self._copy.part_size
-        # Starts the write-back of this part now, so that the fsync at the end finds little to do.
-        os.posix_fadvise(self._fd, start, end - start, os.POSIX_FADV_DONTNEED)
+        # Starts the write-back of this part now, so that the fsync at the end finds little to do, and lets
+        # go of the part before, so that a clip does not fill the memory.
+        before = max(0, start - self._copy.part_size)
+        durable.drop_cache(self._fd, before, end - before)
         # A copy with holes is not resumed behind the first of them: the map of what is missing is not kept.
         if not self._copy.unreadable:
             os.pwrite(self._journal, self._copy.parts[self._written], self._written * DIGEST)

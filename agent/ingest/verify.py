@@ -69,6 +69,8 @@ def _digests(copy: Copy, fd: int, sm3: bool, beat: Beat) -> tuple[str, str]:
             if os.preadv(fd, [chunk.data], offset) != length:
                 raise NotEqual(clip=copy.clip, part=offset // copy.part_size)
             pipeline.put(chunk)
+            if (offset + length) % copy.part_size == 0:
+                durable.drop_cache(fd, offset + length - copy.part_size, copy.part_size)
     return whole.hexdigest(), national.hexdigest() if national else ""
 
 

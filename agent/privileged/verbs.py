@@ -1,130 +1,216 @@
-"""What only root may do with a recorder: mount it read-only, unmount it, disconnect it.
+"""What only root may do with a recorder, each verb by its socket of the rack.
 
-Every verb raises OSError with the kernel's errno and nothing else. None of them waits for a recorder
-longer than the kernel does; a call that is stuck in it ends when the recorder is disconnected.
+Every verb raises OSError with an errno and nothing else. None takes a path to a device, and what a verb
+mounts lies at a name of its own choosing. A verb that is stuck in the kernel holds up nobody but those who
+want the same disk.
 """
 
 import contextlib
-import ctypes
 import errno
-import fcntl
+import itertools
+import logging
 import os
 import re
-import stat
-import time
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from agent.privileged.usb import device_above, scsi_above
+from agent.privileged import beneath, mounting
+from agent.privileged.erase import Doomed, Fate, Holder, erase
+from agent.privileged.find import TAG, Block, Finder, Volume
+from agent.privileged.mounting import Device
 
-SYSFS = Path("/sys")
-_MOUNTS = Path("/proc/self/mountinfo")
+log = logging.getLogger(__name__)
 
-_BLKROSET = 0x125D
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_NOSYMFOLLOW = 1, 2, 4, 8, 256
-_FLAGS = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_NOSYMFOLLOW
-_UMOUNT_NOFOLLOW = 8
-_BUSY_SECONDS = 5.0  # how long somebody else's look into the mount may hold up its end
+__all__ = ["Doomed", "Fate", "InProcess", "Lent", "Volume"]
 
-# The owner's write bit stays in the mask (the mount is read-only anyway): it is how FAT shows the lock that
-# marks a file as important.
-# A damaged file system must never panic the machine, whatever its superblock asks for (`errors=`), and its
-# journal must stay as it is (`noload`). utf8=1 beside iocharset: else characters beyond 16 bits are lost.
-_EXT = "errors=remount-ro"
-_OWNED = "uid={uid},gid={gid},umask=0077,iocharset=utf8"
-_KINDS = {
-    "vfat": ("vfat", _OWNED + ",utf8=1,codepage=936,tz=UTC"),
-    "exfat": ("exfat", _OWNED),
-    "ntfs": ("ntfs3", _OWNED),
-    "ext2": ("ext2", _EXT),
-    "ext3": ("ext3", "noload," + _EXT),
-    "ext4": ("ext4", "noload," + _EXT),
-}
-MOUNTABLE = frozenset(_KINDS)  # as ID_FS_TYPE calls them
-
-_libc = ctypes.CDLL(None, use_errno=True)
+_TURN = 5.0  # seconds that a verb waits for another one at the same disk
+_WORKSHOP = ".erase"  # nobody but root looks into a mount that can be written to
+_EXT = frozenset({"ext2", "ext3", "ext4"})
+_LOST_FOUND = "lost+found"
 
 
-def mount_readonly(node: str, fs_type: str, mountpoint: Path, uid: int, gid: int) -> None:
-    """Make `mountpoint` and mount `node` there, after the device itself is set read-only.
+class Lent(NamedTuple):
+    """A mounted volume."""
 
-    EBUSY: this machine uses the disk itself. EINVAL: not one of MOUNTABLE, or not such a file system."""
-    if fs_type not in _KINDS:
-        raise OSError(errno.EINVAL, f"file system {fs_type!r} is not mounted here")
-    kind, options = _KINDS[fs_type]
-    _set_readonly(node)
-    mountpoint.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data = options.format(uid=uid, gid=gid)
-    paths = os.fsencode(node), os.fsencode(mountpoint)
-    try:
-        _check(_libc.mount(*paths, kind.encode(), ctypes.c_ulong(_FLAGS), data.encode()), node)
-    except OSError:
-        mountpoint.rmdir()
-        raise
+    path: Path
+    # Folders that only root may look into, and that hold nothing: `lost+found` of every fresh ext4. Without
+    # this a reader that is not root could not tell it from one that hides clips.
+    empty: frozenset[str]
 
 
-def unmount(mountpoint: Path) -> None:
-    """Unmount and remove the folder. Never lazily: a mount that only looks gone still holds its device.
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns the files of a file system that knows no owners."""
 
-    EBUSY when somebody keeps it open for longer than a few seconds."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while mountpoint in mounted_below(mountpoint.parent):
-        try:
-            _check(_libc.umount2(os.fsencode(mountpoint), _UMOUNT_NOFOLLOW), str(mountpoint))
-        except OSError as e:
-            if e.errno != errno.EBUSY or time.monotonic() > until:
+    uid: int
+    gid: int
+
+
+class InProcess:
+    """Thread-safe. One for each folder of mounts."""
+
+    def __init__(self, folder: Path, tag: str = TAG, finder: Finder | None = None) -> None:
+        self.folder = folder
+        self._finder = finder or Finder(tag)
+        self._names = itertools.count(1)
+        self._turns: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def mount(self, volume: Volume, owner: Owner | None = None) -> Lent:
+        """Mount it read-only, after its disk was set read-only. EBUSY: this machine uses the disk itself.
+        EINVAL: not one of MOUNTABLE, or not such a file system. ENODEV, ESTALE: it is not there any more."""
+        owner = owner or Owner(os.getuid(), os.getgid())
+        block = self._finder.volume(volume)
+        mounting.kind_of(block.fs_type)
+        with self._turn(block), mounting.held(block, volume.diskseq) as device:
+            device.claim()
+            device.set_readonly(True)
+            point = self._new_point(block, volume.diskseq)
+            try:
+                self._mount(device, point, owner)
+                return Lent(point, _empty(block, point))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    mounting.unmount(point)
                 raise
-            time.sleep(0.1)
-    with contextlib.suppress(FileNotFoundError):
-        mountpoint.rmdir()
 
+    def unmount(self, mount: Path) -> None:
+        """End one of our mounts, never lazily; a folder without one is removed. EBUSY when somebody keeps
+        it open for longer than a few seconds."""
+        mounting.unmount(self._ours(mount))
 
-def mounted_below(folder: Path, table: Path = _MOUNTS) -> list[Path]:
-    """What is mounted beneath `folder`, the latest mount first, so that it can be unmounted in this order."""
-    lines = table.read_bytes().splitlines()
-    points = [Path(os.fsdecode(_unescaped(line.split(b" ")[4]))) for line in lines]
-    return [point for point in reversed(points) if folder in point.parents]
+    def mounted(self) -> list[Path]:
+        """What an agent that was killed may have left: mounts, the latest first, and folders for them."""
+        if not self.folder.is_dir():
+            return []
+        there = [mount for mount in mounting.mounted_below(self.folder) if mount.parent == self.folder]
+        folders = (each for each in sorted(self.folder.iterdir()) if each.name != _WORKSHOP)
+        return [*there, *(each for each in folders if each not in there)]
 
+    def erase(self, mount: Path, files: Sequence[Doomed], owner: Owner | None = None) -> list[Fate]:
+        """Remove exactly these files; see `agent.privileged.erase`."""
+        owner = owner or Owner(os.getuid(), os.getgid())
+        block = self.block_at(mount)
+        with self._turn(block), mounting.held(block, block.diskseq) as device:
+            holder = Holder(mount, self._workshop() / mount.name, lambda: self._mount(device, mount, owner))
+            return erase(device, holder, files)
 
-def disconnect(sysfs: Path, root: Path = SYSFS) -> Path | None:
-    """Take the recorder above the block device `sysfs` off its bus, which ends all I/O that waits for it.
+    def disconnect(self, port: str) -> Path | None:
+        """Take the recorder in a socket off its bus, which ends all I/O that waits for it. Waits for no turn:
+        who has it may be what is to be ended.
 
-    Returns its USB device, which stays in sysfs until the recorder is pulled; None when it is on no USB
-    (then its SCSI device is removed). ENODEV: it is on neither."""
-    if usb := device_above(sysfs, root):
-        (usb / "authorized").write_text("0")
-        return usb
-    if scsi := scsi_above(sysfs, root):
-        (scsi / "delete").write_text("1")
+        Returns its USB device, which stays in sysfs until the recorder is pulled; None when it is on no USB
+        (then its SCSI device is removed). ENODEV: it is on neither. EBUSY: the machine uses it itself."""
+        if usb := self._finder.usb(port):
+            self._refuse_own(usb)
+            (usb / "authorized").write_text("0")
+            return usb
+        scsi = self._finder.scsi(port)
+        for each in scsi:
+            self._refuse_own(each)
+            (each / "delete").write_text("1")
+        if not scsi:
+            raise OSError(errno.ENODEV, "nothing to disconnect", port)
         return None
-    raise OSError(errno.ENODEV, "nothing to disconnect", str(sysfs))
+
+    def authorise(self, port: str) -> None:
+        """Give a recorder that was disconnected its bus back. EACCES: the USB guard did not let it in."""
+        (self._finder.allowed_usb(port) / "authorized").write_text("1")
+
+    def recover(self) -> None:
+        """At the start: what an erasure was at when its process was killed becomes read-only again."""
+        for point in mounting.mounted_below(self.folder / _WORKSHOP):
+            try:
+                block = self._finder.by_number(_mount_at(point).number)
+                with mounting.held(block, block.diskseq) as device:
+                    device.set_readonly(True)
+            except OSError as e:
+                log.error("%s cannot be made read-only: %s", point, e)
+            with contextlib.suppress(OSError):
+                mounting.unmount(point)
+
+    def block_at(self, mount: Path) -> Block:
+        """The recorder behind one of our mounts."""
+        found = _mount_at(self._ours(mount))
+        if found.root != "/":
+            raise OSError(errno.EINVAL, "not a whole file system", str(mount))
+        return self._finder.by_number(found.number)
+
+    def _ours(self, mount: Path) -> Path:
+        if mount.parent != self.folder or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", mount.name):
+            raise OSError(errno.EINVAL, "not one of these mounts", str(mount))
+        return mount
+
+    def _new_point(self, block: Block, diskseq: int) -> Path:
+        """`sdb1-42-1`: for people; nothing is read from it. Never a name that is in use."""
+        self.folder.mkdir(mode=0o710, parents=True, exist_ok=True)
+        kernel = re.sub(r"[^A-Za-z0-9]", "-", block.sysfs.name)
+        while True:
+            point = self.folder / f"{kernel}-{diskseq}-{next(self._names)}"
+            with contextlib.suppress(FileExistsError):
+                point.mkdir(mode=0o700)
+                return point
+
+    def _mount(self, device: Device, point: Path, owner: Owner) -> None:
+        mounting.mount_readonly(device, point, owner.uid, owner.gid)
+        # A card that was changed meanwhile is another recorder's; what is mounted must be what was held.
+        device.check()
+        if _mount_at(point).number != device.number:
+            raise OSError(errno.ESTALE, "something else is mounted", str(point))
+
+    def _workshop(self) -> Path:
+        folder = self.folder / _WORKSHOP
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def _refuse_own(self, device: Path) -> None:
+        """A USB disk that the station itself runs from is not taken off its bus."""
+        numbers: set[str] = set()
+        for file in device.rglob("dev"):
+            with contextlib.suppress(OSError):  # parts of a dying recorder vanish meanwhile
+                numbers.add(file.read_text().strip())
+        for mount in mounting.mounts():
+            if mount.number in numbers and self.folder not in mount.point.parents:
+                raise OSError(errno.EBUSY, "this machine uses the disk itself", str(mount.point))
+
+    @contextmanager
+    def _turn(self, block: Block) -> Iterator[None]:
+        with self._lock:
+            turn = self._turns.setdefault(block.disk.name, threading.Lock())
+        if not turn.acquire(timeout=_TURN):
+            raise OSError(errno.EAGAIN, "another call is still at this disk")
+        try:
+            yield
+        finally:
+            turn.release()
 
 
-def _set_readonly(node: str) -> None:
-    """Sets the device read-only, after a claim on it (O_EXCL), which fails while the machine has it
-    mounted or in use. For a partition its whole disk is claimed first: that fails while any part of the
-    disk is in use, so the station's own disk is never touched."""
-    status = os.lstat(node)
-    if not stat.S_ISBLK(status.st_mode):
-        raise OSError(errno.ENOTBLK, os.strerror(errno.ENOTBLK), node)
-    here = SYSFS / "dev/block" / f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
-    if (here / "partition").exists():
-        os.close(_claim("/dev/" + here.resolve().parent.name.replace("!", "/")))
-    fd = _claim(node)
+def _mount_at(point: Path) -> mounting.Mounted:
+    """EINVAL: nothing is mounted there, or one thing over another."""
+    found = [mount for mount in mounting.mounts() if mount.point == point]
+    if len(found) != 1:
+        raise OSError(errno.EINVAL, f"{len(found)} mounts are there", str(point))
+    return found[0]
+
+
+def _empty(block: Block, point: Path) -> frozenset[str]:
+    """Looked at by root, on a mount that cannot change any more."""
+    if block.fs_type not in _EXT:
+        return frozenset()
+    root = os.open(point, beneath.FOLDER)
     try:
-        fcntl.ioctl(fd, _BLKROSET, (1).to_bytes(4, "little"))
+        folder = beneath.open_at(root, _LOST_FOUND, beneath.FOLDER)
+    except OSError:
+        return frozenset()  # none, or none that can be read: whoever lists the recorder will say so
     finally:
-        os.close(fd)
-
-
-def _claim(node: str) -> int:
-    return os.open(node, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-
-
-def _unescaped(path: bytes) -> bytes:
-    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), path)
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), what)
+        os.close(root)
+    try:
+        return frozenset() if os.listdir(folder) else frozenset({_LOST_FOUND})  # noqa: PTH208 (a descriptor)
+    except OSError:
+        return frozenset()
+    finally:
+        os.close(folder)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from agent import booted
 from agent.config.schema import FolderTarget as FolderConfig
 from agent.upload.targets.base import Target
 from agent.upload.targets.folder import FolderTarget
@@ -23,5 +24,5 @@ def _target(name: str, config: FolderConfig, known_at: Known, store: Path) -> Ta
                 name,
                 config.path,
                 first_contact=not known_at(name, str(config.path)),
-                never_on=() if config.local else (Path("/"), store),
+                never_on=() if config.local else (Path("/"), store, *booted.not_central()),
             )

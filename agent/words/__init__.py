@@ -24,7 +24,7 @@ Words = Mapping[str, Mapping[str, str]]
 
 @functools.cache
 def words(language: str) -> Words:
-    """Every word of a language by section: slots, clips, problems, doctor, page, severity."""
+    """Every word of a language by section: slots, clips, problems, doctor, page, severity, update, …"""
     known = language if language in LANGUAGES else FIRST
     text = resources.files(__name__).joinpath(f"{known}.yaml").read_text(encoding="utf-8")
     loaded: Words = yaml.safe_load(text)

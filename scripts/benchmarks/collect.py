@@ -34,6 +34,7 @@ _RESERVE = 512 << 20
 @dataclass
 class _FolderPort:
     path: Path
+    empty: frozenset[str] = frozenset()
 
     def present(self) -> bool:
         return self.path.is_dir()

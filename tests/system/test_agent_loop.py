@@ -1,6 +1,6 @@
 """The same daemon at real ports: block devices from udev, mounted by the kernel, copied, confirmed, let go.
 
-Loop devices with ext4 stand for recorders, as in `test_loop_hotplug`, whose udevd and rule these are.
+Loop devices with ext4 stand for recorders, as in `test_loop_hotplug`.
 """
 
 import threading
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.privileged import verbs
+from agent.privileged import mounting
 from scripts.demo_rack import make_recorder
 from tests.agent_process import PATIENCE, Agent
 from tests.crash.rack import clip_files, digest
-from tests.system import test_loop_hotplug as loop
-from tests.system.test_loop_hotplug import MIB, TAG, Recorder
+from tests.here import require
+from tests.loops import MIB, NEEDS, TAG, Make, Recorder, folder, recorder, run, turn, udev
 
-turn, folder, udev, recorder = loop.turn, loop.folder, loop.udev, loop.recorder
+require(*NEEDS)
+__all__ = ["folder", "recorder", "turn", "udev"]  # fixtures of this module
 
 
 @pytest.fixture
@@ -30,20 +31,20 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
         finally:
             agent.kill()
             for point in mounted(agent):
-                verbs.unmount(point)
+                mounting.unmount(point)
 
 
 def mounted(agent: Agent) -> list[Path]:
-    return verbs.mounted_below(Path(agent.config["dock"]["mounts"]))
+    return mounting.mounted_below(Path(agent.config["dock"]["mounts"]))
 
 
-def card(agent: Agent, make: loop.Make, number: str, clips: int, size: int) -> Recorder:
+def card(agent: Agent, make: Make, number: str, clips: int, size: int) -> Recorder:
     """A recorder that is not plugged in; its files stay in the rack's folder, to be compared."""
     files = agent.rack / number
     make_recorder(files, number=number, clips=clips, size=size)
     (files / ".recorder.yaml").unlink()
     made = make(size=clips * size + 24 * MIB)
-    loop.run("mke2fs", "-q", "-F", "-t", "ext4", "-L", number, "-d", files, made.image)
+    run("mke2fs", "-q", "-F", "-t", "ext4", "-L", number, "-d", files, made.image)
     return made
 
 
@@ -78,7 +79,7 @@ def freeze_while_copying(agent: Agent) -> None:
         time.sleep(0.001)
 
 
-def test_recorders_are_collected_confirmed_and_released_untouched(agent: Agent, recorder: loop.Make) -> None:
+def test_recorders_are_collected_confirmed_and_released_untouched(agent: Agent, recorder: Make) -> None:
     cards = {f"000000{i}": card(agent, recorder, f"000000{i}", clips=5, size=9 * MIB) for i in range(1, 5)}
     before = {number: one.digest() for number, one in cards.items()}
     agent.up()
@@ -88,7 +89,7 @@ def test_recorders_are_collected_confirmed_and_released_untouched(agent: Agent, 
             shown = agent.until_slot(one.slot, "collected")
             assert shown["recorder"] == number
             assert shown["files_total"] == (0 if again else 5)
-            assert loop.run("blockdev", "--getro", one.node) == "1"
+            assert run("blockdev", "--getro", one.node) == "1"
         agent.until_confirmed(20)
         assert mounted(agent) == []
         assert {number: one.digest() for number, one in cards.items()} == before
@@ -101,7 +102,7 @@ def test_recorders_are_collected_confirmed_and_released_untouched(agent: Agent, 
 
 
 def test_after_a_kill_in_the_middle_stale_mounts_are_ended_and_it_goes_on(
-    agent: Agent, recorder: loop.Make
+    agent: Agent, recorder: Make
 ) -> None:
     cards = [card(agent, recorder, f"000001{i}", clips=2, size=40 * MIB) for i in range(2)]
     before = [one.digest() for one in cards]
@@ -121,7 +122,7 @@ def test_after_a_kill_in_the_middle_stale_mounts_are_ended_and_it_goes_on(
     assert [one.digest() for one in cards] == before
 
 
-def test_a_stop_in_the_middle_unmounts(agent: Agent, recorder: loop.Make) -> None:
+def test_a_stop_in_the_middle_unmounts(agent: Agent, recorder: Make) -> None:
     one = card(agent, recorder, "0000021", clips=2, size=40 * MIB)
     agent.up()
     one.plug()

@@ -1,18 +1,8 @@
-"""The real thing, as far as this machine has it: block devices, the kernel's events, udevd, mount(2).
+"""The real thing, as far as this machine has it: block devices, the kernel's events, udevd, mount(2)."""
 
-Loop devices stand for recorders. A temporary rule gives them our tag and the ID_PATH of a USB port, only
-to those whose image lies in this test's folder: other loop devices of the machine are left alone.
-"""
-
-import contextlib
-import fcntl
-import hashlib
-import os
 import queue
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,145 +16,30 @@ from agent.dock.events import Arrived, Event
 from agent.dock.hotplug import UdevSource
 from agent.dock.mounts import Mounts
 from agent.model import Device, DeviceKind, Reporter, SlotState, SlotStatus
-from agent.privileged import verbs
+from agent.privileged import mounting
+from agent.privileged.verbs import InProcess
 from drivers.base import Session
 from drivers.registry import best
 from tests.dock_house import PATIENCE, Settings
-from tests.here import UDEVD, require
+from tests.here import require
+from tests.loops import (
+    MIB,
+    NEEDS,
+    TAG,
+    Make,
+    Recorder,
+    folder,
+    mounted,
+    partition,
+    recorder,
+    run,
+    turn,
+    udev,
+    when,
+)
 
-require("root", "loop", "ext4", "udevd", "udev-netlink")
-
-TAG = "recorder-station-test"
-RULES = Path(f"/run/udev/rules.d/61-recorder-station-test-{os.getpid()}.rules")
-MIB = 1 << 20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def turn() -> Iterator[None]:
-    """udevd is one for the machine: two runs of these tests take turns."""
-    with Path("/run/lock/recorder-station-test").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def run(*command: object) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hotplug")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def udev(turn: None, folder: Path) -> Iterator[None]:
-    """udevd with our rule; one that runs already is used and left running."""
-    image = f'ATTRS{{loop/backing_file}}=="{folder}/*", TAG+="{TAG}"'
-    RULES.parent.mkdir(parents=True, exist_ok=True)
-    RULES.write_text(
-        f'SUBSYSTEM=="block", ENV{{DEVTYPE}}=="disk", {image}, ENV{{ID_PATH}}="{path_of("%n")}"\n'
-        f'SUBSYSTEM=="block", ENV{{DEVTYPE}}=="partition", {image}, IMPORT{{parent}}="ID_PATH"\n'
-    )
-    # One that runs already is used: a second one would undo what the first does with an event.
-    ours = None if running() else subprocess.Popen(["setpriv", "--pdeathsig", "TERM", UDEVD])
-    try:
-        when(lambda: subprocess.run(["udevadm", "control", "--ping"], capture_output=True).returncode == 0)
-        run("udevadm", "control", "--reload")
-        yield
-    finally:
-        RULES.unlink(missing_ok=True)
-        if ours is None:
-            run("udevadm", "control", "--reload")
-        else:
-            ours.terminate()
-            ours.wait(PATIENCE)
-            Path("/run/udev/control").unlink(missing_ok=True)
-
-
-def running() -> bool:
-    """Whether there is a udevd, even one too busy to answer. One that has ended has no command line."""
-    lines = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            lines.append(process.read_bytes())
-    return any(line.startswith(os.fsencode(UDEVD)) for line in lines)
-
-
-def path_of(number: str) -> str:
-    return f"platform-test-usb-0:{number}:1.0-scsi-0:0:0:0"
-
-
-def when(said: Callable[[], object], shown: Callable[[], object] = lambda: "") -> None:
-    end = time.monotonic() + PATIENCE
-    while not said():
-        assert time.monotonic() < end, shown()
-        time.sleep(0.02)
-
-
-@dataclass
-class Recorder:
-    """An image file in a loop device."""
-
-    image: Path
-    node: str = ""
-
-    @property
-    def slot(self) -> str:
-        return f"platform-test-usb-0:{self.node.removeprefix('/dev/loop')}"
-
-    def plug(self) -> None:
-        """A test that was killed may have left the read-only mark on a free loop device."""
-
-        def attached() -> bool:
-            node = run("losetup", "--find")
-            run("blockdev", "--setrw", node)
-            attach = ["losetup", "--partscan", node, str(self.image)]
-            if subprocess.run(attach, capture_output=True, check=False).returncode:
-                return False  # another one took it meanwhile
-            self.node = node
-            return True
-
-        when(attached)
-
-    def pull(self) -> None:
-        if self.node:
-            # The read-only mark would stay on the loop device for its next user.
-            run("blockdev", "--setrw", self.node)
-            run("losetup", "--detach", self.node)
-            self.node = ""
-
-    def digest(self) -> str:
-        return hashlib.sha256(self.image.read_bytes()).hexdigest()
-
-
-@pytest.fixture
-def recorder(folder: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Recorder]]:
-    """Makes recorders: `recorder("a.mp4", …)` holds these files on ext4, `recorder()` nothing at all."""
-    made: list[Recorder] = []
-
-    def make(*names: str, size: int = 8 * MIB) -> Recorder:
-        image = folder / f"{request.node.name[:40]}-{len(made)}.img"
-        with image.open("wb") as empty:
-            empty.truncate(size)
-        if names:
-            put_ext4(image, *names)
-        made.append(Recorder(image))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.pull()
-        one.image.unlink()
-
-
-def put_ext4(image: Path, *names: str) -> None:
-    source = image.with_suffix(".d")
-    source.mkdir()
-    for name in names:
-        (source / name).write_bytes(name.encode() * 1000)
-    run("mke2fs", "-q", "-F", "-t", "ext4", "-d", source, image)
+require(*NEEDS)
+__all__ = ["folder", "recorder", "turn", "udev"]  # fixtures of this module
 
 
 @dataclass
@@ -206,7 +81,7 @@ def docked(folder: Path, **source: float) -> Iterator[Station]:
     board, mounts = Board(), folder / "mounts"
     settings = Settings(mounts=mounts)
     station = Station(board, UdevSource(TAG, **source), mounts)  # type: ignore[arg-type]
-    lender = Mounts(mounts)
+    lender = Mounts(InProcess(mounts, TAG))
     tools = Tools(board, lender, best, station.collect, grace=1.0)
     dock = Dock(lambda: settings, [station.source], lender, tools)
     dock.start()
@@ -214,7 +89,7 @@ def docked(folder: Path, **source: float) -> Iterator[Station]:
         yield station
     finally:
         assert dock.stop(PATIENCE) == []
-        assert verbs.mounted_below(mounts) == []
+        assert mounting.mounted_below(mounts) == []
 
 
 @pytest.fixture
@@ -222,9 +97,6 @@ def station(tmp_path: Path) -> Iterator[Station]:
     with docked(tmp_path) as built:
         assert built.source.alive()
         yield built
-
-
-Make = Callable[..., Recorder]
 
 
 def test_a_recorder_is_noticed_mounted_read_only_and_released_untouched(
@@ -308,23 +180,6 @@ def test_partitions_of_one_recorder_are_one_docking(station: Station, recorder: 
     assert one.digest() == before
 
 
-def partition(image: Path, *parts: Recorder) -> None:
-    """An MBR with the images of `parts` one after the other from 1 MiB on."""
-    with image.open("r+b") as disk:
-        at = MIB
-        for i, part in enumerate(parts):
-            content = part.image.read_bytes()
-            disk.seek(at)
-            disk.write(content)
-            entry = bytes([0, 0, 0, 0, 0x83, 0, 0, 0])
-            entry += (at // 512).to_bytes(4, "little") + (len(content) // 512).to_bytes(4, "little")
-            disk.seek(446 + 16 * i)
-            disk.write(entry)
-            at += len(content)
-        disk.seek(510)
-        disk.write(b"\x55\xaa")
-
-
 def test_the_journal_of_a_recorder_that_was_pulled_while_writing_is_not_replayed(
     station: Station, recorder: Make, tmp_path: Path
 ) -> None:
@@ -357,21 +212,12 @@ def test_a_disk_that_the_machine_uses_itself_is_left_alone(tmp_path: Path, recor
         (point / "still writable").write_text("yes")
 
 
-@contextmanager
-def mounted(node: str, point: Path) -> Iterator[None]:
-    point.mkdir()
-    run("mount", node, point)
-    try:
-        yield
-    finally:
-        run("umount", point)
-
-
 def test_mounts_of_an_agent_that_was_killed_are_ended_at_the_start(tmp_path: Path, recorder: Make) -> None:
     one = recorder("a.mp4")
     one.plug()
     left = tmp_path / "mounts"
-    verbs.mount_readonly(one.node, "ext4", left / "dead-loop", 0, 0)
+    (left / "dead-loop").mkdir(parents=True)
+    run("mount", "-o", "ro,noload", one.node, left / "dead-loop")
     (left / "dead-before-its-mount").mkdir()
     with docked(tmp_path) as station:
         station.until(one, SlotState.COLLECTED)
@@ -382,10 +228,10 @@ def test_a_volume_is_present_until_it_is_gone_and_not_when_another_has_its_node(
     tmp_path: Path, recorder: Make
 ) -> None:
     one, other = recorder("a.mp4"), recorder("b.mp4")
-    one.plug()
+    one.examined()
     node = one.node
-    device = Device(node, DeviceKind.VOLUME, "p", sysfs=f"/sys/block/{Path(node).name}", fs_type="ext4")
-    with Mounts(tmp_path / "mounts").lend(device, "d", lambda: None) as port:
+    device = Device(node, DeviceKind.VOLUME, one.slot, sysfs=str(one.sysfs), fs_type="ext4")
+    with Mounts(InProcess(tmp_path / "mounts", TAG)).lend(device, "d", lambda: None) as port:
         assert port.present()
         assert list(port.path.iterdir())
     one.pull()

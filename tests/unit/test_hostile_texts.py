@@ -14,6 +14,7 @@ from agent.dock.docking import Tools
 from agent.dock.mounts import Mounts
 from agent.dock.rack import RackSource
 from agent.model import SlotState
+from agent.privileged.verbs import InProcess
 from drivers.layout import Layout
 from drivers.profile import rules
 from drivers.registry import best
@@ -58,7 +59,7 @@ def test_a_folder_that_is_no_utf_8_blocks_no_recorder(side: Dockside, tmp_path: 
 def test_a_rack_folder_of_any_name_is_a_slot_that_can_be_stored_and_shown(
     side: Dockside, tmp_path: Path, name: bytes
 ) -> None:
-    board, mounts = Board(), Mounts(tmp_path / "mounts")
+    board, mounts = Board(), Mounts(InProcess(tmp_path / "mounts"))
     tools = Tools(board, mounts, best, lambda s, d, r: side.ingest.collect(s, d.slot, d.device.port, r))
     rack = tmp_path / "rack"
     recorder(rack / os.fsdecode(name), {"a.mp4": 5000})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.dock.ports import Socket, locate, parse
+from agent.privileged.ports import Socket, locate, parse
 
 PCI = "pci-0000:00:03.0"
 

@@ -39,6 +39,27 @@ def on(recorder: Path) -> list[str]:
     return sorted(map(digest, clip_files(recorder)))
 
 
+def test_without_a_data_disk_nothing_is_collected_and_every_slot_says_so(tmp_path: Path) -> None:
+    """A clip in memory would be called stored and be gone after a power cut."""
+    stand_in = tmp_path / "stand-in"
+    patch = (
+        "import pathlib; from agent import booted\n"
+        f"booted.data_problem = lambda _: 'damaged'; booted.STAND_IN = pathlib.Path({str(stand_in)!r})\n"
+    )
+    with Agent(tmp_path, patch=patch) as agent:
+        recorders(agent, "0000001")
+        agent.up()
+        shown = agent.until_slot("0000001", "failed")
+        assert [problem["key"] for problem in shown["problems"]] == ["no-data-disk"]
+        assert (shown["files_done"], shown["files_total"]) == (0, 0)
+        status = agent.until(lambda status: status if status["health"] else None)
+        assert status is not None
+        assert status["health"][0]["key"] == "data-disk-damaged"
+        assert set(status["clips"].values()) == {0}
+        assert not agent.store.exists()
+        assert list(clip_files(stand_in / "clips")) == []
+
+
 def test_a_recorder_that_hangs_is_stuck_in_its_own_slot_only(tmp_path: Path) -> None:
     """And the station beats on, ends in time, and collects that recorder once it reads again."""
     with Systemd(tmp_path) as systemd, Agent(tmp_path, dock={"stuck_after": "2 s"}) as agent:

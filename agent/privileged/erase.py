@@ -1,0 +1,181 @@
+"""Erasing exactly the files that were named, and nothing else, on one recorder.
+
+All of them are looked at first, on the read-only mount: unless every one is there as described, nothing is
+done at all. Then, where nobody but root can look, the volume is mounted writable, each file is looked at
+again and removed; everything is synced, and the disk is read-only again, whatever failed in between. What the
+caller is told is what was seen afterwards on the new read-only mount, not what was attempted.
+"""
+
+import ctypes
+import errno
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.privileged import beneath, mounting
+from agent.privileged.mounting import Device
+
+log = logging.getLogger(__name__)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Doomed(NamedTuple):
+    """A file to erase, as it was when it was collected."""
+
+    path: str  # relative to the recorder's root; bytes that are no UTF-8 as os.fsdecode makes them
+    size: int  # bytes
+    mtime_ns: int
+
+
+class Fate(NamedTuple):
+    path: str
+    #: `erased` · why it was left alone: `gone`, `elsewhere` (a link, another mount), `not-a-file`, `linked`
+    #: (it has another name too), `differs`, `refused` (because of another file), or an errno's name ·
+    #: `uncertain`: removed, and the disk may not have kept that
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Where the volume is mounted."""
+
+    point: Path
+    workshop: Path  # for the writable mount; behind a folder that only root may enter
+    mount_again: Callable[[], None]  # read-only, at `point`
+
+
+def erase(device: Device, holder: Holder, files: Sequence[Doomed]) -> list[Fate]:
+    """Raises OSError when nothing was touched: the mount is in use, the disk cannot be written to."""
+    if not files or not all(beneath.is_path(file.path) for file in files):
+        raise OSError(errno.EINVAL, "not a list of paths below a recorder")
+    seen = _look_at_all(holder.point, files)
+    if any(seen.values()):
+        return [Fate(file.path, seen[file.path] or "refused") for file in files]
+    mounting.end_mount(holder.point)
+    fates: dict[str, str] = {}
+    try:
+        device.check()
+        with _writable(device, holder.workshop) as root:
+            for file in files:
+                fates[file.path] = _remove(root, file)
+            _sync(root, fates)
+    except OSError as e:
+        if not fates:
+            raise
+        log.error("after an erasure: %s", e)
+        fates = {path: "uncertain" if fate == "erased" else fate for path, fate in fates.items()}
+    finally:
+        # After every way out of the above. The first of the two is what matters.
+        device.set_readonly(True)
+        with _told("mount again"):
+            holder.mount_again()
+    return _confirmed(holder.point, [Fate(file.path, fates.get(file.path, "refused")) for file in files])
+
+
+def _look_at_all(point: Path, files: Sequence[Doomed]) -> dict[str, str]:
+    """By path: why it may not be erased, "" when it may."""
+    with _folder(point) as root:
+        return {file.path: _looked_at(root, file) for file in files}
+
+
+def _looked_at(root: int, file: Doomed) -> str:
+    try:
+        with beneath.folder_of(root, file.path) as (folder, name):
+            return _difference(folder, name, file)
+    except OSError as e:
+        return _why(e)
+
+
+def _difference(folder: int, name: str, file: Doomed) -> str:
+    handle = beneath.open_at(folder, name, beneath.HANDLE)
+    try:
+        status = os.fstat(handle)
+    finally:
+        os.close(handle)
+    if not stat.S_ISREG(status.st_mode):
+        return "elsewhere" if stat.S_ISLNK(status.st_mode) else "not-a-file"
+    if status.st_nlink != 1:
+        return "linked"
+    return "" if (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns) else "differs"
+
+
+def _remove(root: int, file: Doomed) -> str:
+    """Between the look and the removal nobody else can reach the file: the mount is root's alone."""
+    try:
+        with beneath.folder_of(root, file.path) as (folder, name):
+            if different := _difference(folder, name, file):
+                return different
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+            return "erased"
+    except OSError as e:
+        return _why(e)
+
+
+def _sync(root: int, fates: dict[str, str]) -> None:
+    if _libc.syncfs(ctypes.c_int(root)) != 0:
+        code = ctypes.get_errno()
+        for path, fate in fates.items():
+            if fate == "erased":
+                fates[path] = "uncertain"
+        log.error("cannot sync after an erasure: %s", os.strerror(code))
+
+
+def _confirmed(point: Path, fates: list[Fate]) -> list[Fate]:
+    """`erased` stands only for what the disk itself no longer shows."""
+    try:
+        with _folder(point) as root:
+            return [fate if _agrees(root, fate) else Fate(fate.path, "uncertain") for fate in fates]
+    except OSError as e:
+        log.error("cannot look at the recorder after an erasure: %s", e)
+        return [Fate(path, "uncertain" if outcome == "erased" else outcome) for path, outcome in fates]
+
+
+def _agrees(root: int, fate: Fate) -> bool:
+    return fate.outcome != "erased" or _looked_at(root, Doomed(fate.path, -1, 0)) == "gone"
+
+
+@contextmanager
+def _writable(device: Device, workshop: Path) -> Iterator[int]:
+    """The root of a writable mount; afterwards nothing is mounted."""
+    device.claim()
+    workshop.mkdir(mode=0o700)
+    try:
+        device.set_readonly(False)
+        mounting.mount_writable(device, workshop)
+        device.check()
+        with _folder(workshop) as root:
+            yield root
+    finally:
+        mounting.unmount(workshop)
+
+
+@contextmanager
+def _folder(point: Path) -> Iterator[int]:
+    fd = os.open(point, beneath.FOLDER)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        log.error("cannot %s after an erasure: %s", what, e)
+
+
+def _why(error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "gone"
+    if error.errno in (errno.ELOOP, errno.EXDEV):
+        return "elsewhere"
+    return errno.errorcode.get(error.errno or 0, "error")
