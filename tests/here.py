@@ -107,6 +107,8 @@ def _image() -> str:
     if not (path := os.environ.get("RECORDER_STATION_IMAGE")):
         return "no image: RECORDER_STATION_IMAGE names none, scripts/test --vm builds one"
     return "" if Path(path).is_file() else "no image: RECORDER_STATION_IMAGE is no file"
+
+
 def _seccomp() -> str:
     try:
         ctypes.CDLL("libseccomp.so.2")
