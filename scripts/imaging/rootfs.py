@@ -47,7 +47,7 @@ def _packages(arch: Arch) -> list[str]:
 def _overlay(overlay: Path, arch: Arch, keyring: Path | None) -> None:
     """Everything that is ours, as it will lie in the root."""
     _copy(HERE / "rootfs", overlay)
-    for folder in ("data", "boot", "mnt/centre"):
+    for folder in ("data", "boot"):
         (overlay / folder).mkdir(parents=True)
     run(ROOT / "scripts/install", "--root", overlay)
     place = overlay / "usr/lib/recorder-station"
