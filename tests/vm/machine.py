@@ -48,7 +48,7 @@ class Hardware:
     clock: str = "utc"  # QEMU's -rtc base=, e.g. `1980-01-01T00:00:00` for a dead battery
     network: bool = False  # a card with QEMU's user network, which leads nowhere (restrict=on)
     disks: Sequence[Path] = ()  # further raw disks, virtio
-    disk_options: Mapping[str, Any] = field(default_factory=dict)  # of the first disk's node
+    disk_options: Mapping[str, Any] = field(default_factory=dict)  # instead of those of the first disk's node
     kernel: Sequence[str] = ()  # -kernel, -initrd, -append …: without firmware, for a guest of one's own
     more: Sequence[str] = ()  # further arguments
 
@@ -255,7 +255,8 @@ class Machine:
         for number, path in enumerate((self.disk, *self.hardware.disks)):
             node = {"driver": "raw", "node-name": f"disk{number}", "cache.no-flush": "on"}
             node |= {"file.driver": "file", "file.filename": str(path)}
-            node |= self.hardware.disk_options if number == 0 else {}
+            if number == 0 and self.hardware.disk_options:
+                node = {"node-name": "disk0", **self.hardware.disk_options}
             told += ["-blockdev", ",".join(f"{key}={value}" for key, value in node.items())]
             told += [
                 "-device",
