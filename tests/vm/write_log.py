@@ -1,8 +1,8 @@
 """What a guest wrote to its disk, in order, with its flushes: a log in the format of dm-log-writes, written
 by QEMU's `blklogwrites` filter below the guest, so that the image need not know of it.
 
-Killing QEMU loses what is in the guest's memory; what a disk loses in its own cache is shown by replaying such
-a log up to each flush: everything before it is on the medium for certain, nothing behind it need be.
+Killing QEMU loses what is in the guest's memory; what a disk loses in its own cache is shown by replaying
+such a log up to each flush: everything before it is on the medium for certain, nothing behind it need be.
 """
 
 import struct
