@@ -191,7 +191,8 @@ class Dock:
         ).start()
 
     def _disconnect(self, stuck: _Stuck) -> None:
-        for device in stuck.worker.devices:
+        # Once for each port: its other partitions go with it.
+        for device in {device.port: device for device in stuck.worker.devices}.values():
             try:
                 stuck.usb = self._mounts.disconnect(device) or stuck.usb
             except OSError as e:

@@ -30,7 +30,8 @@ NAMESPACED = re.compile(
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    subprocess.run([ROOT / "scripts/install", "--root", tmp_path / "root"], check=True)
+    """From another folder, into a relative one, as an image's recipe may say it."""
+    subprocess.run([ROOT / "scripts/install", "--root", "root"], cwd=tmp_path, check=True)
     return tmp_path / "root"
 
 

@@ -17,6 +17,8 @@ from tests.vm.machine import Machine, Port
 
 _HELLO, _CONNECT, _INTERFACES, _ENDPOINTS, _SET_CONFIGURATION, _GET_CONFIGURATION = 0, 1, 4, 5, 6, 7
 _CONFIGURATION, _SET_ALTERNATIVE, _GET_ALTERNATIVE, _ALTERNATIVE, _CONTROL, _BULK = 8, 9, 10, 11, 100, 101
+#: What QEMU wants of whoever sits at an xHCI port: endpoints with their sizes, ids of 64 bits, long lengths.
+_ABLE = 1 << 4 | 1 << 5 | 1 << 6
 _HIGH_SPEED, _UNUSED, _STALL, _MOST = 2, 255, 4, 32
 _DEVICE, _CONFIG, _STRING, _GET_DESCRIPTOR = 1, 2, 3, 6
 _numbers = itertools.count()
@@ -91,10 +93,11 @@ class _Line:
         with self._listening, contextlib.suppress(OSError, EOFError):
             self._line, _ = self._listening.accept()
             with self._line:
-                self._send(_HELLO, b"recorder-station tests".ljust(64, b"\0") + bytes(4))
+                self._send(_HELLO, b"recorder-station tests".ljust(64, b"\0") + struct.pack("<I", _ABLE))
+                kind, length, number = struct.unpack("<III", self._get(12))
                 while True:
-                    kind, length, number = struct.unpack("<III", self._get(12))
                     self._handle(kind, self._get(length), number)
+                    kind, length, number = struct.unpack("<IIQ", self._get(16))
 
     def _get(self, length: int) -> bytes:
         got = b""
@@ -106,7 +109,8 @@ class _Line:
         return got
 
     def _send(self, kind: int, body: bytes, number: int = 0) -> None:
-        self._line.sendall(struct.pack("<III", kind, len(body), number) + body)
+        form = "<III" if kind == _HELLO else "<IIQ"
+        self._line.sendall(struct.pack(form, kind, len(body), number) + body)
 
     def _handle(self, kind: int, body: bytes, number: int) -> None:
         if kind == _HELLO:
@@ -136,14 +140,15 @@ class _Line:
         self._send(_CONTROL, head + told, number)
 
     def _tell_parts(self) -> None:
-        kinds, intervals, owners = [_UNUSED] * _MOST, [0] * _MOST, [0] * _MOST
+        kinds, intervals, owners, sizes = [_UNUSED] * _MOST, [0] * _MOST, [0] * _MOST, [64] * _MOST
         kinds[0] = kinds[16] = 0
         parts = self._odd.parts()
         for part, endpoints in parts:
             for each in endpoints:
                 place = (each[2] & 0x80) >> 3 | (each[2] & 15)
                 kinds[place], intervals[place], owners[place] = each[3] & 3, each[6], part[2]
-        self._send(_ENDPOINTS, bytes(kinds + intervals + owners))
+                sizes[place] = each[4] | each[5] << 8
+        self._send(_ENDPOINTS, bytes(kinds + intervals + owners) + struct.pack(f"<{_MOST}H", *sizes))
         columns = [bytes(part[field] for part, _ in parts).ljust(_MOST, b"\0") for field in (2, 5, 6, 7)]
         self._send(_INTERFACES, struct.pack("<I", len(parts)) + b"".join(columns))
 
