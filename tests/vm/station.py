@@ -19,7 +19,11 @@ GIB = 1 << 30
 CONFIG: dict[str, Any] = {
     "station": {"name": "vm", "language": "en"},
     "store": {"reserve": "64 MiB"},
-    "dock": {"slots": {name: {"port": port.id_path} for name, port in SLOTS.items()}},
+    "dock": {
+        "slots": {name: {"port": port.id_path} for name, port in SLOTS.items()},
+        # An emulated machine beside others takes a minute over sixteen mounts, and none of them is stuck.
+        "stuck_after": "15 min",
+    },
     "targets": {"centre": {"kind": "folder", "path": CENTRE}},
 }
 
