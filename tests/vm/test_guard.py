@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.arrival import differs, until_all_confirmed
 from tests.vm.conftest import Boot
 from tests.vm.machine import SLOTS, Hardware, Machine, Port
-from tests.vm.recorders import Card, held, recorder
+from tests.vm.recorders import Card, recorder
 from tests.vm.station import CONFIG, Order
 from tests.vm.usbredir import DISK, KEYBOARD, Odd, endpoint, interface, plug_odd
 
@@ -92,7 +91,7 @@ def test_a_recorder_that_does_not_turn_into_a_disk_is_said_to_be_charging(
 
 
 def test_what_is_refused_behind_a_hub_disturbs_no_recorder_beside_it(rack: Machine, shelf: Path) -> None:
-    """A port that was closed on purpose stays closed, too, when everything is judged once more."""
+    """Nor when everything is judged once more."""
     hub = Port(1, 12)
     rack.plug_device("usb-hub", hub)
     image = recorder(shelf / "1900001.img", Card("1900001"), clips=3)
@@ -101,9 +100,7 @@ def test_what_is_refused_behind_a_hub_disturbs_no_recorder_beside_it(rack: Machi
     behind = {"bus": "xhci1.0", "port": f"{hub.number}.2"}
     rack.qmp("device_add", driver="usb-tablet", id="behind", **behind)
     assert refused(rack, f"{hub.id_path}.2")["kind"] == "input"
-    rack.guest.until_slot(SLOT, "collected")
-    until_all_confirmed(rack, ["1900001"])
-    assert differs(rack.centre, "1900001", held(image)) == ""
+    assert rack.guest.until_slot(SLOT, "collected")["problems"] == []
     rack.guest.sh("udevadm trigger --action=add --subsystem-match=usb; udevadm settle")
     assert "usbhid" not in drivers(rack)
     rack.qmp("device_del", id="behind")
