@@ -55,6 +55,7 @@ class PowerCuts:
     slots: int = 4
     docked: dict[str, str] = field(default_factory=dict)  # slot -> recorder
     contents: dict[str, Contents] = field(default_factory=dict)  # of every recorder there ever was
+    redocked: list[str] = field(default_factory=list)  # what the slot said: officers do as it says
     filling: bool = True  # while cuts are to come
     cuts: list[str] = field(default_factory=list)  # the kinds of them
     caught: list[set[str]] = field(default_factory=list)  # the states of clips at each cut
@@ -129,6 +130,10 @@ class PowerCuts:
                 self.machine.pull(SLOTS[shown["slot"]])
                 self._image(number).unlink()
                 del self.docked[shown["slot"]]
+            elif number and shown["state"] in ("incomplete", "failed", "stuck"):
+                self.redocked.append(f"{number}: {shown['state']} {shown['problems']}")
+                self.machine.pull(SLOTS[shown["slot"]])
+                self.machine.plug(self._image(number), SLOTS[shown["slot"]], serial=number)
 
     def _fill(self) -> None:
         for slot in list(SLOTS)[: self.slots]:
