@@ -16,6 +16,7 @@ from drivers.room import Portion
 from drivers.tree import Tree
 
 READABLE = frozenset({"vfat", "exfat", "ntfs", "ext2", "ext3", "ext4"})
+_MORE_LISTINGS = 2  # when a command failed during one
 _HEAD = 4096  # bytes of an identity file that are looked at
 _IDENTITY_FILES = 4  # of them, at most
 
@@ -71,16 +72,26 @@ class VolumeSession:
 
     def _list(self) -> list[SourceClip]:
         if self._listed is None:
-            # A listing that is cut short by a pull starts afresh, tally included.
-            self._portion.give_back()
-            layout = Layout(self._rules, shows_locks(self._device.fs_type, self._tree.root))
-            errors = functools.partial(medium_errors, self._device)
-            walked = walk.Walk(self._tree.root, self._port, layout.ignored, self._portion, errors)
-            found = (f for f in walked.files() if f.folder or f.name not in self._own_files)
-            self._listed = [layout.clip(f) for f in found]
-            self._skipped = walked.skipped
-            self._tally = layout.tally
+            listed, walked = self._walk()
+            # The count of failed commands knows no reasons: udev, which looks at the same disk in these
+            # moments, asks for things that it need not have. What cannot be read fails every time.
+            for _ in range(_MORE_LISTINGS):
+                if not walked.doubted:
+                    break
+                listed, walked = self._walk()
+            self._listed, self._skipped = listed, walked.skipped
         return self._listed
+
+    def _walk(self) -> tuple[list[SourceClip], walk.Walk]:
+        """A listing that is cut short by a pull starts afresh, tally included."""
+        self._portion.give_back()
+        layout = Layout(self._rules, shows_locks(self._device.fs_type, self._tree.root))
+        errors = functools.partial(medium_errors, self._device)
+        walked = walk.Walk(self._tree.root, self._port, layout.ignored, self._portion, errors)
+        found = (f for f in walked.files() if f.folder or f.name not in self._own_files)
+        listed = [layout.clip(f) for f in found]
+        self._tally = layout.tally
+        return listed, walked
 
     def _identity_files(self, clips: list[SourceClip]) -> list[str]:
         known = ((clip, kind) for clip in clips if (kind := _identity_file(clip.path, self._rules)))

@@ -50,13 +50,14 @@ class Walk:
         self._errors = errors
         self._errors_before = errors()
         self.skipped: list[Skipped] = []
+        self.doubted = False  # nothing but that count says that something was passed over
 
     def files(self) -> Iterator[Found]:
         """Every regular file. Raises DeviceGone."""
         while self._folders:
             yield from self._folder(self._folders.popleft())
         if self._errors() > self._errors_before and not self._failed:
-            self._failed = True
+            self._failed = self.doubted = True
             self._skip("", "unreadable-folder")
         # A listing that a pull cut short must not pass for a whole one. Asked once for all that failed:
         # a moment for each of a thousand bad entries would be a stuck slot.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import DeviceGone, SourceUnreadable, Unsupported
-from agent.model import Device, DeviceKind, Identity, SourceClip
+from agent.model import Device, DeviceKind, Identity, Skipped, SourceClip
 from drivers import files, layout
 from drivers.identity import safe_id
 from drivers.mass_storage import MassStorage, VolumeSession, medium_errors
@@ -275,3 +275,24 @@ def test_failed_commands_are_counted_on_the_disk_of_a_partition(tmp_path: Path) 
     assert medium_errors(disk(sysfs=str(tmp_path / "sdb/sdb1"))) == 0x1F
     assert medium_errors(disk(sysfs=str(tmp_path / "sdb"))) == 0x1F
     assert medium_errors(disk(sysfs=str(tmp_path / "loop0"))) == medium_errors(disk()) == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "skipped"),
+    [
+        ([3, 4, 4, 4], []),  # udev asked for something during the first listing
+        ([3, 4, 4, 5, 5, 6], [Skipped("/", "unreadable-folder")]),  # every listing meets it
+    ],
+    ids=["once", "always"],
+)
+def test_only_a_command_that_fails_at_every_listing_makes_it_incomplete(
+    counts: list[int], skipped: list[Skipped], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "DCIM/a.mp4")
+    told = iter(counts)
+    monkeypatch.setattr("drivers.mass_storage.medium_errors", lambda _: next(told))
+    session = VolumeSession(disk(), Plug(tmp_path))
+    assert [clip.path for clip in session.clips()] == ["DCIM/a.mp4"]
+    assert session.skipped() == skipped
+    assert list(told) == []
+    session.close()

@@ -18,7 +18,7 @@ from agent.status.shape import SlotShape, StatusShape
 
 T = TypeVar("T")
 
-PATIENCE = 600.0  # seconds
+PATIENCE = 1800.0  # seconds
 _STEP = 0.3
 _ENDS = {"collected", "incomplete", "failed", "stuck"}
 _LASTS = 60.0  # an end that stands for so long is one

@@ -50,7 +50,6 @@ class Hardware:
     disks: Sequence[Path] = ()  # further raw disks, virtio
     read_only: Sequence[Path] = ()  # those of `disks` that cannot be written
     credentials: Mapping[str, str] = field(default_factory=dict)  # more of systemd's, by name
-    disk_options: Mapping[str, Any] = field(default_factory=dict)  # instead of those of the first disk's node
     kernel: Sequence[str] = ()  # -kernel, -initrd, -append …: without firmware, for a guest of one's own
     more: Sequence[str] = ()  # further arguments
 
@@ -257,8 +256,6 @@ class Machine:
         for number, path in enumerate((self.disk, *self.hardware.disks)):
             node = {"driver": "raw", "node-name": f"disk{number}", "cache.no-flush": "on"}
             node |= {"file.driver": "file", "file.filename": str(path)}
-            if number == 0 and self.hardware.disk_options:
-                node = {"node-name": "disk0", **self.hardware.disk_options}
             node |= {"read-only": "on"} if path in self.hardware.read_only else {}
             told += ["-blockdev", ",".join(f"{key}={value}" for key, value in node.items())]
             told += [

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agent.status.shape import StatusShape
+from agent.status.shape import SlotShape, StatusShape
 from tests.crash import verdict, wreck
 from tests.crash.promises import Broken, Promises
 from tests.crash.rack import Contents, contents
@@ -27,6 +27,7 @@ STORE = "/var/lib/recorder-station"
 _KINDS: tuple[tuple[FileSystem, Table], ...] = (("exfat", "mbr"), ("fat32", "none"), ("fat32", "mbr"))
 _SIZES = ((12, 40_000), (2, 10 * MIB), (5, 600_000))  # clips of a recorder, bytes of a clip
 _LONGEST = 12.0  # seconds of work before a cut that is left to chance
+_PAUSE = 60.0
 _GLANCE = 0.2
 _FINISH = 2 * PATIENCE
 
@@ -55,6 +56,7 @@ class PowerCuts:
     slots: int = 4
     docked: dict[str, str] = field(default_factory=dict)  # slot -> recorder
     contents: dict[str, Contents] = field(default_factory=dict)  # of every recorder there ever was
+    redocked: list[str] = field(default_factory=list)  # what the slot said: officers do as it says
     filling: bool = True  # while cuts are to come
     cuts: list[str] = field(default_factory=list)  # the kinds of them
     caught: list[set[str]] = field(default_factory=list)  # the states of clips at each cut
@@ -64,6 +66,7 @@ class PowerCuts:
         self.rng = Random(self.seed)
         self.promises = PromisesOfAStation(self.machine)
         self.status: StatusShape | None = None
+        self._tried: dict[str, float] = {}  # when a recorder was docked again
 
     def run(self, cuts: int) -> None:
         moments = [_while_starting, _some_time_later, _while_collecting, _as_a_recorder_is_taken]
@@ -129,6 +132,17 @@ class PowerCuts:
                 self.machine.pull(SLOTS[shown["slot"]])
                 self._image(number).unlink()
                 del self.docked[shown["slot"]]
+            elif number and shown["state"] in ("incomplete", "failed", "stuck"):
+                self._dock_again(number, shown)
+
+    def _dock_again(self, number: str, shown: SlotShape) -> None:
+        """Not at once: what the slot shows may be what was there before."""
+        if time.monotonic() < self._tried.get(number, 0) + _PAUSE:
+            return
+        self._tried[number] = time.monotonic()
+        self.redocked.append(f"{number}: {shown['state']} {shown['problems']}")
+        self.machine.pull(SLOTS[shown["slot"]])
+        self.machine.plug(self._image(number), SLOTS[shown["slot"]], serial=number)
 
     def _fill(self) -> None:
         for slot in list(SLOTS)[: self.slots]:

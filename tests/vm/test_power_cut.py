@@ -24,4 +24,6 @@ def test_after_power_cuts_the_station_goes_on_and_nothing_is_lost_or_doubled(
         f"{CUTS} power cuts ({', '.join(cuts.cuts)}), {len(cuts.contents)} recorders, caught: "
         f"{dict(cuts.summary())}; power to READY after a cut: {max(cuts.boots):.0f} s at most"
     )
+    for told in cuts.redocked:
+        figure(f"docked again: {told}")
     assert len(cuts.cuts) == CUTS
