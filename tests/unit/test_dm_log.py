@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.vm.write_log import BadLog, Boundary, Entry, Flag, Replay, boundaries, entries
+from tests.vm.dm_log import BadLog, Boundary, Entry, Flag, Replay, boundaries, entries
 
 SECTOR = 512
 DISK = 16  # sectors
