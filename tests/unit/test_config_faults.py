@@ -33,6 +33,21 @@ CASES = {
     "unknown key": ("dock:\n  stuck_aftre: 1 s\n", 2, "`stuck_aftre`: did you mean `stuck_after`?"),
     "unknown section": ("uplaod: {}\n", 1, "`uplaod`: did you mean `upload`?"),
     "nothing like it": ("upload: {zzz: 1}\n", 1, "`zzz` is not known here; known are `uploaders`"),
+    "no port for a scanner": (
+        "dock:\n  input_ports:\n    scanner: '1-4'\n",
+        3,
+        "`dock.input_ports.scanner` should be a USB port such as `pci-0000:00:14.0-usb-0:4`",
+    ),
+    "no name for a port": (
+        "dock:\n  input_ports:\n    a b: pci-0000:00:14.0-usb-0:4\n",
+        3,
+        "should be a short name such as `scanner`",
+    ),
+    "one port for a slot and for input": (
+        "dock:\n  slots: {A: {port: 'pci-0-usb-0:4'}}\n  input_ports: {scanner: 'pci-0-usb-0:4:1.0'}\n",
+        1,
+        "`dock` has the port of `slots.A` in `input_ports` too",
+    ),
     "unknown key of a slot": (
         "dock:\n  slots:\n    A: {port: x, raeder: true}\n",
         3,

@@ -49,7 +49,7 @@ Wants=recorder-test.service recorder-test-journal.service
 
 # The share is not the test: nothing waits for it, and a target that is not there yet is tried again.
 _CENTRE = (
-    f"{CENTRE_TAG} {CENTRE} 9p trans=virtio,version=9p2000.L,access=any,cache=none,msize=262144,nofail 0 0\n"
+    f"{CENTRE_TAG} {CENTRE} 9p trans=virtio,version=9p2000.L,access=user,cache=none,msize=262144,nofail 0 0\n"
 )
 
 

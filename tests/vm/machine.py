@@ -48,7 +48,9 @@ class Hardware:
     clock: str = "utc"  # QEMU's -rtc base=, e.g. `1980-01-01T00:00:00` for a dead battery
     network: bool = False  # a card with QEMU's user network, which leads nowhere (restrict=on)
     disks: Sequence[Path] = ()  # further raw disks, virtio
-    disk_options: Mapping[str, Any] = field(default_factory=dict)  # of the first disk's node
+    read_only: Sequence[Path] = ()  # those of `disks` that cannot be written
+    credentials: Mapping[str, str] = field(default_factory=dict)  # more of systemd's, by name
+    disk_options: Mapping[str, Any] = field(default_factory=dict)  # instead of those of the first disk's node
     kernel: Sequence[str] = ()  # -kernel, -initrd, -append …: without firmware, for a guest of one's own
     more: Sequence[str] = ()  # further arguments
 
@@ -255,7 +257,9 @@ class Machine:
         for number, path in enumerate((self.disk, *self.hardware.disks)):
             node = {"driver": "raw", "node-name": f"disk{number}", "cache.no-flush": "on"}
             node |= {"file.driver": "file", "file.filename": str(path)}
-            node |= self.hardware.disk_options if number == 0 else {}
+            if number == 0 and self.hardware.disk_options:
+                node = {"node-name": "disk0", **self.hardware.disk_options}
+            node |= {"read-only": "on"} if path in self.hardware.read_only else {}
             told += ["-blockdev", ",".join(f"{key}={value}" for key, value in node.items())]
             told += [
                 "-device",
@@ -270,7 +274,7 @@ class Machine:
         told += ["-device", "virtserialport,chardev=shell,name=recorder-test"]
         told += ["-chardev", f"file,id=journal,path={self.journal},append=on"]
         told += ["-device", f"virtserialport,chardev=journal,name={credentials.JOURNAL_PORT}"]
-        handed = credentials.shell()
+        handed = {**credentials.shell(), **self.hardware.credentials}
         if self._share:
             # Owners and modes that the guest sees are kept beside the files: nobody here need be root.
             told += ["-fsdev", f"local,id=centre,path={self.centre},security_model=mapped-xattr"]

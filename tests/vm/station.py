@@ -1,7 +1,7 @@
 """A station as a test orders it: a copy of the image with IT's files on its boot partition, and a machine."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,11 @@ GIB = 1 << 30
 CONFIG: dict[str, Any] = {
     "station": {"name": "vm", "language": "en"},
     "store": {"reserve": "64 MiB"},
-    "dock": {"slots": {name: {"port": port.id_path} for name, port in SLOTS.items()}},
+    "dock": {
+        "slots": {name: {"port": port.id_path} for name, port in SLOTS.items()},
+        # An emulated machine beside others takes a minute over sixteen mounts, and none of them is stuck.
+        "stuck_after": "15 min",
+    },
     "targets": {"centre": {"kind": "folder", "path": CENTRE}},
 }
 
@@ -34,6 +38,7 @@ class Order:
     hardware: Hardware = field(default_factory=Hardware)
     size: int = 4 * GIB
     share: bool = True  # central storage outside the guest, at /mnt/centre
+    prepare: Callable[[Path], None] = lambda disk: None  # what else is done to the disk
 
 
 def image() -> Path:
@@ -50,4 +55,5 @@ def station(folder: Path, order: Order | None = None) -> Machine:
         disk.put("station.yaml", config if isinstance(config, str | bytes) else yaml.safe_dump(config))
     for name, content in order.files.items():
         disk.put(name, content)
+    order.prepare(disk.path)
     return Machine(folder, disk.path, order.hardware, folder / "centre" if order.share else None)
