@@ -25,7 +25,7 @@ def _can_run_here() -> None:
 
 
 @contextlib.contextmanager
-def _running(folder: Path, order: Order | None) -> Iterator[Machine]:
+def running(folder: Path, order: Order | None) -> Iterator[Machine]:
     machine = station(folder, order)
     _machines[machine] = None
     try:
@@ -42,7 +42,7 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
     with contextlib.ExitStack() as stack:
 
         def switch_on(order: Order | None = None) -> Machine:
-            return stack.enter_context(_running(tmp_path_factory.mktemp("vm") / "m", order))
+            return stack.enter_context(running(tmp_path_factory.mktemp("vm") / "m", order))
 
         yield switch_on
 
@@ -51,7 +51,7 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """With a dead battery in its clock, and no network: as bad as it may be, and still it collects."""
     order = Order(hardware=Hardware(clock="1980-01-01T00:00:00"))
-    with _running(tmp_path_factory.mktemp("vm") / "m", order) as machine:
+    with running(tmp_path_factory.mktemp("vm") / "m", order) as machine:
         machine.until_ready()
         yield machine
 

@@ -89,19 +89,25 @@ class Disk:
     def data(self, folder: Path, what: str = "/") -> Path:
         """What is below the path `what` on the data partition, copied to `folder` (anew) after the journal
         was replayed, as the next start would find it. On a copy: the disk stays as the power cut left it."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
         part, copy = self.partition(DATA), folder.with_name(folder.name + ".ext4")
         cut_out(self.path, part, copy)
         try:
-            checked = subprocess.run(["e2fsck", "-p", copy], capture_output=True, text=True, check=False)
-            assert checked.returncode < 4, f"the data partition does not mend: {checked.stdout}"
-            subprocess.run(
-                ["debugfs", "-R", f"rdump {what} {folder}", copy], capture_output=True, text=True, check=True
-            )
+            take_out(copy, folder, what)
         finally:
             copy.unlink()
         return folder
+
+
+def take_out(ext4: Path, folder: Path, what: str = "/") -> None:
+    """What is below the path `what` of this file system, copied to `folder` (anew) after its journal was
+    replayed, as the next mount does it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    checked = subprocess.run(["e2fsck", "-p", ext4], capture_output=True, text=True, check=False)
+    assert checked.returncode < 4, f"the data partition does not mend: {checked.stdout}"
+    subprocess.run(
+        ["debugfs", "-R", f"rdump {what} {folder}", ext4], capture_output=True, text=True, check=True
+    )
 
 
 def cut_out(disk: Path, part: Partition, path: Path) -> None:
