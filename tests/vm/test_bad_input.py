@@ -11,6 +11,9 @@ from tests.vm.arrival import differs, until_all_confirmed
 from tests.vm.machine import SLOTS, Machine
 from tests.vm.recorders import MIB, Card, FileSystem, held, make, partitioned, recorder
 
+#: Until it has been seen green on a quiet machine, and how long it takes is known.
+pytestmark = pytest.mark.vm_full
+
 _KINDS: tuple[FileSystem, ...] = ("fat32", "exfat", "ext4", "ntfs")
 _ENDED = ("collected", "incomplete", "failed")
 _OOPS = "BUG: |Oops: |Kernel panic|general protection fault|refcount_t: |WARNING: .* at fs/"

@@ -12,6 +12,9 @@ from tests.vm.machine import SLOTS, Hardware
 from tests.vm.recorders import Card, recorder
 from tests.vm.station import GIB, Order
 
+#: Until it has been seen green on a quiet machine, and how long it takes is known.
+pytestmark = pytest.mark.vm_full
+
 NEW = "station-data-new"
 _NUMBER = "4"  # of the data partition in the image
 Spoil = Callable[[Path, Path], None]

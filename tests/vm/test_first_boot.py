@@ -13,6 +13,9 @@ from tests.vm.machine import SLOTS, Hardware, Machine
 from tests.vm.recorders import Card, held, recorder
 from tests.vm.station import Order
 
+#: Until it has been seen green on a quiet machine, and how long it takes is known.
+pytestmark = pytest.mark.vm_full
+
 #: The board's serial number, as QEMU tells it to the guest's firmware.
 SERIAL = "BOARD-0042"
 SECRET = "not for anybody's eyes 8842"

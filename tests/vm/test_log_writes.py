@@ -15,10 +15,10 @@ import pytest
 
 from tests.vm import log_verdict
 from tests.vm.conftest import running
+from tests.vm.dm_log import Boundary, Entry, Flag, Replay, boundaries, entries
 from tests.vm.logged import Recording, dock, pick, prepare
 from tests.vm.machine import Hardware
 from tests.vm.station import Order
-from tests.vm.dm_log import Boundary, Entry, Flag, Replay, boundaries, entries
 
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
 _SAMPLE = 12
@@ -135,6 +135,9 @@ def test_a_disk_that_loses_one_write_which_it_said_it_had_is_found_out(
 NOTHING_IS_SYNCED = """
 import os
 from agent import durable
+
+#: Until it has been seen green on a quiet machine, and how long it takes is known.
+pytestmark = pytest.mark.vm_full
 os.fsync = lambda fd: None
 durable.sync_file_system = lambda folder: None
 durable.drop_cache = lambda fd, offset=0, length=0: None

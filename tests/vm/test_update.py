@@ -17,6 +17,9 @@ from tests.vm.machine import SLOTS, Machine
 from tests.vm.recorders import Card, held, recorder
 from tests.vm.station import GIB, Order, station
 
+#: Until it has been seen green on a quiet machine, and how long it takes is known.
+pytestmark = pytest.mark.vm_full
+
 #: A bundle is copied and unpacked beside the clips before it is installed.
 DISK = 7 * GIB
 #: Ten minutes on a station; here a trial that is in vain should not take that long.
