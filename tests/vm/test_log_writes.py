@@ -15,10 +15,10 @@ import pytest
 
 from tests.vm import log_verdict
 from tests.vm.conftest import running
+from tests.vm.dm_log import Boundary, Entry, Flag, Replay, boundaries, entries
 from tests.vm.logged import Recording, dock, pick, prepare
 from tests.vm.machine import Hardware
 from tests.vm.station import Order
-from tests.vm.dm_log import Boundary, Entry, Flag, Replay, boundaries, entries
 
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
 _SAMPLE = 12
