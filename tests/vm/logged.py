@@ -7,6 +7,7 @@ the log behind it.
 """
 
 import copy
+import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ _DISK, _LOG = 256 * MIB, 1024 * MIB
 _DEVICE = "logged"
 _PER_SECOND = 4 * MIB  # slow enough that much is said while the docking lasts
 _GLANCE = 0.1
+_RECORDED = 1_772_352_000  # seconds: of the files that are made here
 
 _BEGIN = f"""
 set -e
@@ -127,9 +129,11 @@ def prepare(folder: Path, number: str = "2100001", first_disk: int = 1) -> Recor
     make_recorder(files, number=number, clips=7, size=300_000)
     (files / ".recorder.yaml").unlink()
     (large,) = record(files, [10], number=number, officer="000001", size=17 * MIB + 4321)
-    again = files / FOLDER / f"{number}_000001_20260301080000_0901_IMP.mp4"
-    again.write_bytes((files / large).read_bytes())
-    (files / FOLDER / f"{number}_000001_20260301080000_0902.mp4").write_bytes(b"")
+    for name, content in (("0901_IMP", (files / large).read_bytes()), ("0902", b"")):
+        path = files / FOLDER / f"{number}_000001_20260301080000_{name}.mp4"
+        path.write_bytes(content)
+        # In steps of the recorder's file system, so that it is the same file when it is docked on the host.
+        os.utime(path, (_RECORDED, _RECORDED))
     make(recording.recorder, recording.card, files)
     return recording
 
