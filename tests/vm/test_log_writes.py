@@ -20,6 +20,9 @@ from tests.vm.logged import Recording, dock, pick, prepare
 from tests.vm.machine import Hardware
 from tests.vm.station import Order
 
+#: Until it has been seen green on a quiet machine, and how long it takes is known.
+pytestmark = pytest.mark.vm_full
+
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
 _SAMPLE = 12
 _LARGE = 64 << 10  # bytes of one write: these are clips
@@ -136,9 +139,6 @@ def test_a_disk_that_loses_what_it_said_it_had_is_found_out(recording: Recording
 NOTHING_IS_SYNCED = """
 import os
 from agent import durable
-
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
-pytestmark = pytest.mark.vm_full
 os.fsync = lambda fd: None
 durable.sync_file_system = lambda folder: None
 durable.drop_cache = lambda fd, offset=0, length=0: None
