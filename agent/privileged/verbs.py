@@ -146,11 +146,12 @@ class InProcess:
         return mount
 
     def _new_point(self, block: Block, diskseq: int) -> Path:
-        """`sdb1-42-1`: for people; nothing is read from it. Never a name that is in use."""
+        """`sdb1-42-700-1`: for people; nothing is read from it. Never a name that is in use, nor one of the
+        process before this one, whose mounts somebody may still be about to end."""
         self.folder.mkdir(mode=0o710, parents=True, exist_ok=True)
         kernel = re.sub(r"[^A-Za-z0-9]", "-", block.sysfs.name)
         while True:
-            point = self.folder / f"{kernel}-{diskseq}-{next(self._names)}"
+            point = self.folder / f"{kernel}-{diskseq}-{os.getpid()}-{next(self._names)}"
             with contextlib.suppress(FileExistsError):
                 point.mkdir(mode=0o700)
                 return point
