@@ -90,6 +90,19 @@ def test_a_second_disk_that_was_prepared_becomes_the_data_disk(
     assert machine.guest.sh("findmnt -no SOURCE /data") == "/dev/vdb1"
     machine.plug(recorder(shelf / "1600002.img", Card("1600002", "exfat"), clips=2), SLOTS["01"])
     machine.guest.until_slot("01", "collected")
+    identity = machine.guest.read("/etc/machine-id")
+    machine.power_off()
+
+    # Its cable comes loose: the station does not begin a second life on its system's disk.
+    machine.hardware.disks = ()
+    machine.start()
+    machine.until_ready()
+    assert [i for i in machine.guest.until_ready()["health"] if i["key"] == "data-disk-missing"]
+    machine.power_off()
+    machine.hardware.disks = (other,)
+    machine.start()
+    machine.until_ready()
+    assert machine.guest.read("/etc/machine-id") == identity
 
 
 @pytest.mark.vm_full
