@@ -76,7 +76,8 @@ def test_two_copies_of_one_image_are_two_stations_and_a_broken_file_stops_neithe
     # The secret is the agent's to read, and is nowhere on the boot partition any more.
     assert second.guest.read("/data/secrets/agency").decode() == SECRET
     assert second.guest.sh("stat -c '%U %G %a' /data/secrets/agency") == "root recorder-station 640"
-    assert SECRET.encode() not in second.guest.read("/dev/vda1")
+    # Looked for in the guest: the whole partition through the shell would take more memory than there is.
+    assert second.guest.run("grep", "--quiet", "--text", SECRET, "/dev/vda1", check=False).rc == 1
 
 
 @pytest.mark.vm_full
