@@ -5,6 +5,7 @@ Ground floor: imports nothing of the project. A path on a recorder is a `str` ma
 parts; it is stored raw, and shown only through `printable`.
 """
 
+import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -166,6 +167,13 @@ class Manifest:
     sm3: str = ""  # hex, when asked for
     unreadable: tuple[tuple[int, int], ...] = ()  # (offset, length): zeros in the copy
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """What a target may call these bytes, in hex: their SHA-256, or, for an object that was made of N
+        parts, the SHA-256 over the digests of the parts, with `-N` behind it."""
+        composite = hashlib.sha256(b"".join(self.parts)).hexdigest()
+        return frozenset({self.sha256, f"{composite}-{len(self.parts)}"})
+
 
 @dataclass(frozen=True, slots=True)
 class StoredClip:
@@ -183,7 +191,7 @@ class Receipt:
 
     location: str
     size: int
-    sha256: str  # hex
+    sha256: str  # one of its manifest's `digests`, when all is well
     at: float  # seconds since the epoch
     place: str = ""  # which store said so: the same name may stand for another one tomorrow
 

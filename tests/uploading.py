@@ -31,8 +31,12 @@ def manifest_of(data: bytes, part_size: int = PART) -> Manifest:
     return Manifest(len(data), part_size, parts, hashlib.sha256(data).hexdigest())
 
 
-def clip_of(data: bytes, key: str = "8888888/2026-01-01/clip.0123456789abcdef.mp4") -> StoredClip:
-    return StoredClip(1, key, manifest_of(data), {"format": 1, "recorder": "8888888", "officer": "王伟"})
+KEY = "8888888/2026-01-01/clip.0123456789abcdef.mp4"
+
+
+def clip_of(data: bytes, key: str = KEY, part_size: int = PART) -> StoredClip:
+    document = {"format": 1, "recorder": "8888888", "officer": "王伟"}
+    return StoredClip(1, key, manifest_of(data, part_size), document)
 
 
 class Bytes:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.catalog import door
-from agent.catalog.documents import stored_clip
+from agent.catalog.documents import manifest_of, stored_clip
 from agent.errors import Retry, WrongState
 from agent.model import PENDING_UPLOAD, ClipState, DeliveryState, Problem, Receipt, StoredClip
 
@@ -242,9 +242,9 @@ def _settle(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -
 
 
 def _compare(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt) -> None:
-    size, sha256 = tx.execute("SELECT size, lower(hex(sha256)) FROM clips WHERE id = ?", (clip,)).fetchone()
-    if not sha256 or (receipt.size, receipt.sha256) != (size, sha256):
-        raise ReceiptDiffers(target=target, size=receipt.size, expected=size, sha256=receipt.sha256)
+    manifest = manifest_of(tx, clip)
+    if receipt.size != manifest.size or receipt.sha256 not in manifest.digests:
+        raise ReceiptDiffers(target=target, size=receipt.size, expected=manifest.size, sha256=receipt.sha256)
 
 
 def _state(db: sqlite3.Connection, clip: int) -> ClipState:

@@ -247,7 +247,7 @@ def test_a_bit_that_flips_at_the_centre_before_it_is_verified_is_sent_again(
     flips = 1
 
     class Rotting(FolderTarget):
-        def verify(self, clip: StoredClip, check: Check = go_on) -> Receipt:
+        def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
             nonlocal flips
             if flips:
                 flips -= 1

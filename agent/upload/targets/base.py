@@ -60,10 +60,10 @@ class Target(Protocol):
         Safe to repeat. Never replaces an object with other content: that raises Rejected."""
         ...
 
-    def verify(self, clip: StoredClip, check: Check = go_on) -> Receipt:
+    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
         """What the target itself says about its bytes now. The caller compares; absence of an error
-        is no receipt. Raises Transient with key `not-there` when it has no such clip, or not its
-        manifest."""
+        is no receipt. `read_back`: not what it remembers of them, but the bytes themselves. Raises
+        Transient with key `not-there` when it has no such clip, or not its manifest."""
         ...
 
     def abort(self, clip: StoredClip, token: str) -> None:

@@ -27,12 +27,11 @@ from pathlib import Path
 
 from agent.errors import NotEqual, Rejected, Transient
 from agent.model import Manifest, Receipt, StoredClip, printable, spans
-from agent.upload.targets import document, share
+from agent.upload.targets import document, keys, share
 from agent.upload.targets.base import Check, LocalReader, go_on
 
 MARK = ".recorder-station-target"
 _CLIPS, _INCOMING, _DAMAGED = "clips", "incoming", "damaged"
-_MANIFEST = ".json"
 _TOKEN = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
 _MANIFEST_MAX = 64 << 20  # bytes read of what lies where a manifest should be
 _MARK_MAX = 4096
@@ -66,7 +65,7 @@ class FolderTarget:
             return place
 
     def begin(self, clip: StoredClip) -> str:
-        share.components(clip.key, _MANIFEST)
+        keys.components(clip.key)
         with self._share(clip.key):
             # Half of it is chance: two stations that hold the same clip must not share a partial.
             return f"{hashlib.sha256(os.fsencode(clip.key)).hexdigest()[:16]}-{secrets.token_hex(8)}"
@@ -105,7 +104,7 @@ class FolderTarget:
         return token
 
     def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
-        *folders, name = share.components(clip.key, _MANIFEST)
+        *folders, name = keys.components(clip.key)
         with (
             self._share(clip.key) as (root, _),
             share.folder(root, [_INCOMING], create=True) as incoming,
@@ -126,8 +125,8 @@ class FolderTarget:
             share.sync_folder(place)
             share.sync_folder(incoming)
 
-    def verify(self, clip: StoredClip, check: Check = go_on) -> Receipt:
-        *folders, name = share.components(clip.key, _MANIFEST)
+    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+        *folders, name = keys.components(clip.key)
         with self._share(clip.key) as (root, mark):
             try:
                 with share.folder(root, [_CLIPS, *folders]) as place:
@@ -143,7 +142,7 @@ class FolderTarget:
     def abort(self, clip: StoredClip, token: str) -> None:
         with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             share.forget(incoming, _partial(token))
-            share.forget(incoming, token + _MANIFEST)
+            share.forget(incoming, token + keys.MANIFEST)
 
     def _set_aside(self, root: int, place: int, name: str, token: str) -> None:
         _log.warning("%s: %s did not read back equal, set aside", self.name, printable(name))
@@ -264,7 +263,7 @@ def _parts(manifest: Manifest) -> list[tuple[int, int]]:
 
 def _what_is_there(root: int, clip: StoredClip, check: Check) -> _There:
     """Raises Rejected `target-conflict` when something else lies under the clip's key."""
-    *folders, name = share.components(clip.key, _MANIFEST)
+    *folders, name = keys.components(clip.key)
     try:
         with share.folder(root, [_CLIPS, *folders]) as place:
             with share.opened(place, name, os.O_RDONLY) as fd:
@@ -297,14 +296,14 @@ def _lay_manifest(incoming: int, token: str, place: int, name: str, clip: Stored
     if there == wanted:
         return
     if there is not None and not document.is_one(there):
-        raise Rejected("target-conflict", key=clip.key + _MANIFEST)
-    share.lay(incoming, token + _MANIFEST, place, name + _MANIFEST, wanted, replace=True)
+        raise Rejected("target-conflict", key=clip.key + keys.MANIFEST)
+    share.lay(incoming, token + keys.MANIFEST, place, name + keys.MANIFEST, wanted, replace=True)
 
 
 def _beside(place: int, name: str) -> bytes | None:
     """What lies where the clip's manifest belongs; None when nothing does."""
     try:
-        with share.opened(place, name + _MANIFEST, os.O_RDONLY) as fd:
+        with share.opened(place, name + keys.MANIFEST, os.O_RDONLY) as fd:
             share.drop_cache(fd)
             data = bytearray()
             while len(data) < _MANIFEST_MAX and (more := os.pread(fd, share.CHUNK, len(data))):

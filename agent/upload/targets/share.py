@@ -18,7 +18,6 @@ from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transie
 from agent.upload.targets.base import Check
 
 CHUNK = 1 << 20
-_NAME_MAX = 255  # bytes, of every file system that a share is likely to have
 _RENAME_NOREPLACE = 1
 _NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -42,24 +41,6 @@ def told(error: OSError, key: str) -> StationError:
     if number in _NOT_A_FILE:
         return Rejected("target-conflict", key=key)
     return Transient(error=name)
-
-
-def components(key: str, suffix: str) -> list[str]:
-    """The folders and the name of `key`, fit to be walked; its last one still fits with `suffix` added.
-
-    Ingest made the key from names that a recorder chose; this is the second lock on the same door."""
-    parts = key.split("/")
-    for part in (*parts, parts[-1] + suffix):
-        if part in ("", ".", "..") or "\0" in part or _encoded_length(part) > _NAME_MAX:
-            raise Rejected("target-name", key=key)
-    return parts
-
-
-def _encoded_length(part: str) -> int:
-    try:
-        return len(os.fsencode(part))
-    except UnicodeEncodeError:
-        return _NAME_MAX + 1
 
 
 @contextmanager

@@ -1,0 +1,162 @@
+"""HTTP as targets speak it: no redirects, no environment, bounded waits, bodies straight from the clip.
+
+`requests` does the talking. What can go wrong on the way is told as what to do about it, and an answer is
+never larger in memory than was asked for.
+"""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,
+    ProxyError,
+    RequestException,
+    SSLError,
+    Timeout,
+)
+from urllib3.exceptions import HTTPError
+
+from agent.errors import AuthFailed, NotEqual, StationError, Transient
+from agent.upload.targets.base import LocalReader
+
+#: Seconds. The first also bounds each piece of a body that is sent, the second each piece of an answer.
+TIMEOUTS = (30.0, 120.0)
+PIECE = 256 << 10  # bytes of a body at a time
+_ANSWER_MAX = 64 << 20  # bytes of an answer that is taken into memory: a manifest at most
+_PARALLEL = 8  # connections kept open; uploaders are fewer
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How to reach a server. `ca`: the only authorities that count; `certificate`: ours, with its key."""
+
+    ca: Path | None = None
+    certificate: tuple[Path, Path] | None = None
+    proxy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]  # names in any case
+    body: bytes = b""
+
+
+class Part:
+    """`length` bytes of the stored clip from `offset`, as the body of a request."""
+
+    def __init__(self, reader: LocalReader, offset: int, length: int) -> None:
+        self._reader, self._offset, self._length = reader, offset, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises NotEqual when the file ends before its time: the request is then never completed."""
+        at, end = self._offset, self._offset + self._length
+        while at < end:
+            data = self._reader.pread(min(PIECE, end - at), at)
+            if not data:
+                raise NotEqual(why="short")
+            at += len(data)
+            yield data
+
+
+class Wire:
+    """One server. Used by several uploaders at the same time."""
+
+    def __init__(self, line: Line) -> None:
+        self._session = requests.Session()
+        # A proxy or a bundle of authorities in the environment would count for more than what is configured.
+        self._session.trust_env = False
+        self._session.verify = str(line.ca) if line.ca else True
+        if line.certificate:
+            self._session.cert = (str(line.certificate[0]), str(line.certificate[1]))
+        if line.proxy:
+            self._session.proxies = {"http": line.proxy, "https": line.proxy}
+        self._session.headers.clear()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=_PARALLEL))
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
+        """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
+        with self.asked(method, url, headers, body) as (answer, pieces):
+            data = bytearray()
+            for piece in pieces:
+                data += piece
+                if len(data) > _ANSWER_MAX:
+                    raise Transient("target-answer", why="too long")
+            return Answer(answer.status, answer.headers, bytes(data))
+
+    @contextmanager
+    def asked(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b""
+    ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+        """The answer, and its body piece by piece, each up to 1 MiB."""
+        with told():
+            response = self._session.request(
+                method,
+                url,
+                headers={"Accept-Encoding": "identity", **headers},
+                data=body or None,
+                timeout=TIMEOUTS,
+                allow_redirects=False,
+                stream=True,
+            )
+        try:
+            yield Answer(response.status_code, response.headers), _pieces(response)
+        finally:
+            response.close()
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    with told():
+        yield from response.iter_content(1 << 20)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What a failure on the way means. What the reader or a check raises passes unchanged."""
+    try:
+        yield
+    except StationError:
+        raise
+    except ProxyError as error:
+        raise Transient("target-proxy", error=_reason(error)) from error
+    except SSLError as error:
+        raise _of_tls(error) from error
+    except Timeout as error:
+        raise Transient("target-silent") from error
+    except (ConnectionError, ChunkedEncodingError, HTTPError) as error:
+        raise Transient(error=_reason(error)) from error
+    except RequestException as error:
+        raise Transient(error=type(error).__name__) from error
+    except OSError as error:  # an authority's or a certificate's file
+        raise AuthFailed("target-certificate", error=str(error)) from error
+
+
+def _of_tls(error: SSLError) -> StationError:
+    """A certificate needs somebody to act; a record that was damaged on its way does not."""
+    said = str(error).lower()
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return AuthFailed("target-certificate", error=cause.verify_message)
+        cause = cause.__cause__ or cause.__context__
+    if "certificate" in said or "unknown ca" in said:
+        return AuthFailed("target-certificate", error=_reason(error))
+    return Transient("target-tls", error=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause in a word or two: the whole text would repeat the address, and what is in it."""
+    cause: BaseException = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    return getattr(cause, "strerror", None) or type(cause).__name__

@@ -1,0 +1,232 @@
+"""One bucket: the few requests that carry a clip, each signed, none repeated.
+
+Objects by path-style address, which every server knows. The checksums are those of S3's "Checking object
+integrity": SHA-256 of each part, and over the parts' digests for an object made of parts.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+from agent.errors import Transient
+from agent.upload.targets.http import Answer, Part, Wire
+from agent.upload.targets.s3 import errors, sign
+
+_COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-([0-9]{1,5})", re.ASCII)
+_WHOLE = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
+_ONCE = {"If-None-Match": "*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the server says about an object. `digest`: hex, with `-N` behind it for one of N parts; empty
+    when it tells none."""
+
+    size: int
+    digest: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A part as the server lists it."""
+
+    number: int  # from 1
+    size: int
+    etag: str
+
+
+class Bucket:
+    """`url` of the server, without the bucket. Every method raises Transient, TargetFull, AuthFailed or
+    Rejected for `key`."""
+
+    def __init__(
+        self, wire: Wire, url: str, name: str, credentials: sign.Credentials, region: str = "us-east-1"
+    ) -> None:
+        self._wire = wire
+        parts = urlsplit(url)
+        self._origin, self._host = f"{parts.scheme}://{parts.netloc}", parts.netloc
+        self._root = parts.path.rstrip("/") + "/" + sign.path(name)
+        self._credentials, self._region = credentials, region
+
+    def head(self, key: str) -> Head | None:
+        """None when there is no such object."""
+        answer = self._ask("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"}, fine=(200, 404))
+        if answer.status == 404:
+            return None
+        said = answer.headers.get("x-amz-checksum-sha256", "")
+        try:
+            size = int(answer.headers["Content-Length"])
+        except (KeyError, ValueError) as error:
+            raise Transient("target-answer", why="no size") from error
+        prefix = "x-amz-meta-"
+        metadata = {
+            k.lower()[len(prefix) :]: v for k, v in answer.headers.items() if k.lower().startswith(prefix)
+        }
+        return Head(size, _hex(said), metadata)
+
+    def get(self, key: str) -> bytes | None:
+        """A small object, whole."""
+        answer = self._ask("GET", key, fine=(200, 404))
+        return answer.body if answer.status == 200 else None
+
+    @contextmanager
+    def read(self, key: str) -> Iterator[Iterator[bytes] | None]:
+        """An object piece by piece; None when it is not there."""
+        url, headers = self._signed("GET", key, {}, {}, sign.EMPTY)
+        with self._wire.asked("GET", url, headers) as (answer, pieces):
+            if answer.status == 404:
+                yield None
+            elif answer.status == 200:
+                yield pieces
+            else:
+                raise errors.told(Answer(answer.status, answer.headers, next(pieces, b"")), key)
+
+    def put(
+        self,
+        key: str,
+        body: bytes | Part,
+        digest: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        replace: bool = False,
+    ) -> bool:
+        """Write an object whole. False, and nothing is changed, when there is one and it is not to be
+        replaced. `digest`: the SHA-256 of `body`."""
+        sent = {**(headers or {}), **_checksum(digest), **({} if replace else _ONCE)}
+        return self._ask("PUT", key, headers=sent, body=body, digest=digest, fine=(200, 412)).status == 200
+
+    def create(self, key: str, headers: Mapping[str, str]) -> str:
+        """Begin an object of parts; its upload id."""
+        sent = {**headers, "x-amz-checksum-algorithm": "SHA256"}
+        answer = self._ask("POST", key, {"uploads": ""}, headers=sent)
+        for node in _xml(answer).iter():
+            if errors.local(node.tag) == "UploadId" and node.text:
+                return node.text
+        raise Transient("target-answer", why="no upload id")
+
+    def send(self, key: str, upload: str, number: int, part: Part, digest: bytes) -> bool:
+        """One part. False when the server does not know the upload any more."""
+        asked = {"partNumber": str(number), "uploadId": upload}
+        headers = _checksum(digest)
+        answer = self._ask("PUT", key, asked, headers=headers, body=part, digest=digest, fine=(200, 404))
+        return answer.status == 200
+
+    def parts(self, key: str, upload: str) -> list[Row] | None:
+        """All parts that the server has, as it lists them; None when it does not know the upload."""
+        found, after = list[Row](), "0"
+        while True:
+            asked = {"uploadId": upload, "part-number-marker": after, "max-parts": "1000"}
+            answer = self._ask("GET", key, asked, fine=(200, 404))
+            if answer.status == 404:
+                return None
+            root = _xml(answer)
+            found += _rows(root)
+            following = _text(root, "NextPartNumberMarker")
+            if (
+                _text(root, "IsTruncated") != "true"
+                or not following.isdecimal()
+                or int(following) <= int(after)
+            ):
+                return found
+            after = following
+
+    def complete(
+        self, key: str, upload: str, rows: Sequence[Row], digests: Sequence[bytes], *, replace: bool = False
+    ) -> bool | None:
+        """Make one object of all parts. False when there is an object that is not to be replaced; None when
+        the server does not know the upload, or has other parts than these."""
+        body = _list(rows, digests)
+        headers = {"Content-Type": "application/xml", **({} if replace else _ONCE)}
+        answer = self._ask(
+            "POST", key, {"uploadId": upload}, headers=headers, body=body,
+            digest=hashlib.sha256(body).digest(), fine=(200, 400, 404, 412),
+        )  # fmt: skip
+        if answer.status == 404 or errors.code_of(answer) in errors.OTHER_PARTS:
+            return None
+        if answer.status == 412:
+            return False
+        if answer.status == 400:
+            raise errors.told(answer, key)
+        if errors.code_of(answer):  # a 200 is sent before the work is done, and may turn out an error
+            raise errors.told(Answer(500, answer.headers, answer.body), key)
+        return True
+
+    def abort(self, key: str, upload: str) -> None:
+        """Forget an upload. One that is not known is forgotten already."""
+        self._ask("DELETE", key, {"uploadId": upload}, fine=(200, 204, 404))
+
+    def empty(self) -> bool:
+        answer = self._ask("GET", "", {"list-type": "2", "max-keys": "1"})
+        return not any(errors.local(node.tag) == "Contents" for node in _xml(answer).iter())
+
+    def _ask(
+        self,
+        method: str,
+        key: str,
+        asked: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Part = b"",
+        digest: bytes = b"",
+        fine: tuple[int, ...] = (200,),
+    ) -> Answer:
+        url, sent = self._signed(method, key, asked or {}, headers or {}, digest.hex() or sign.EMPTY)
+        answer = self._wire.ask(method, url, sent, body)
+        if answer.status not in fine or (answer.status == 404 and errors.code_of(answer) == "NoSuchBucket"):
+            raise errors.told(answer, key)
+        return answer
+
+    def _signed(
+        self, method: str, key: str, asked: Mapping[str, str], headers: Mapping[str, str], body: str
+    ) -> tuple[str, dict[str, str]]:
+        where = f"{self._root}/{sign.path(key)}" if key else self._root
+        query = sign.query(asked)
+        sent = sign.signed(self._credentials, self._region, method, self._host, where, query, headers, body)
+        return f"{self._origin}{where}" + (f"?{query}" if query else ""), sent
+
+
+def _checksum(digest: bytes) -> dict[str, str]:
+    return {"x-amz-checksum-sha256": base64.b64encode(digest).decode("ascii")}
+
+
+def _hex(said: str) -> str:
+    if found := _COMPOSITE.fullmatch(said):
+        return f"{base64.b64decode(found[1]).hex()}-{int(found[2])}"
+    return base64.b64decode(said).hex() if _WHOLE.fullmatch(said) else ""
+
+
+def _xml(answer: Answer) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(answer.body)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise Transient("target-answer", why="no XML") from error
+
+
+def _text(root: ElementTree.Element, name: str) -> str:
+    return next((node.text or "" for node in root if errors.local(node.tag) == name), "")
+
+
+def _rows(root: ElementTree.Element) -> Iterator[Row]:
+    for node in root:
+        if errors.local(node.tag) == "Part":
+            try:
+                yield Row(int(_text(node, "PartNumber")), int(_text(node, "Size")), _text(node, "ETag"))
+            except ValueError as error:
+                raise Transient("target-answer", why="no part") from error
+
+
+def _list(rows: Sequence[Row], digests: Sequence[bytes]) -> bytes:
+    """What to make the object of. With the digests, so that a server that knows them compares once more."""
+    root = ElementTree.Element("CompleteMultipartUpload", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
+    for row, digest in zip(rows, digests, strict=True):
+        part = ElementTree.SubElement(root, "Part")
+        ElementTree.SubElement(part, "PartNumber").text = str(row.number)
+        ElementTree.SubElement(part, "ETag").text = row.etag
+        ElementTree.SubElement(part, "ChecksumSHA256").text = base64.b64encode(digest).decode("ascii")
+    return bytes(ElementTree.tostring(root, encoding="utf-8"))

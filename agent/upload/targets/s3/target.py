@@ -1,0 +1,225 @@
+"""A bucket as the centre.
+
+    .recorder-station-target   the mark: which store this is
+    clips/<key>                a clip, never replaced
+    clips/<key>.json           its manifest; laid first, so a clip is never seen without one
+
+A clip of one part is one PUT, a longer one an upload of parts. Both are made only where nothing is, and
+each part carries its digest, which the server compares before it takes the part.
+"""
+
+import hashlib
+import re
+import time
+from enum import Enum
+
+from agent.errors import NotEqual, Rejected, Transient
+from agent.model import Manifest, Receipt, StoredClip, spans
+from agent.upload.targets import document, keys
+from agent.upload.targets.base import Check, LocalReader, go_on
+from agent.upload.targets.http import Part
+from agent.upload.targets.s3.bucket import Bucket, Row
+from agent.upload.targets.s3.errors import Damaged
+from agent.upload.targets.s3.mark import Mark
+
+_CLIPS = "clips/"
+_PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
+_UPLOAD = re.compile(r"parts:([\x21-\x7e]{1,1024})", re.ASCII)
+
+
+class _There(Enum):
+    """What lies under a clip's key."""
+
+    NOTHING = "nothing"
+    OURS = "ours"
+    DAMAGED = "damaged"  # the manifest beside it is this clip's, the content is not
+
+
+class S3Target:
+    def __init__(self, name: str, address: str, bucket: Bucket, *, first_contact: bool) -> None:
+        """`first_contact`: this station has never been in touch with it, so it may make the mark."""
+        self.name = name
+        self.address = address
+        self._bucket = bucket
+        self._mark = Mark(bucket, address, may_make=first_contact)
+
+    def place(self) -> str:
+        return self._mark.ask()
+
+    def begin(self, clip: StoredClip) -> str:
+        keys.components(clip.key)
+        self._mark.known()
+        if len(clip.manifest.parts) <= 1:
+            return _PUT
+        return f"parts:{self._bucket.create(_CLIPS + clip.key, _metadata(clip))}"
+
+    def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
+        check()
+        upload = _upload(token, clip)
+        if self._there(clip, check) is _There.OURS:
+            return clip.manifest.size
+        return 0 if upload is None else _good(clip.manifest, self._rows(clip, upload))
+
+    def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
+        upload, number = _upload(token, clip), offset // clip.manifest.part_size
+        part, digest = Part(reader, offset, length), clip.manifest.parts[number]
+        try:
+            if upload is None:
+                self._put(clip, part, go_on)
+            elif not self._bucket.send(_CLIPS + clip.key, upload, number + 1, part, digest):
+                raise Transient("token-lost")
+        except Damaged:
+            # On its way, or on our disk before that? Only the second is for ever.
+            if _digest(reader, offset, length) != digest:
+                raise NotEqual(part=number) from None
+            raise
+        except NotEqual as error:
+            raise NotEqual(part=number, **error.params) from error
+        return token
+
+    def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
+        check()
+        upload, there = _upload(token, clip), self._there(clip, check)
+        if there is _There.OURS:
+            self._lay_manifest(clip)
+        elif upload is not None:
+            self._complete(clip, upload, there, check)
+        elif clip.manifest.parts:
+            raise Transient("token-lost")
+        else:
+            self._put(clip, b"", check)
+        if there is _There.OURS and upload is not None:
+            self._bucket.abort(_CLIPS + clip.key, upload)
+
+    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+        check()
+        place, key = self._mark.known(), _CLIPS + clip.key
+        head = self._bucket.head(key)
+        if head is None:
+            raise Transient("not-there", what="clip")
+        if not document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest):
+            raise Transient("not-there", what="manifest")
+        size, digest = head.size, head.digest
+        if read_back or not digest:
+            size, digest = self._read(key, check)
+        return Receipt(f"{self.address}/{key}", size, digest, time.time(), place)
+
+    def abort(self, clip: StoredClip, token: str) -> None:
+        if (upload := _upload(token, clip)) is not None:
+            self._bucket.abort(_CLIPS + clip.key, upload)
+
+    def _put(self, clip: StoredClip, body: bytes | Part, check: Check) -> None:
+        self._lay_manifest(clip)
+        key, digest = _CLIPS + clip.key, bytes.fromhex(clip.manifest.sha256)
+        if self._bucket.put(key, body, digest, _metadata(clip)):
+            return
+        if self._there(clip, check) is _There.DAMAGED:
+            check()
+            self._bucket.put(key, body, digest, _metadata(clip), replace=True)
+
+    def _complete(self, clip: StoredClip, upload: str, there: _There, check: Check) -> None:
+        rows = self._rows(clip, upload)
+        if _good(clip.manifest, rows) != clip.manifest.size:
+            raise Transient("token-lost")
+        key, parts = _CLIPS + clip.key, clip.manifest.parts
+        rows = sorted({row.number: row for row in rows}.values(), key=lambda row: row.number)[: len(parts)]
+        check()
+        self._lay_manifest(clip)
+        done = self._bucket.complete(key, upload, rows, parts, replace=there is _There.DAMAGED)
+        if done:
+            return
+        ours = done is False and self._there(clip, check) is _There.OURS  # made by somebody else meanwhile
+        self._bucket.abort(key, upload)
+        if not ours:
+            raise Transient("token-lost")
+
+    def _there(self, clip: StoredClip, check: Check) -> _There:
+        """Raises Rejected `target-conflict` when something else lies under the clip's key."""
+        key = _CLIPS + clip.key
+        head = self._bucket.head(key)
+        if head is None:
+            return _There.NOTHING
+        if head.size == clip.manifest.size:
+            digest = head.digest or self._read(key, check)[1]
+            if digest in clip.manifest.digests:
+                return _There.OURS
+        if document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest):
+            return _There.DAMAGED
+        raise Rejected("target-conflict", key=clip.key)
+
+    def _read(self, key: str, check: Check) -> tuple[int, str]:
+        """(bytes, their SHA-256 in hex) of an object, read back."""
+        size, hasher = 0, hashlib.sha256()
+        with self._bucket.read(key) as pieces:
+            if pieces is None:
+                raise Transient("not-there", what="clip")
+            for piece in pieces:
+                check()
+                size += len(piece)
+                hasher.update(piece)
+        return size, hasher.hexdigest()
+
+    def _rows(self, clip: StoredClip, upload: str) -> list[Row]:
+        rows = self._bucket.parts(_CLIPS + clip.key, upload)
+        if rows is None:
+            raise Transient("token-lost")
+        return rows
+
+    def _lay_manifest(self, clip: StoredClip) -> None:
+        key, wanted = _CLIPS + clip.key + keys.MANIFEST, document.write(clip)
+        digest = hashlib.sha256(wanted).digest()
+        if self._bucket.put(key, wanted, digest, _JSON):
+            return
+        there = self._bucket.get(key)
+        if there == wanted:
+            return
+        if there is not None and not document.is_one(there):
+            raise Rejected("target-conflict", key=clip.key + keys.MANIFEST)
+        self._bucket.put(key, wanted, digest, _JSON, replace=True)
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def _metadata(clip: StoredClip) -> dict[str, str]:
+    """For whoever finds the object without its manifest. ASCII: everything else is altered on some way."""
+    return {
+        "Content-Type": "application/octet-stream",
+        "x-amz-meta-sha256": clip.manifest.sha256,
+        "x-amz-meta-part-size": str(clip.manifest.part_size),
+    }
+
+
+def _upload(token: str, clip: StoredClip) -> str | None:
+    """The upload id; None for a clip that is one request. Raises Transient `token-lost` for what can be no
+    token of this clip."""
+    if token == _PUT and len(clip.manifest.parts) <= 1:
+        return None
+    if (found := _UPLOAD.fullmatch(token)) is None:
+        raise Transient("token-lost")
+    return found[1]
+
+
+def _good(manifest: Manifest, rows: list[Row]) -> int:
+    """Bytes of the first parts that are there. Raises Transient `token-lost` when a part is there that is
+    not ours: some servers list what was sent in its place beside it for ever, so it can only begin anew."""
+    expected = {
+        number: length
+        for number, (_, length) in enumerate(spans(manifest.size, manifest.part_size), start=1)
+    }
+    listed = {(row.number, row.size, row.etag) for row in rows}  # one that was sent twice is listed twice
+    if any(expected.get(number) != size for number, size, _ in listed):
+        raise Transient("token-lost")
+    numbers = [number for number, *_ in listed]
+    if len(set(numbers)) != len(numbers):
+        raise Transient("token-lost")
+    there = set(numbers)
+    missing = next((number for number in expected if number not in there), len(expected) + 1)
+    return min((missing - 1) * manifest.part_size, manifest.size)
+
+
+def _digest(reader: LocalReader, offset: int, length: int) -> bytes:
+    hasher = hashlib.sha256()
+    for piece in Part(reader, offset, length):
+        hasher.update(piece)
+    return hasher.digest()

@@ -1,0 +1,84 @@
+"""A bucket of SeaweedFS as the contract suite sees it; round the target, through the server's filer."""
+
+import hashlib
+import itertools
+import json
+from typing import Any
+
+import requests
+
+from agent.model import StoredClip, spans
+from agent.upload.targets.base import Target
+from agent.upload.targets.http import Line, Wire
+from agent.upload.targets.s3.bucket import Bucket
+from agent.upload.targets.s3.sign import Credentials
+from agent.upload.targets.s3.target import S3Target
+from tests.uploading import KEY, clip_of
+
+_numbers = itertools.count(1)
+
+
+class S3Kit:
+    part = 5 << 20  # S3's smallest
+    compares_parts = False
+
+    def __init__(self, url: str, filer: str, credentials: Credentials) -> None:
+        """`credentials` of somebody who may do everything."""
+        name = f"contract-{next(_numbers)}"
+        self._made = (url, name, credentials)
+        self._admin = Bucket(Wire(Line()), *self._made)
+        self._filer = f"{filer}/buckets/{name}"
+        self._admin._ask("PUT", "")
+        self._first_contact = True
+
+    def target(self) -> Target:
+        made = S3Target("centre", "s3", Bucket(Wire(Line()), *self._made), first_contact=self._first_contact)
+        if self._first_contact:
+            made.place()
+        self._first_contact = False
+        return made
+
+    def clip(self, data: bytes, key: str = KEY) -> StoredClip:
+        return clip_of(data, key, self.part)
+
+    def object(self, clip: StoredClip) -> bytes | None:
+        return self._admin.get(f"clips/{clip.key}")
+
+    def manifest(self, clip: StoredClip) -> Any:
+        return json.loads(self._admin.get(f"clips/{clip.key}.json") or b"")
+
+    def place(self, clip: StoredClip, data: bytes) -> None:
+        self._admin.put(f"clips/{clip.key}", data, hashlib.sha256(data).digest(), replace=True)
+
+    def remove(self, clip: StoredClip, *, manifest: bool) -> None:
+        self._admin._ask("DELETE", f"clips/{clip.key}" + (".json" if manifest else ""), fine=(204,))
+
+    def transfer(self, token: str) -> bytes | None:
+        if not token.startswith("parts:") or (names := self._part_files(token)) is None:
+            return None
+        return b"".join(requests.get(f"{self._folder(token)}/{name}", timeout=60).content for name in names)
+
+    def set_transfer(self, token: str, data: bytes | None) -> None:
+        names = self._part_files(token) or []
+        if data is None:
+            gone = requests.delete(self._folder(token), params={"recursive": "true"}, timeout=60)
+            assert gone.status_code == 204, gone
+            return
+        for number, (offset, length) in enumerate(spans(len(data), self.part), start=1):
+            name = names[number - 1] if number <= len(names) else f"{number:04}_more.part"
+            body = data[offset : offset + length]
+            put = requests.put(f"{self._folder(token)}/{name}", data=body, timeout=60)
+            assert put.status_code == 201, put
+        for name in names[len(list(spans(len(data), self.part))) :]:
+            assert requests.delete(f"{self._folder(token)}/{name}", timeout=60).status_code == 204
+
+    def _folder(self, token: str) -> str:
+        return f"{self._filer}/.uploads/{token.removeprefix('parts:')}"
+
+    def _part_files(self, token: str) -> list[str] | None:
+        answer = requests.get(f"{self._folder(token)}/", headers={"Accept": "application/json"}, timeout=60)
+        if answer.status_code == 404:
+            return None
+        entries = answer.json()["Entries"] or []
+        names = [entry["FullPath"].rpartition("/")[2] for entry in entries]
+        return sorted(name for name in names if name.endswith(".part"))
