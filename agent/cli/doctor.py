@@ -10,7 +10,7 @@ from agent.cli.config import ConfigPath
 from agent.cli.examine import Finding, Level, examine
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting
 from agent.status.plain import plain
-from agent.words import sentence, word
+from agent.words import sentence, word, words
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -47,4 +47,5 @@ def _object(finding: Finding, language: str) -> dict[str, object]:
 
 
 def _sentence(finding: Finding, language: str) -> str:
-    return sentence(finding.key, finding.params, language, "doctor")
+    section = "doctor" if finding.key in words(language)["doctor"] else "problems"
+    return sentence(finding.key, finding.params, language, section)

@@ -11,8 +11,11 @@ from typing import Any
 from agent.cli.speech import Setting
 from agent.clock import synchronised
 from agent.config import Config
+from agent.config.targets import FolderTarget
+from agent.errors import StationError
 from agent.ingest.store import RESERVE_SHARE
 from agent.privileged.client import Helper
+from agent.upload.build import build
 
 _UDEV_CONTROL = Path("/run/udev/control")
 _CAP_SYS_ADMIN = 21
@@ -107,11 +110,10 @@ def targets(config: Config) -> Iterator[Finding]:
     if not config.targets:
         yield Finding("targets", Level.WARN, "target-none")
     for name, target in config.targets.items():
-        params = {"target": name, "path": str(target.path)}
-        if reason := _not_writable(target.path):
-            yield Finding("targets", Level.FAIL, "target-bad", {**params, "reason": reason})
+        if isinstance(target, FolderTarget):
+            yield _folder(name, target.path)
         else:
-            yield Finding("targets", Level.OK, "target-ok", params)
+            yield _server(config, name)
 
 
 _EXAMINERS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
@@ -122,6 +124,26 @@ _EXAMINERS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "targets": targets,
 }
 _NEED_CONFIG = frozenset({"store", "targets"})
+
+
+def _folder(name: str, path: Path) -> Finding:
+    params = {"target": name, "path": str(path)}
+    if reason := _not_writable(path):
+        return Finding("targets", Level.FAIL, "target-bad", {**params, "reason": reason})
+    return Finding("targets", Level.OK, "target-ok", params)
+
+
+def _server(config: Config, name: str) -> Finding:
+    """Asked who it is, as one that must be known: nothing is made there."""
+    target = build({name: config.targets[name]}, lambda *_: True, config.store.path)[name]
+    params = {"target": name, "path": target.address}
+    try:
+        target.place()
+    except StationError as error:
+        if error.key == "target-no-mark":
+            return Finding("targets", Level.OK, "target-new", params)
+        return Finding("targets", Level.FAIL, error.key, {**params, **error.params})
+    return Finding("targets", Level.OK, "target-answers", params)
 
 
 def _not_writable(folder: Path) -> str:

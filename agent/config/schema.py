@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -26,32 +24,20 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from agent.config.kinds import AbsolutePath, Name, Section, Text, clean, nullable, section
 from agent.config.ports import input_name, input_port
+from agent.config.targets import Target
 from agent.config.units import Duration, Size
-from agent.model import printable
 
 _SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
 
 
-def _clean(text: str) -> str:
-    if printable(text) != text or text != text.strip():
-        raise ValueError("may not have control characters, nor spaces at its ends")
-    return text
-
-
 def _slot_name(name: str) -> str:
     if "/" in name or name in (".", ".."):
         raise ValueError("is no name for a slot: no `/`, `.` or `..`")
     return name
-
-
-def _absolute(value: object) -> Path:
-    text = str(value) if isinstance(value, str | Path) else ""
-    if not text.startswith("/") or printable(text) != text:
-        raise ValueError("should be an absolute path such as `/srv/recorder-station`")
-    return Path(text)
 
 
 def _server(name: str) -> str:
@@ -80,35 +66,13 @@ def _listen(value: object) -> str:
     return found[0]
 
 
-def _section(value: Any) -> Any:
-    return {} if value is None else value
-
-
-def _nullable(schema: dict[str, Any]) -> None:
-    schema["type"] = ["object", "null"]
-
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_clean)]
 SlotName = Annotated[
-    str, StringConstraints(min_length=1, max_length=32), AfterValidator(_clean), AfterValidator(_slot_name)
-]
-AbsolutePath = Annotated[
-    Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
+    str, StringConstraints(min_length=1, max_length=32), AfterValidator(clean), AfterValidator(_slot_name)
 ]
 InputName = Annotated[str, AfterValidator(input_name)]
 InputPort = Annotated[str, AfterValidator(input_port)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Parallel = Annotated[int, Field(ge=1, le=32)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, json_schema_extra=_nullable)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty(cls, value: Any) -> Any:
-        return _section(value)
 
 
 class StationConfig(Section):
@@ -182,16 +146,16 @@ class DockConfig(Section):
         description="A slot without progress for so long is disconnected through its port.",
     )
     slots: Annotated[
-        dict[SlotName, SlotConfig], WrapValidator(_one_slot_per_port), BeforeValidator(_section)
+        dict[SlotName, SlotConfig], WrapValidator(_one_slot_per_port), BeforeValidator(section)
     ] = Field(
         default={},
         description="Names for ports. A port without a name is a slot named after its path.",
-        json_schema_extra=_nullable,
+        json_schema_extra=nullable,
     )
-    input_ports: Annotated[dict[InputName, InputPort], BeforeValidator(_section)] = Field(
+    input_ports: Annotated[dict[InputName, InputPort], BeforeValidator(section)] = Field(
         default={},
         description="The only ports at which input devices work (badge scanner, touch screen), by name.",
-        json_schema_extra=_nullable,
+        json_schema_extra=nullable,
     )
 
     @model_validator(mode="after")
@@ -210,20 +174,6 @@ class IngestConfig(Section):
         default=4, description="Recorders copied at once per USB controller."
     )
     sm3: bool = Field(default=False, description="Also compute the SM3 digest of every clip.")
-
-
-class FolderTarget(Section):
-    kind: Literal["folder"] = Field(description="A folder, for instance on a mounted share.")
-    path: AbsolutePath = Field(description="The folder that clips are stored below.")
-    local: bool = Field(
-        default=False,
-        description="The folder lies on this machine's own disk; for demos and tests. Otherwise one that"
-        " does is a share that is not mounted.",
-    )
-
-
-#: With a second kind this becomes Annotated[A | B, Field(discriminator="kind")]; faults know both forms.
-Target = FolderTarget
 
 
 class UploadConfig(Section):
@@ -253,10 +203,10 @@ class Config(Section):
     store: StoreConfig = StoreConfig()
     dock: DockConfig = DockConfig()
     ingest: IngestConfig = IngestConfig()
-    targets: Annotated[dict[Name, Target], BeforeValidator(_section)] = Field(
+    targets: Annotated[dict[Name, Target], BeforeValidator(section)] = Field(
         default={},
         description="Central stores, by name. A clip is confirmed when every one of them has it.",
-        json_schema_extra=_nullable,
+        json_schema_extra=nullable,
     )
     upload: UploadConfig = UploadConfig()
     web: WebConfig = WebConfig()
@@ -265,8 +215,8 @@ class Config(Section):
 def json_schema() -> dict[str, Any]:
     """JSON Schema for editors, with defaults as people write them."""
     schema = Config.model_json_schema()
-    for section, defaults in Config().model_dump(mode="json").items():
-        about = schema["properties"][section]
+    for name, defaults in Config().model_dump(mode="json").items():
+        about = schema["properties"][name]
         about.pop("default", None)  # it would repeat those of its keys
         keys = schema["$defs"].get(about.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
         for key, described in keys.items():

@@ -1,6 +1,5 @@
 """The kits, one for each test."""
 
-import os
 from pathlib import Path
 
 import pytest

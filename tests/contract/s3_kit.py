@@ -25,7 +25,7 @@ class S3Kit:
     def __init__(self, url: str, filer: str, credentials: Credentials) -> None:
         """`credentials` of somebody who may do everything."""
         name = f"contract-{next(_numbers)}"
-        self._made = (url, name, credentials)
+        self._made = (url, name, lambda: credentials)
         self._admin = Bucket(Wire(Line()), *self._made)
         self._filer = f"{filer}/buckets/{name}"
         self._admin._ask("PUT", "")

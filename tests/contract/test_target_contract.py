@@ -76,7 +76,9 @@ def test_begin_sends_nothing(kit: Kit) -> None:
 
 
 @pytest.mark.parametrize("parts_and_more", SIZES)
-def test_a_sender_that_dies_in_any_part_goes_on_with_that_part(kit: Kit, parts_and_more: tuple[int, int]) -> None:
+def test_a_sender_that_dies_in_any_part_goes_on_with_that_part(
+    kit: Kit, parts_and_more: tuple[int, int]
+) -> None:
     size = parts_and_more[0] * kit.part + parts_and_more[1]
     data = content(size)
     for index, (offset, length) in enumerate(spans(size, kit.part)):

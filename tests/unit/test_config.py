@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from agent.config import Config, changed, load, station_path
 from agent.config.layers import ENVIRONMENT, STATION_FILE
-from agent.config.schema import DockConfig, FolderTarget, SlotConfig
+from agent.config.schema import DockConfig, SlotConfig
+from agent.config.targets import FolderTarget
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import load
+from agent.config import Config, load
+from agent.config.targets import FolderTarget
 from agent.errors import Stop
 from agent.image import fetch, fleet
 from agent.image.machine import Machine, mac_of, serial_of, this_machine
@@ -29,6 +30,12 @@ def house(tmp_path: Path) -> House:
     return made
 
 
+def _folder(config: Config) -> FolderTarget:
+    target = config.targets["centre"]
+    assert isinstance(target, FolderTarget)
+    return target
+
+
 def said(house: House) -> list[tuple[str, object, object]]:
     return [
         (p["key"], p["params"].get("row", p["params"].get("rows")), p["params"].get("column"))
@@ -41,7 +48,7 @@ def test_a_row_gives_name_target_and_slots_over_the_common_file(house: House) ->
     assert house.boot() == []
     config = load(house.paths.station)
     assert (config.station.name, config.upload.uploaders) == ("东站1", 3)
-    assert str(config.targets["centre"].path) == "/mnt/centre/a"
+    assert _folder(config).path == Path("/mnt/centre/a")
     assert {name: slot.port for name, slot in config.dock.slots.items()} == {"A1": "pci-1", "A2": "pci-2"}
     assert house.paths.fleet_config.read_text().startswith("# From row 3 of stations.csv")
     assert house.system.host_name.startswith("station-1-")
@@ -141,7 +148,7 @@ def test_a_number_that_the_spreadsheet_spoilt_is_told(house: House, monkeypatch:
 def test_a_switch_in_capitals_is_a_switch(house: House) -> None:
     house.lay("stations.csv", f"mac,target.kind,target.path,target.local\n{MAC},folder,/srv/x,TRUE\n")
     assert house.boot() == []
-    assert load(house.paths.station).targets["centre"].local
+    assert _folder(load(house.paths.station)).local
 
 
 def test_text_that_yaml_reads_otherwise_stays_text(house: House) -> None:

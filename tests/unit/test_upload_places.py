@@ -9,7 +9,7 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.config import Config
-from agent.config.schema import FolderTarget as FolderConfig
+from agent.config.targets import FolderTarget as FolderConfig
 from agent.model import StoredClip
 from agent.upload.build import build
 from agent.upload.live import LiveUploads

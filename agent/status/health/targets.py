@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from agent.model import Problem
 from agent.status.health.issue import Issue, Severity
 
-_NEEDS_SOMEBODY = frozenset({"target-auth", "target-rejected"})  # waiting alone will not help
+#: Waiting alone will not help.
+_NEEDS_SOMEBODY = frozenset(
+    {
+        "target-auth", "target-rejected", "target-no-mark", "target-no-bucket", "target-clock",
+        "target-certificate", "credentials-unreadable", "credentials-open", "credentials-unusable",
+    }
+)  # fmt: skip
 
 
 def targets_check(

@@ -7,7 +7,7 @@ integrity": SHA-256 of each part, and over the parts' digests for an object made
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -46,8 +46,14 @@ class Bucket:
     Rejected for `key`."""
 
     def __init__(
-        self, wire: Wire, url: str, name: str, credentials: sign.Credentials, region: str = "us-east-1"
+        self,
+        wire: Wire,
+        url: str,
+        name: str,
+        credentials: Callable[[], sign.Credentials],
+        region: str = "us-east-1",
     ) -> None:
+        """`credentials` are asked for with every request; who gives them may raise AuthFailed."""
         self._wire = wire
         parts = urlsplit(url)
         self._origin, self._host = f"{parts.scheme}://{parts.netloc}", parts.netloc
@@ -187,7 +193,7 @@ class Bucket:
     ) -> tuple[str, dict[str, str]]:
         where = f"{self._root}/{sign.path(key)}" if key else self._root
         query = sign.query(asked)
-        sent = sign.signed(self._credentials, self._region, method, self._host, where, query, headers, body)
+        sent = sign.signed(self._credentials(), self._region, method, self._host, where, query, headers, body)
         return f"{self._origin}{where}" + (f"?{query}" if query else ""), sent
 
 

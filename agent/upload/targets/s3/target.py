@@ -204,8 +204,7 @@ def _good(manifest: Manifest, rows: list[Row]) -> int:
     """Bytes of the first parts that are there. Raises Transient `token-lost` when a part is there that is
     not ours: some servers list what was sent in its place beside it for ever, so it can only begin anew."""
     expected = {
-        number: length
-        for number, (_, length) in enumerate(spans(manifest.size, manifest.part_size), start=1)
+        number: length for number, (_, length) in enumerate(spans(manifest.size, manifest.part_size), start=1)
     }
     listed = {(row.number, row.size, row.etag) for row in rows}  # one that was sent twice is listed twice
     if any(expected.get(number) != size for number, size, _ in listed):

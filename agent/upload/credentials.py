@@ -1,0 +1,62 @@
+"""Keys of a target, from their file: read anew for each use, so that new ones need no restart.
+
+The file is that of the AWS tools ("Configuration and credential file settings"): a section `default` with
+`aws_access_key_id` and `aws_secret_access_key`. Who else could read it knows the keys; so that is refused.
+"""
+
+import configparser
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.errors import AuthFailed
+from agent.upload.targets.s3.sign import Credentials
+
+_LARGEST = 64 << 10  # bytes
+_OTHERS = (
+    stat.S_IRWXO | stat.S_IWGRP
+)  # the group may read it: on an image it is root's, and the agent's group
+
+
+def of(name: str) -> Callable[[], Credentials]:
+    """`name`: an absolute path, or that of a systemd credential. What is returned raises AuthFailed."""
+    return lambda: _parse(_path(name))
+
+
+def _path(name: str) -> Path:
+    if name.startswith("/"):
+        return Path(name)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise AuthFailed("credentials-unreadable", path=name, error="no systemd credentials")
+    return Path(folder) / name
+
+
+def _parse(path: Path) -> Credentials:
+    text = _read(path)
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+        section = parser["default"]
+        return Credentials(section["aws_access_key_id"].strip(), section["aws_secret_access_key"].strip())
+    except (configparser.Error, KeyError):
+        # What exactly is wrong with a line would show the line.
+        raise AuthFailed("credentials-unusable", path=str(path)) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise AuthFailed("credentials-unreadable", path=str(path), error=error.strerror) from error
+    with os.fdopen(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise AuthFailed("credentials-unreadable", path=str(path), error="no regular file")
+        if found.st_mode & _OTHERS:
+            raise AuthFailed("credentials-open", path=str(path), mode=f"{stat.S_IMODE(found.st_mode):04o}")
+        try:
+            return file.read(_LARGEST).decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise AuthFailed("credentials-unreadable", path=str(path), error=type(error).__name__) from error
