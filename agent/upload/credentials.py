@@ -50,13 +50,14 @@ def _read(path: Path) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise AuthFailed("credentials-unreadable", path=str(path), error=error.strerror) from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise AuthFailed("credentials-unreadable", path=str(path), error="no regular file")
         if found.st_mode & _OTHERS:
             raise AuthFailed("credentials-open", path=str(path), mode=f"{stat.S_IMODE(found.st_mode):04o}")
-        try:
-            return file.read(_LARGEST).decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise AuthFailed("credentials-unreadable", path=str(path), error=type(error).__name__) from error
+        return os.read(fd, _LARGEST).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuthFailed("credentials-unreadable", path=str(path), error=type(error).__name__) from error
+    finally:
+        os.close(fd)

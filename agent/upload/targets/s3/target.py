@@ -48,7 +48,6 @@ class S3Target:
 
     def begin(self, clip: StoredClip) -> str:
         keys.components(clip.key)
-        self._mark.known()
         if len(clip.manifest.parts) <= 1:
             return _PUT
         return f"parts:{self._bucket.create(_CLIPS + clip.key, _metadata(clip))}"
@@ -93,7 +92,7 @@ class S3Target:
 
     def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
         check()
-        place, key = self._mark.known(), _CLIPS + clip.key
+        place, key = self._mark.ask(), _CLIPS + clip.key
         head = self._bucket.head(key)
         if head is None:
             raise Transient("not-there", what="clip")
