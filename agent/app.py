@@ -8,7 +8,7 @@ other way round.
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
@@ -153,8 +153,12 @@ class Station:
             waiting_for=lambda: () if self._ready else ("dock",),
         )
         clips = catalog_clips(self._catalog.read)
-        app = application(sources, clips, lambda: self._live.current.station.language)
+        commands = {"target-accept": self._accept_target}
+        app = application(sources, clips, lambda: self._live.current.station.language, commands)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
+
+    def _accept_target(self, arguments: Mapping[str, str], who: str) -> None:
+        self._uploads.accept(arguments.get("target", ""), arguments.get("place", ""), who)
 
     def _health(self) -> HealthBoard:
         live = self._live

@@ -48,7 +48,8 @@ class ReceiptDiffers(Retry):
 
 
 class PlaceChanged(Retry):
-    """Another place than the one known as this target has answered. Nothing is confirmed."""
+    """Another place than the one that the target is bound to has answered. Nothing goes there, and nothing
+    is confirmed, until an administrator accepts it."""
 
     key = "target-changed"
 

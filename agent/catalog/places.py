@@ -1,31 +1,32 @@
-"""Which store was behind a target's name, and where, when the station asked last.
+"""Which store is behind a target's name: bound at first contact, and to another one by an administrator only.
 
-A store says itself who it is (a folder by its mark). A name and an address do not tell: the next disk or
-share may be mounted at the same path.
+A store says itself who it is (a folder and a bucket by their mark). A name and an address do not tell: the
+next disk or share may be mounted at the same path, and a slip in a bucket's name may be somebody else's.
 """
 
 import json
 import sqlite3
 
 from agent.catalog import deliveries, door
-from agent.catalog.deliveries import Targets
+from agent.catalog.deliveries import PlaceChanged, Targets
 
 
 def known_at(db: sqlite3.Connection, target: str, address: str) -> bool:
     """Whether the station has been in touch with `target` at this address before."""
-    return _last(db, target)[0] == address
+    return _bound(db, target)[0] == address
 
 
 def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -> str:
-    """`target` has said who it is (in `targets`). Return who it was before when that was another one,
-    else an empty text."""
-    before, place = _last(tx, target), targets[target]
-    if before != (address, place):
-        tx.execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            (_key(target), json.dumps({"address": address, "place": place})),
-        )
+    """`target` has said who it is (in `targets`). Return who it was before when it was bound to another one,
+    and an administrator has accepted this one; else an empty text.
+
+    Raises PlaceChanged when it is another one that nobody has accepted; then nothing is changed."""
+    before, place = _bound(tx, target), targets[target]
     changed = before[1] if before[1] != place else ""
+    if changed and _accepted(tx, target) != place:
+        raise PlaceChanged(target=target, address=address, was=changed, now=place)
+    if before != (address, place):
+        _keep(tx, _key(target), {"address": address, "place": place})
     if changed:
         facts = {"target": target, "from": changed, "to": place, "address": address}
         door.note(tx, "target-changed", None, facts)
@@ -33,11 +34,30 @@ def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -
     return changed
 
 
-def _last(db: sqlite3.Connection, target: str) -> tuple[str, str]:
+def accept(tx: sqlite3.Connection, target: str, place: str, who: str) -> None:
+    """From now on `place` may be behind the name of `target`. What waits is sent there; what another place
+    has confirmed stays confirmed. `who` said so, for the record."""
+    _keep(tx, f"{_key(target)}:accepted", {"place": place})
+    door.note(tx, "target-accepted", None, {"target": target, "place": place, "who": who})
+
+
+def _bound(db: sqlite3.Connection, target: str) -> tuple[str, str]:
     """(address, place), empty when it was never asked."""
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (_key(target),)).fetchone()
-    said = json.loads(row[0]) if row else {}
+    said = _kept(db, _key(target))
     return said.get("address", ""), said.get("place", "")
+
+
+def _accepted(db: sqlite3.Connection, target: str) -> str:
+    return _kept(db, f"{_key(target)}:accepted").get("place", "")
+
+
+def _kept(db: sqlite3.Connection, key: str) -> dict[str, str]:
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return dict(json.loads(row[0])) if row else {}
+
+
+def _keep(tx: sqlite3.Connection, key: str, value: dict[str, str]) -> None:
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
 
 def _key(target: str) -> str:

@@ -27,9 +27,16 @@ class Client:
 
     def get(self, resource: str, params: Mapping[str, Any] | None = None) -> Any:
         """The answer's JSON. Raises NoAgent, Stop `agent-forbidden`, `agent-error` or what the agent says."""
+        return self._ask("GET", f"{resource}?{urlencode(params)}" if params else resource)
+
+    def post(self, resource: str, arguments: Mapping[str, str]) -> Any:
+        """As `get`, for what changes something."""
+        return self._ask("POST", resource, json.dumps(arguments))
+
+    def _ask(self, method: str, resource: str, body: str | None = None) -> Any:
         connection = _UnixConnection(self._path)
         try:
-            connection.request("GET", f"{resource}?{urlencode(params)}" if params else resource)
+            connection.request(method, resource, body)
             answer = connection.getresponse()
             return _understood(answer.status, answer.read())
         except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -56,7 +63,7 @@ class _UnixConnection(http.client.HTTPConnection):
 def _understood(status: int, body: bytes) -> Any:
     if status == 200:
         return json.loads(body)
-    if status == 400:
+    if status in (400, 403, 503):
         told = json.loads(body)
         raise Stop(told["key"], **told["params"])
     reason = http.client.responses.get(status, "")

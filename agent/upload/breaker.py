@@ -53,6 +53,10 @@ class Breaker:
     def succeeded(self) -> None:
         """The target did as it was asked, or answered for this one clip only."""
         self.problem = None
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Try at once, whatever happened before. The problem stays until the target has answered."""
         self._failures = self._openings = 0
         self._retry_at = None
         self._probing = False

@@ -47,11 +47,13 @@ class Generation:
         return self._catalog.write(while_current)
 
     def found(self, target: str, address: str, place: str) -> str:
-        """`place` is behind the name now; return which one was before if that was another one, or ""."""
+        """`place` is behind the name now; return which one was before if that was another one, or "".
+        Raises PlaceChanged when nobody has accepted that."""
 
         def work(tx: sqlite3.Connection, _: Targets) -> str:
+            before = places.found(tx, target, address, {**self._places, target: place})
             self._places[target] = place
-            return places.found(tx, target, address, self._places)
+            return before
 
         return self.write(work)
 

@@ -66,6 +66,11 @@ class Lane:
         self._greeted = True
         self.settled(GREETING)
 
+    def again(self) -> None:
+        """Somebody has mended something: the target is tried at once, and so is every clip."""
+        self._waits.clear()
+        self._breaker.forgive()
+
     def settled(self, clip: int) -> None:
         """The target answered, and this clip needs nothing more of it for now."""
         self._answered()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.catalog import Catalog, places
 from agent.config import Config
-from agent.errors import StationError
+from agent.errors import Reject, StationError
 from agent.model import Problem
 from agent.upload.build import build
 from agent.upload.scheduler import Uploads
@@ -56,6 +56,14 @@ class LiveUploads:
     def notify(self) -> None:
         if (uploads := self._uploads) is not None:
             uploads.notify()
+
+    def accept(self, target: str, place: str, who: str) -> None:
+        """`place` may be behind the name of `target` from now on. Raises Reject `no-such-target`."""
+        uploads = self._uploads
+        if uploads is None or target not in uploads.facts():
+            raise Reject("no-such-target", target=target)
+        self._catalog.write(lambda tx: places.accept(tx, target, place, who))
+        uploads.again(target)
 
     def stop(self, timeout: float) -> bool:
         """For good, whatever `apply` does at the same time. True when all uploaders have ended."""

@@ -76,6 +76,13 @@ class Uploads:
             self._calls += 1
             self._changed.notify_all()
 
+    def again(self, target: str) -> None:
+        """Somebody has mended something about `target`: no wait counts any more."""
+        with self._changed:
+            if (lane := self._lanes.get(target)) is not None:
+                lane.again()
+        self.notify()
+
     def stop(self, timeout: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Ask all to leave everything so that the next start goes on; True when they have ended.
 

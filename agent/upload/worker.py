@@ -31,11 +31,12 @@ class Courier:
     store_path: Callable[[str], Path]
 
     def greet(self, target: Target) -> None:
-        """Ask who is behind the target's name. Until then nothing that it ever confirmed counts."""
+        """Ask who is behind the target's name. Until then nothing that it ever confirmed counts. Raises
+        PlaceChanged when it is another one than it was bound to."""
         place = target.place()
         if before := self.generation.found(target.name, target.address, place):
             _log.warning(
-                "%s: %s is another place now (%s, it was %s): clips that wait are sent there anew",
+                "%s: %s is another place now (%s, it was %s), and accepted: clips that wait are sent there",
                 target.name, printable(target.address), place, before,
             )  # fmt: skip
 

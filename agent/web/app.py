@@ -1,9 +1,7 @@
-"""The routes. Answers are made from snapshots; nothing here changes anything."""
+"""The routes. Answers are made from snapshots; what changes anything is behind `agent.web.commands`."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import resources
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,34 +12,38 @@ from starlette.routing import Route
 from agent.errors import Reject
 from agent.status.plain import plain
 from agent.status.snapshot import Sources, snapshot
+from agent.web.answers import as_json, refusal
 from agent.web.clips import ClipReader, parse
+from agent.web.commands import Commands, door
 from agent.web.guard import Guard
 from agent.words import LANGUAGES, words
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
-def application(sources: Sources, clips: ClipReader, language: Callable[[], str]) -> Starlette:
+def application(
+    sources: Sources, clips: ClipReader, language: Callable[[], str], commands: Commands
+) -> Starlette:
     """`clips` reads the catalog; `language` is the configured one, asked at each opening of the page.
 
     Endpoints are plain functions: Starlette runs them on threads, so a slow read stops no other."""
 
     def status(request: Request) -> Response:
-        return _json(snapshot(sources))
+        return as_json(snapshot(sources))
 
     def healthz(request: Request) -> Response:
-        return _json({"alive": True})
+        return as_json({"alive": True})
 
     def readyz(request: Request) -> Response:
         waiting_for = list(sources.waiting_for())
-        return _json({"ready": not waiting_for, "waiting_for": waiting_for}, 503 if waiting_for else 200)
+        return as_json({"ready": not waiting_for, "waiting_for": waiting_for}, 503 if waiting_for else 200)
 
     def list_clips(request: Request) -> Response:
         try:
             query = parse(request.query_params)
         except Reject as error:
-            return _json({"key": error.key, "params": plain(error.params)}, 400)
-        return _json([plain(row) for row in clips(query)])
+            return refusal(error.key, 400, error.params)
+        return as_json([plain(row) for row in clips(query)])
 
     def page(request: Request) -> Response:
         chosen = language() if language() in LANGUAGES else LANGUAGES[0]
@@ -54,6 +56,7 @@ def application(sources: Sources, clips: ClipReader, language: Callable[[], str]
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/clips", list_clips),
+            Route("/commands/{name}", door(commands), methods=["POST"]),
             Route("/words/{language}.json", _words),
             *_static(),
         ],
@@ -64,8 +67,8 @@ def application(sources: Sources, clips: ClipReader, language: Callable[[], str]
 def _words(request: Request) -> Response:
     language = request.path_params["language"]
     if language not in LANGUAGES:
-        return _json({"key": "not-found", "params": {}}, 404)
-    return _json(words(language))
+        return refusal("not-found", 404)
+    return as_json(words(language))
 
 
 def _static() -> list[Route]:
@@ -85,8 +88,3 @@ def _serve(name: str, media_type: str) -> Callable[[Request], Response]:
 
 def _file(name: str) -> str:
     return resources.files("agent.web").joinpath("static", name).read_text(encoding="utf-8")
-
-
-def _json(content: Mapping[str, Any] | list[Any], status_code: int = 200) -> Response:
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode(), status_code, media_type="application/json")

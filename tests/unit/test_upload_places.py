@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import Catalog
+from agent.catalog import Catalog, places
 from agent.config import Config
 from agent.config.targets import FolderTarget as FolderConfig
+from agent.errors import Reject
 from agent.model import StoredClip
 from agent.upload.build import build
 from agent.upload.live import LiveUploads
@@ -41,6 +42,11 @@ def marked(folder: Path) -> FolderTarget:
 
 def changes(catalog: Catalog) -> list[dict[str, Any]]:
     rows = catalog.read().execute("SELECT body FROM events WHERE kind = 'target-changed'")
+    return [json.loads(row[0]) for row in rows]
+
+
+def accepted(catalog: Catalog) -> list[dict[str, Any]]:
+    rows = catalog.read().execute("SELECT body FROM events WHERE kind = 'target-accepted' ORDER BY seq")
     return [json.loads(row[0]) for row in rows]
 
 
@@ -80,7 +86,9 @@ def test_a_target_that_does_not_say_who_it_is_shows_at_once(station: Station, tm
     assert uploads.stop(60)
 
 
-def test_another_share_under_the_same_name_has_to_vouch_itself(station: Station, tmp_path: Path) -> None:
+def test_another_share_under_the_same_name_gets_nothing_until_it_is_accepted(
+    station: Station, tmp_path: Path
+) -> None:
     """The first one has confirmed, the clip waits for the other target; then the path is changed."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -90,12 +98,25 @@ def test_another_share_under_the_same_name_has_to_vouch_itself(station: Station,
     eventually(lambda: station.delivery(clip, "a").get("state") == "confirmed")
     (tmp_path / "b").mkdir()
     uploads.apply(config(a=tmp_path / "second", b=tmp_path / "b"))
+    eventually(lambda: "a" in uploads.failing() and station.delivery(clip, "b").get("state") == "confirmed")
+    problem = uploads.failing()["a"]
+    assert (problem.key, problem.params["address"]) == ("target-changed", str(tmp_path / "second"))
+    assert station.state(clip) == "uploading"
+    assert not (tmp_path / "second" / "clips").exists()
+
+    with pytest.raises(Reject):
+        uploads.accept("c", str(problem.params["now"]), "uid 0")
+    uploads.accept("a", "some other place", "uid 0")
+    eventually(lambda: "a" in uploads.failing())
+    assert changes(station.catalog) == []
+    uploads.accept("a", str(problem.params["now"]), "uid 0")
     eventually(lambda: station.state(clip) == "confirmed")
     assert uploads.stop(60)
     for name in ("first", "second", "b"):
         assert (tmp_path / name / "clips" / station.key(clip)).read_bytes() == DATA
     [change] = changes(station.catalog)
     assert (change["target"], change["address"]) == ("a", str(tmp_path / "second"))
+    assert accepted(station.catalog)[-1] == {"target": "a", "place": problem.params["now"], "who": "uid 0"}
 
 
 def test_a_target_that_does_not_answer_after_a_restart_lets_nothing_be_confirmed(
@@ -124,7 +145,7 @@ def test_a_target_that_does_not_answer_after_a_restart_lets_nothing_be_confirmed
     assert changes(station.catalog) == []
 
 
-def test_a_share_that_is_swapped_before_it_vouches_confirms_only_once_it_is_known(tmp_path: Path) -> None:
+def test_a_share_that_is_swapped_before_it_vouches_confirms_only_once_it_is_accepted(tmp_path: Path) -> None:
     """Both hold the clip, as a share and its copy do."""
     swapped = False
 
@@ -144,10 +165,13 @@ def test_a_share_that_is_swapped_before_it_vouches_confirms_only_once_it_is_know
     other = marked(tmp_path / "other").place()
     clip = station.store("1.mp4", DATA)
     station.run()
-    [change] = changes(station.catalog)
-    assert change["to"] == other != change["from"]
+    assert changes(station.catalog) == []
+    assert station.state(clip) != "confirmed"
+    station.catalog.write(lambda tx: places.accept(tx, "centre", other, "uid 0"))
     station.clock.now += HOUR
     station.run()
+    [change] = changes(station.catalog)
+    assert change["to"] == other != change["from"]
     assert station.state(clip) == "confirmed"
     assert station.delivery(clip)["place"] == other
     station.close()

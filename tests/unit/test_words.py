@@ -18,7 +18,9 @@ from agent.words.shown import duration, size
 
 ROOT = Path(__file__).parents[2]
 PLACE = re.compile(r"\{(\w+(?::\w+)?)\}")
-SECTIONS = {"slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate"}
+SECTIONS = {
+    "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
+}  # fmt: skip
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(), st.lists, max_leaves=5

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog
+from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
 from agent.status.health import HealthBoard
 from agent.status.health.surfaces import surfaces_check
@@ -35,6 +36,8 @@ class Station:
     counts: dict[str, int] = field(default_factory=dict)
     waiting_for: list[str] = field(default_factory=list)
     language: str = "en"
+    #: (arguments, who) of each command that was given; one with a target that is not known is refused
+    commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.catalog = Catalog.open(self.folder / "catalog.db")
@@ -52,8 +55,14 @@ class Station:
             health=self.health.issues,
             waiting_for=lambda: self.waiting_for,
         )
-        app = application(sources, catalog_clips(self.catalog.read), lambda: self.language)
+        commands = {"target-accept": self._accept}
+        app = application(sources, catalog_clips(self.catalog.read), lambda: self.language, commands)
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
+
+    def _accept(self, arguments: Mapping[str, str], who: str) -> None:
+        if arguments.get("target") == "unknown":
+            raise Reject("no-such-target", target="unknown")
+        self.commands.append((arguments, who))
 
     def __enter__(self) -> "Station":
         self.server.start()
@@ -70,13 +79,19 @@ class Station:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
         return _ask(connection, path, headers or {}, method)
 
-    def get_local(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    def get_local(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> Answer:
         """Over the Unix socket."""
         connection = http.client.HTTPConnection("localhost", timeout=10)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.sock.settimeout(10)
         connection.sock.connect(str(self.socket))
-        return _ask(connection, path, headers or {}, "GET")
+        return _ask(connection, path, headers or {}, method, body)
 
 
 def collecting(slot: str = "1", **changes: Any) -> SlotStatus:
@@ -104,13 +119,19 @@ def some_counts() -> dict[str, int]:
 
 
 def _ask(
-    connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str], method: str
+    connection: http.client.HTTPConnection,
+    path: str,
+    headers: Mapping[str, str],
+    method: str,
+    body: bytes | None = None,
 ) -> Answer:
     try:
         connection.putrequest(method, path, skip_host="Host" in headers)
         for name, value in headers.items():
             connection.putheader(name, value)
-        connection.endheaders()
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
         answer = connection.getresponse()
         return Answer(
             answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()

@@ -1,0 +1,64 @@
+"""The narrow door: what an administrator at this machine may have the agent do.
+
+Only over the Unix socket, whose mode says who may; over TCP nothing can be changed. Each command is one
+function that raises Reject for what it does not take.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from agent.errors import CatalogError, Reject
+from agent.web.answers import as_json, refusal
+from agent.web.guard import local_user
+
+#: (its arguments, who asks) → nothing. By name, as in `/commands/NAME`.
+Commands = Mapping[str, Callable[[Mapping[str, str], str], None]]
+
+_LARGEST = 4096  # bytes of arguments
+log = logging.getLogger(__name__)
+
+
+def door(commands: Commands) -> Callable[[Request], Any]:
+    async def command(request: Request) -> Response:
+        user = local_user(request.scope)
+        if user is None:
+            return refusal("local-only", 403)
+        work = commands.get(request.path_params["name"])
+        if work is None:
+            return refusal("not-found", 404)
+        try:
+            arguments = _arguments(await _body(request))
+            await run_in_threadpool(work, arguments, f"uid {user}")
+        except Reject as error:
+            return refusal(error.key, 400, error.params)
+        except CatalogError as error:
+            return refusal(error.key, 503, error.params)
+        log.info("%s %s, by uid %d", request.path_params["name"], arguments, user)
+        return as_json({"done": True})
+
+    return command
+
+
+async def _body(request: Request) -> bytes:
+    found = bytearray()
+    async for piece in request.stream():
+        found += piece
+        if len(found) > _LARGEST:
+            raise Reject("bad-parameter", name="arguments", expected=f"at most {_LARGEST} bytes")
+    return bytes(found)
+
+
+def _arguments(body: bytes) -> Mapping[str, str]:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
+        raise Reject("bad-parameter", name="arguments", expected="a JSON object of texts")
+    return said
