@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.epoch = 1_800_000_000.0
+        self.epoch = time.time() - self.now  # the catalog's own times are those of this machine
 
     def __call__(self) -> float:
         return self.now
@@ -110,12 +111,13 @@ class Station:
         self.catalog = Catalog.open(root / "catalog.db")
         self.uploads = self.make_uploads()
 
-    def make_uploads(self, workers: int = 2) -> Uploads:
+    def make_uploads(self, workers: int = 2, read_back: float = 0.0) -> Uploads:
         return Uploads(
             self.catalog,
             self.targets,
             self.path,
             workers=workers,
+            read_back=read_back,
             backoff=Backoff(),
             rng=random.Random(1),
             monotonic=self.clock,

@@ -96,7 +96,7 @@ def begin(tx: sqlite3.Connection, clip: int, target: str, token: str, targets: T
     """Keep the token under which the first byte is about to be sent."""
     _refuse_if_confirmed(tx, clip, target, D.SENDING, targets)
     _put(tx, clip, target, D.SENDING, token, targets[target])
-    _settle(tx, clip, targets, target=target)
+    settle(tx, clip, targets, target=target)
 
 
 def keep_token(tx: sqlite3.Connection, clip: int, target: str, token: str, targets: Targets) -> None:
@@ -120,7 +120,7 @@ def forget_tokens(tx: sqlite3.Connection, transfers: Iterable[tuple[str, int]]) 
 def sent(tx: sqlite3.Connection, clip: int, target: str, targets: Targets) -> None:
     """The target has taken the last byte and has made an object of it."""
     _move(tx, clip, target, D.SENDING, D.SENT, targets)
-    _settle(tx, clip, targets, target=target)
+    settle(tx, clip, targets, target=target)
 
 
 def confirmed(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt, targets: Targets) -> None:
@@ -129,10 +129,11 @@ def confirmed(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt, 
     Raises ReceiptDiffers or PlaceChanged; then nothing is changed."""
     if not receipt.place or receipt.place != targets[target]:
         raise PlaceChanged(target=target)
-    _compare(tx, clip, target, receipt)
+    compare(tx, clip, target, receipt)
     said = asdict(receipt)
-    _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, receipt=json.dumps(said), problem=None)
-    if not _settle(tx, clip, targets, target=target, receipt=said):
+    changes = {"receipt": json.dumps(said), "problem": None, "asked": time.time()}
+    _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
+    if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})
 
 
@@ -141,7 +142,7 @@ def rejected(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, t
     _refuse_if_confirmed(tx, clip, target, D.REJECTED, targets)
     _put(tx, clip, target, D.REJECTED, "", targets[target])
     failed(tx, clip, target, problem)
-    if not _settle(tx, clip, targets, target=target, reason=problem.key):
+    if not settle(tx, clip, targets, target=target, reason=problem.key):
         door.note(tx, "refused", clip, {"target": target, "reason": problem.key})
 
 
@@ -149,8 +150,14 @@ def resend(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, tar
     """The target took everything, and what it has now is not that: send it again, from the start."""
     _move(tx, clip, target, D.SENT, D.SENDING, targets, token="", problem=_as_json(problem))
     facts = {"target": target, "reason": problem.key, "params": dict(problem.params)}
-    if not _settle(tx, clip, targets, **facts):
+    if not settle(tx, clip, targets, **facts):
         door.note(tx, "resend", clip, facts)
+
+
+def take_back(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
+    """The target vouched for the clip and does not have it any more. The clip's state is the caller's."""
+    changes = {"token": "", "receipt": None, "asked": None, "problem": _as_json(problem)}
+    _move(tx, clip, target, D.CONFIRMED, D.SENDING, targets, **changes)
 
 
 def failed(tx: sqlite3.Connection, clip: int, target: str, problem: Problem) -> None:
@@ -185,7 +192,7 @@ def retry_rejected(tx: sqlite3.Connection, older_than: float, now: float, target
         )
         door.change(tx, clip, S.REJECTED, S.STORED, reason="retry")
         # Who refused it may have left the configuration: then nobody is to be waited for.
-        _settle(tx, clip, targets, reason="retry")
+        settle(tx, clip, targets, reason="retry")
     return len(clips)
 
 
@@ -201,7 +208,7 @@ def settle_all(tx: sqlite3.Connection, targets: Targets) -> int:
         " AND d.state IN ('confirmed', 'rejected')) ORDER BY important DESC, seen_at, id",
         (len(targets), *(value for pair in targets.items() for value in pair)),
     ).fetchall()
-    return sum(_settle(tx, clip, targets, reason="targets-changed") for (clip,) in clips)
+    return sum(settle(tx, clip, targets, reason="targets-changed") for (clip,) in clips)
 
 
 def _goal(db: sqlite3.Connection, clip: int, targets: Targets) -> ClipState | None:
@@ -229,7 +236,7 @@ def _counts(place: str, current: str) -> bool:
     return place == current != ""
 
 
-def _settle(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -> bool:
+def settle(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -> bool:
     """Move the clip to the state that its deliveries make it have; True when it moved."""
     goal, before = _goal(tx, clip, targets), _state(tx, clip)
     if before not in PENDING_UPLOAD:
@@ -242,7 +249,8 @@ def _settle(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -
     return state is not before
 
 
-def _compare(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt) -> None:
+def compare(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt) -> None:
+    """Raises ReceiptDiffers when `receipt` is not of what the catalog describes."""
     manifest = manifest_of(tx, clip)
     if receipt.size != manifest.size or receipt.sha256 not in manifest.digests:
         raise ReceiptDiffers(target=target, size=receipt.size, expected=manifest.size, sha256=receipt.sha256)
@@ -273,7 +281,7 @@ def _put(
     tx.execute(
         "INSERT INTO deliveries (clip, target, state, token, place, updated) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (clip, target) DO UPDATE SET state = excluded.state, token = excluded.token,"
-        " place = excluded.place, receipt = NULL, updated = excluded.updated",
+        " place = excluded.place, receipt = NULL, asked = NULL, updated = excluded.updated",
         (clip, target, state, token, place, time.time()),
     )
 

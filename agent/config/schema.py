@@ -178,6 +178,17 @@ class IngestConfig(Section):
 
 class UploadConfig(Section):
     uploaders: int = Field(default=2, ge=1, le=4, description="Clips sent at once.")
+    reconfirm: Duration = Field(
+        default=7 * 86400.0,
+        ge=3600.0,
+        description="A target is asked again after so long for each clip that it confirmed and that is here.",
+    )
+    read_back_percent: float = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="Of the clips that a target vouches for, so many are read back all the same.",
+    )
 
 
 class WebConfig(Section):

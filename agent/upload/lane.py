@@ -6,8 +6,9 @@ No threads and no clock of its own: the scheduler calls it under its lock and sa
 import random
 import sqlite3
 from dataclasses import dataclass
+from enum import StrEnum
 
-from agent.catalog import deliveries
+from agent.catalog import deliveries, reconfirm
 from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
 from agent.errors import Retry, StationError
 from agent.model import Problem
@@ -19,6 +20,12 @@ from agent.upload.targets.base import Target
 GREETING = 0
 
 
+class Errand(StrEnum):
+    GREET = "greet"
+    CARRY = "carry"  # a clip to the target
+    ASK = "ask"  # whether the target still has a clip
+
+
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
     """How one target fares."""
@@ -27,6 +34,15 @@ class TargetFacts:
     greeted: bool  # it has said who it is: before that it gets no clip
     problem: Problem | None  # of the last failure; None after a success
     in_flight: tuple[int, ...]  # ids of clips
+    lost: tuple[int, ...]  # of clips that it confirmed, did not have any more, and does not have yet
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Which clips to ask for again: those that were vouched for before `before`. Both are wall time."""
+
+    before: float
+    wall: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +64,19 @@ class Lane:
         self._busy: set[int] = set()
         self._waits: dict[int, _Wait] = {}
         self._answers = 0
+        self._lost: set[int] = set()
 
-    def take(self, db: sqlite3.Connection, place: str, now: float) -> int | None:
-        """The clip to carry now, or GREETING; one of the calls below must follow when it is done with."""
+    def take(self, db: sqlite3.Connection, place: str, now: float, again: Again) -> tuple[Errand, int] | None:
+        """What to do now, for which clip; one of the calls below must follow when it is done with."""
         if len(self._busy) >= self._most or not self._breaker.allows(now):
             return None
-        clip = self._next(db, place, now) if self._greeted else self._greeting(now)
-        if clip is None:
+        taken = self._errand(db, place, now, again)
+        if taken is None:
             self._forget_who_left(now)
         else:
             self._breaker.taken()
-            self._busy.add(clip)
-        return clip
+            self._busy.add(taken[1])
+        return taken
 
     def greeted(self) -> None:
         """The target said who it is."""
@@ -75,6 +92,16 @@ class Lane:
         """The target answered, and this clip needs nothing more of it for now."""
         self._answered()
         self._leave(clip)
+
+    def carried(self, clip: int) -> None:
+        """The target vouched for the clip."""
+        self._lost.discard(clip)
+        self.settled(clip)
+
+    def lost(self, clip: int) -> None:
+        """The target answered that it does not have the clip any more: it is to be carried again."""
+        self._lost.add(clip)
+        self.settled(clip)
 
     def left(self, clip: int) -> None:
         """The clip is not to be carried after all; that tells nothing about the target."""
@@ -106,25 +133,39 @@ class Lane:
 
     def facts(self, now: float) -> TargetFacts:
         clips = tuple(sorted(self._busy - {GREETING}))
-        return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips)
+        lost = tuple(sorted(self._lost))
+        return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips, lost)
 
-    def _greeting(self, now: float) -> int | None:
+    def _errand(
+        self, db: sqlite3.Connection, place: str, now: float, again: Again
+    ) -> tuple[Errand, int] | None:
+        if not self._greeted:
+            return (Errand.GREET, GREETING) if self._greeting(now) else None
+        if (clip := self._next(db, place, now)) is not None:
+            return Errand.CARRY, clip
+        clip = reconfirm.next_to_ask(
+            db, self.target.name, place, again.before, again.wall, self._not_now(now).__contains__
+        )
+        return None if clip is None else (Errand.ASK, clip)
+
+    def _greeting(self, now: float) -> bool:
+        """Whether it is time to ask who it is."""
         wait = self._waits.get(GREETING)
         waits = wait is not None and wait.until > now and self._breaker.state(now) is BreakerState.CLOSED
-        return None if waits or GREETING in self._busy else GREETING
+        return not waits and GREETING not in self._busy
 
     def _next(self, db: sqlite3.Connection, place: str, now: float) -> int | None:
         clip = None
         if self._breaker.state(now) is BreakerState.HALF_OPEN:
             # A clip that fails for reasons of its own must not be the one that judges the target.
-            clip = self._due(db, place, set(self._waits))
-        if clip is None:
-            clip = self._due(db, place, {id for id, wait in self._waits.items() if wait.until > now})
-        return clip
+            clip = self._due(db, place, self._busy | set(self._waits))
+        return self._due(db, place, self._not_now(now)) if clip is None else clip
+
+    def _not_now(self, now: float) -> set[int]:
+        return self._busy | {id for id, wait in self._waits.items() if wait.until > now}
 
     def _due(self, db: sqlite3.Connection, place: str, besides: set[int]) -> int | None:
-        skip = self._busy | besides
-        return deliveries.next_due(db, self.target.name, place, skip.__contains__)
+        return deliveries.next_due(db, self.target.name, place, besides.__contains__)
 
     def _wait(self, clip: int, now: float, retry_after: float | None) -> None:
         before = self._waits.get(clip)

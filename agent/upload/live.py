@@ -82,6 +82,8 @@ class LiveUploads:
         found = dict(self._failure)
         if (uploads := self._uploads) is not None:
             for name, facts in uploads.facts().items():
+                if facts.lost:
+                    found[name] = Problem("target-lost-clips", {"clips": len(facts.lost)})
                 if facts.problem is not None and (facts.breaker != "closed" or not facts.greeted):
                     found[name] = facts.problem
         for one in self._all():
@@ -94,7 +96,14 @@ class LiveUploads:
         if self._uploads is not None and not self._retire(self._uploads):
             return
         targets = build(config.targets, self._known_at, self._store_path(""))
-        uploads = Uploads(self._catalog, targets, self._store_path, workers=config.upload.uploaders)
+        uploads = Uploads(
+            self._catalog,
+            targets,
+            self._store_path,
+            workers=config.upload.uploaders,
+            reconfirm=config.upload.reconfirm,
+            read_back=config.upload.read_back_percent / 100,
+        )
         uploads.start()
         self._uploads = uploads
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from agent.catalog import Catalog, deliveries
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.upload.generation import Generation
-from agent.upload.lane import GREETING, Lane, TargetFacts
+from agent.upload.lane import GREETING, Again, Errand, Lane, TargetFacts
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 from agent.upload.worker import Courier
@@ -34,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 class Uploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all. `monotonic` and `wall` are
-    in seconds."""
+    in seconds. `reconfirm`: seconds after which a target is asked again for what it confirmed; `read_back`:
+    the share of clips whose bytes are read back even though the target told their digest."""
 
     def __init__(
         self,
@@ -43,6 +44,8 @@ class Uploads:
         store_path: Callable[[str], Path],
         *,
         workers: int = 2,
+        reconfirm: float = 7 * 86400.0,
+        read_back: float = 0.01,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -50,7 +53,8 @@ class Uploads:
     ) -> None:
         rng = rng or random.Random()
         self._generation = Generation(catalog, targets)
-        self._courier = Courier(self._generation, store_path)
+        self._courier = Courier(self._generation, store_path, lambda: rng.random() < read_back)
+        self._reconfirm = reconfirm
         # One target that hangs must leave an uploader for the others.
         most = max(1, workers - 1) if len(targets) > 1 else workers
         self._lanes = {name: Lane(target, backoff, rng, most) for name, target in targets.items()}
@@ -123,9 +127,15 @@ class Uploads:
             taken = None if self._stopping else self._take()
         if taken is None:
             return False
-        lane, clip = taken
+        lane, errand, clip = taken
         with self._at_work(lane.target.name):
-            self._greet(lane) if clip == GREETING else self._carry(lane, clip)
+            match errand:
+                case Errand.GREET:
+                    self._greet(lane)
+                case Errand.CARRY:
+                    self._carry(lane, clip)
+                case Errand.ASK:
+                    self._ask(lane, clip)
         # Its end may be what the others wait for: a clip free again, a target that answers again.
         self.notify()
         return True
@@ -144,15 +154,16 @@ class Uploads:
             pause = min([_LONGEST_REST, *(at - now for at in looks)])
             self._changed.wait_for(lambda: self._stopping or self._calls != calls, max(pause, 0.01))
 
-    def _take(self) -> tuple[Lane, int] | None:
-        now = self._monotonic()
+    def _take(self) -> tuple[Lane, Errand, int] | None:
+        now, wall = self._monotonic(), self._wall()
+        again = Again(wall - self._reconfirm, wall)
         self._retry_rejected(now)
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)  # the next target's turn, whatever comes of this one
             place = self._generation.place(lane.target.name)
-            if (clip := lane.take(self._generation.read(), place, now)) is not None:
-                return lane, clip
+            if (taken := lane.take(self._generation.read(), place, now, again)) is not None:
+                return lane, *taken
         return None
 
     def _retry_rejected(self, now: float) -> None:
@@ -211,7 +222,23 @@ class Uploads:
             bug = _unexpected(error, f"{target}: clip {clip}")
             self._tell(lambda now: lane.failed(clip, bug, now))
         else:
-            self._tell(lambda _: lane.settled(clip) if done else lane.left(clip))
+            self._tell(lambda _: lane.carried(clip) if done else lane.left(clip))
+
+    def _ask(self, lane: Lane, clip: int) -> None:
+        target = lane.target.name
+        try:
+            has = self._courier.ask(clip, lane.target, self._check)
+        except (Stopping, WrongState):
+            self._tell(lambda _: lane.left(clip))
+        except StationError as error:
+            failure = error
+            _log.info("%s: clip %d is not asked for now: %s", target, clip, error)
+            self._tell(lambda now: lane.failed(clip, failure, now))
+        except Exception as error:  # noqa: BLE001 - logged and told
+            bug = _unexpected(error, f"{target}: clip {clip}")
+            self._tell(lambda now: lane.failed(clip, bug, now))
+        else:
+            self._tell(lambda _: lane.settled(clip) if has else lane.lost(clip))
 
     def _tell(self, what: Callable[[float], None]) -> None:
         with self._changed:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.catalog import deliveries
+from agent.catalog import deliveries, reconfirm
 from agent.catalog.deliveries import Delivery, ReceiptDiffers
 from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Problem, StoredClip, printable, spans
@@ -29,6 +29,7 @@ class Courier:
 
     generation: Generation
     store_path: Callable[[str], Path]
+    read_back: Callable[[], bool] = lambda: False  # whether the next clip's bytes are to be read back
 
     def greet(self, target: Target) -> None:
         """Ask who is behind the target's name. Until then nothing that it ever confirmed counts. Raises
@@ -64,6 +65,29 @@ class Courier:
             self._record(clip, target, delivery.clip, error, check)
             raise
         return True
+
+    def ask(self, clip: int, target: Target, check: Check) -> bool:
+        """Whether `target` still has what it confirmed. False when it does not: then the catalog knows, and
+        the clip is due again. Raises what kept it from answering."""
+        place, name = self.generation.place(target.name), target.name
+        delivery = reconfirm.load(self.generation.read(), clip, name, place)
+        if delivery is None:
+            raise Stopping  # somebody else has moved it on
+        receipt = None
+        try:
+            if self.read_back():
+                receipt = target.verify(delivery.clip, delivery.token, check, read_back=True)
+            elif not target.holds(delivery.clip, delivery.token):
+                raise Transient("not-there", what="clip")
+            self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets, receipt))
+            return True
+        except (ReceiptDiffers, Transient) as error:
+            if not isinstance(error, ReceiptDiffers) and error.key != "not-there":
+                raise
+            problem = Problem(error.key, error.params)
+        _log.critical("%s does not have clip %d any more, which it confirmed: %s", name, clip, problem)
+        self.generation.write(lambda tx, targets: reconfirm.lost(tx, clip, name, problem, targets))
+        return False
 
     def _send(self, delivery: Delivery, target: Target, check: Check, sent: Sent) -> None:
         clip = delivery.clip
@@ -111,7 +135,8 @@ class Courier:
         return new
 
     def _confirm(self, clip: StoredClip, target: Target, check: Check) -> None:
-        receipt, name = target.verify(clip, check), target.name
+        name = target.name
+        receipt = target.verify(clip, self._token(clip, target), check, read_back=self.read_back())
         self.generation.write(lambda tx, targets: deliveries.confirmed(tx, clip.id, name, receipt, targets))
 
     def _record(
@@ -131,10 +156,13 @@ class Courier:
         else:
             write(lambda tx, _: deliveries.failed(tx, clip, name, problem))
 
+    def _token(self, clip: StoredClip, target: Target) -> str:
+        place = self.generation.place(target.name)
+        return deliveries.token(self.generation.read(), clip.id, target.name, place)
+
     def _abort(self, clip: StoredClip, target: Target, check: Check) -> None:
         """Leave nothing half-sent behind. A target that does not let us keeps a partial, no more."""
-        generation, name = self.generation, target.name
-        token = deliveries.token(generation.read(), clip.id, name, generation.place(name))
+        token = self._token(clip, target)
         check()  # after the token was read, as in `deliver`
         self._forget(clip, target, token)
 

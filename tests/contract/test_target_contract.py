@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,12 +33,13 @@ def deliver(target: Target, clip: StoredClip, data: bytes) -> str:
     return token
 
 
-def arrive(target: Target, clip: StoredClip, data: bytes, token: str) -> None:
-    """As an uploader goes on with a transfer: one that is lost is begun anew."""
+def arrive(target: Target, clip: StoredClip, data: bytes, token: str) -> str:
+    """As an uploader goes on with a transfer: one that is lost is begun anew. Returns the last token."""
     for _ in range(3):
         try:
             token = send_all(target, clip, token, Bytes(data))
-            return target.finish(clip, token)
+            target.finish(clip, token)
+            return token
         except Transient as error:
             assert error.key == "token-lost", error
         with suppress(Transient):
@@ -47,8 +49,11 @@ def arrive(target: Target, clip: StoredClip, data: bytes, token: str) -> None:
     raise AssertionError("it never arrives")
 
 
-def vouched(target: Target, clip: StoredClip) -> bool:
-    receipt = target.verify(clip)
+def vouched(target: Target, clip: StoredClip, token: str) -> bool:
+    receipt = target.verify(clip, token)
+    assert receipt == replace(
+        target.verify(clip, token, read_back=True), sha256=receipt.sha256, at=receipt.at
+    )
     return receipt.size == clip.manifest.size and receipt.sha256 in clip.manifest.digests
 
 
@@ -58,7 +63,7 @@ def test_a_clip_arrives_whole_with_its_manifest_beside_it(kit: Kit, parts_and_mo
     data, target = content(size), kit.target()
     clip = kit.clip(data)
     token = deliver(target, clip, data)
-    assert vouched(target, clip)
+    assert vouched(target, clip, token)
     assert kit.object(clip) == data
     assert kit.transfer(token) is None
     beside = kit.manifest(clip)
@@ -91,7 +96,7 @@ def test_a_sender_that_dies_in_any_part_goes_on_with_that_part(
         token = send_all(target, clip, token, rest)
         assert rest.read == size - offset
         target.finish(clip, token)
-        assert vouched(target, clip)
+        assert vouched(target, clip, token)
         assert kit.object(clip) == data
 
 
@@ -136,8 +141,8 @@ def test_a_position_never_claims_more_than_is_there(
     seen = kit.compares_parts or (sent, held, claim) in CUT
     with suppress(Transient):
         assert not seen or target.position(clip, token) <= claim[0] * kit.part + claim[1]
-    arrive(target, clip, data, token)
-    assert vouched(target, clip)
+    token = arrive(target, clip, data, token)
+    assert vouched(target, clip, token)
     assert kit.object(clip) == data
 
 
@@ -151,7 +156,7 @@ def test_finish_may_be_repeated(kit: Kit, parts_and_more: tuple[int, int]) -> No
         target = kit.target()
         assert target.position(clip, token) == size
         target.finish(clip, token)
-        assert vouched(target, clip)
+        assert vouched(target, clip, token)
     assert kit.object(clip) == data
 
 
@@ -170,8 +175,9 @@ def test_a_clip_that_is_there_already_is_not_sent_again(kit: Kit) -> None:
     clip = kit.clip(data)
     deliver(kit.target(), clip, data)
     reader, target = Bytes(data), kit.target()
-    target.finish(clip, send_all(target, clip, target.begin(clip), reader))
-    assert vouched(target, clip)
+    token = send_all(target, clip, target.begin(clip), reader)
+    target.finish(clip, token)
+    assert vouched(target, clip, token)
     assert reader.read == 0
 
 
@@ -202,9 +208,9 @@ def test_other_content_that_comes_during_the_transfer_is_never_replaced(kit: Kit
 def test_verify_reports_a_flipped_bit(kit: Kit, parts: int, more: int) -> None:
     data = content(3 * kit.part + 7)
     clip, target = kit.clip(data), kit.target()
-    deliver(target, clip, data)
+    token = deliver(target, clip, data)
     kit.place(clip, flipped(data, parts * kit.part + more))
-    receipt = target.verify(clip)
+    receipt = target.verify(clip, token)
     assert receipt.size == len(data)
     assert receipt.sha256 not in clip.manifest.digests
 
@@ -213,10 +219,10 @@ def test_verify_reports_a_flipped_bit(kit: Kit, parts: int, more: int) -> None:
 def test_verify_reports_another_size(kit: Kit, more: int | None) -> None:
     data = content(3 * kit.part)
     clip, target = kit.clip(data), kit.target()
-    deliver(target, clip, data)
+    token = deliver(target, clip, data)
     there = b"" if more is None else (data + b"x")[: len(data) + more]
     kit.place(clip, there)
-    receipt = target.verify(clip)
+    receipt = target.verify(clip, token)
     assert receipt.size == len(there)
     assert receipt.sha256 not in clip.manifest.digests
 
@@ -225,18 +231,37 @@ def test_verify_reports_another_size(kit: Kit, more: int | None) -> None:
 def test_verify_misses_a_clip_or_a_manifest_that_is_gone(kit: Kit, manifest: bool) -> None:
     data = content(kit.part)
     clip, target = kit.clip(data), kit.target()
-    deliver(target, clip, data)
+    token = deliver(target, clip, data)
     kit.remove(clip, manifest=manifest)
     with pytest.raises(Transient) as raised:
-        target.verify(clip)
+        target.verify(clip, token)
     assert raised.value.key == "not-there"
-    deliver(target, clip, data)
-    assert vouched(target, clip)
+    token = deliver(target, clip, data)
+    assert vouched(target, clip, token)
+
+
+def test_a_target_tells_whether_it_still_has_a_clip(kit: Kit) -> None:
+    data = content(kit.part)
+    clip, target = kit.clip(data), kit.target()
+    assert not target.holds(clip, "")
+    token = deliver(target, clip, data)
+    assert kit.target().holds(clip, token)
+    kit.place(clip, data[:-1])
+    assert not kit.target().holds(clip, token)
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_a_target_does_not_hold_what_is_gone(kit: Kit, manifest: bool) -> None:
+    data = content(kit.part)
+    clip, target = kit.clip(data), kit.target()
+    token = deliver(target, clip, data)
+    kit.remove(clip, manifest=manifest)
+    assert not kit.target().holds(clip, token)
 
 
 def test_verify_knows_nothing_of_a_clip_that_was_never_sent(kit: Kit) -> None:
     with pytest.raises(Transient) as raised:
-        kit.target().verify(kit.clip(b"x"))
+        kit.target().verify(kit.clip(b"x"), "")
     assert raised.value.key == "not-there"
 
 
@@ -251,8 +276,8 @@ def test_a_lost_transfer_begins_again(kit: Kit) -> None:
         assert kit.target().position(clip, token) == 0
     except Transient as lost:
         assert lost.key == "token-lost"
-    arrive(target, clip, data, token)
-    assert vouched(target, clip)
+    token = arrive(target, clip, data, token)
+    assert vouched(target, clip, token)
 
 
 @pytest.mark.parametrize("token", ["nonsense", "../../../etc/passwd", "a" * 300, "\0", "."])
@@ -276,8 +301,8 @@ def test_abort_forgets_the_transfer(kit: Kit) -> None:
     target.abort(clip, token)
     assert kit.transfer(token) is None
     target.abort(clip, token)
-    deliver(target, clip, data)
-    assert vouched(target, clip)
+    token = deliver(target, clip, data)
+    assert vouched(target, clip, token)
 
 
 def test_abort_leaves_alone_what_was_finished(kit: Kit) -> None:
@@ -285,7 +310,7 @@ def test_abort_leaves_alone_what_was_finished(kit: Kit) -> None:
     clip, target = kit.clip(data), kit.target()
     token = deliver(target, clip, data)
     target.abort(clip, token)
-    assert vouched(target, clip)
+    assert vouched(target, clip, token)
 
 
 @pytest.mark.parametrize("index", [0, 1, 3])
@@ -311,9 +336,10 @@ def test_two_stations_that_send_the_same_clip_do_not_disturb_each_other(kit: Kit
         if offset == 0:
             second = other.send(clip, second, Bytes(data), offset, length)
     one.finish(clip, first)
-    other.finish(clip, send_all(other, clip, second, Bytes(data)))
-    assert vouched(one, clip)
-    assert vouched(other, clip)
+    second = send_all(other, clip, second, Bytes(data))
+    other.finish(clip, second)
+    assert vouched(one, clip, first)
+    assert vouched(other, clip, second)
     assert kit.object(clip) == data
     assert kit.transfer(first) is kit.transfer(second) is None
 
@@ -334,7 +360,7 @@ def test_long_reading_back_can_be_stopped(kit: Kit, does: str) -> None:
             case "finish":
                 target.finish(clip, token, check)
             case "verify":
-                target.verify(clip, check)
+                target.verify(clip, token, check)
 
 
 @pytest.mark.parametrize(
@@ -353,5 +379,5 @@ def test_a_key_that_is_no_plain_path_is_refused(kit: Kit, key: str) -> None:
 @pytest.mark.parametrize("key", ["x", "a/b/c/d/e", "名前/王伟.mp4", "a b\n\u202e.mp4", "x" * 250, "..."])
 def test_an_odd_but_plain_key_is_taken(kit: Kit, key: str) -> None:
     clip, target = kit.clip(b"x", key), kit.target()
-    deliver(target, clip, b"x")
-    assert vouched(target, clip)
+    token = deliver(target, clip, b"x")
+    assert vouched(target, clip, token)

@@ -247,7 +247,9 @@ def test_a_bit_that_flips_at_the_centre_before_it_is_verified_is_sent_again(
     flips = 1
 
     class Rotting(FolderTarget):
-        def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+        def verify(
+            self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+        ) -> Receipt:
             nonlocal flips
             if flips:
                 flips -= 1
@@ -257,7 +259,7 @@ def test_a_bit_that_flips_at_the_centre_before_it_is_verified_is_sent_again(
                     byte = file.read(1)[0]
                     file.seek(at)
                     file.write(bytes([byte ^ (1 << rng.randrange(8))]))
-            return super().verify(clip, check)
+            return super().verify(clip, token, check)
 
     (tmp_path / "share").mkdir()
     station = Station(tmp_path, {"centre": Rotting("centre", tmp_path / "share", first_contact=True)})

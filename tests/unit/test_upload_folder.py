@@ -25,7 +25,7 @@ def target(root: Path, first_contact: bool = True) -> FolderTarget:
 
 
 def whole(root: Path) -> bool:
-    receipt = target(root, first_contact=False).verify(CLIP)
+    receipt = target(root, first_contact=False).verify(CLIP, "")
     return receipt.sha256 == CLIP.manifest.sha256
 
 
@@ -54,7 +54,7 @@ def test_a_share_that_is_not_mounted_is_no_empty_folder(tmp_path: Path) -> None:
     for use in (
         lambda: known.begin(CLIP),
         lambda: known.send(CLIP, "0" * 16 + "-" + "0" * 16, Bytes(DATA), 0, PART),
-        lambda: known.verify(CLIP),
+        lambda: known.verify(CLIP, ""),
     ):
         assert key_of(use) == "target-not-mounted"
     assert not any(tmp_path.iterdir())
@@ -87,7 +87,7 @@ def test_the_mark_tells_one_place_from_another(tmp_path: Path) -> None:
     assert again.place() == places["a"]
     used = target(tmp_path / "b")
     used.finish(CLIP, send_all(used, CLIP, used.begin(CLIP), Bytes(DATA)))
-    assert used.verify(CLIP).place == places["b"]
+    assert used.verify(CLIP, "").place == places["b"]
 
 
 @pytest.mark.parametrize("mark", [b"", b"{", b"[]", b'{"id": 1}', b'{"id": ""}', b"[" * 4000, b"\xff"])

@@ -49,9 +49,11 @@ class Moody(Counted):
         self.before("finish", clip)
         super().finish(clip, token, check)
 
-    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+    def verify(
+        self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+    ) -> Receipt:
         self.before("verify", clip)
-        return super().verify(clip, check)
+        return super().verify(clip, token, check)
 
 
 def moody(root: Path, before: Callable[[str, StoredClip], None]) -> Station:
@@ -441,7 +443,9 @@ def test_a_long_verification_does_not_hold_up_the_stop(tmp_path: Path) -> None:
     started = threading.Event()
 
     class Slow(FolderTarget):
-        def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+        def verify(
+            self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+        ) -> Receipt:
             started.set()
             while True:  # reading back for hours
                 check()

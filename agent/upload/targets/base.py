@@ -60,10 +60,17 @@ class Target(Protocol):
         Safe to repeat. Never replaces an object with other content: that raises Rejected."""
         ...
 
-    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+    def verify(
+        self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+    ) -> Receipt:
         """What the target itself says about its bytes now. The caller compares; absence of an error
         is no receipt. `read_back`: not what it remembers of them, but the bytes themselves. Raises
         Transient with key `not-there` when it has no such clip, or not its manifest."""
+        ...
+
+    def holds(self, clip: StoredClip, token: str) -> bool:
+        """Whether it still has the clip as large as it is, and its manifest, as far as can be told without
+        reading the clip."""
         ...
 
     def abort(self, clip: StoredClip, token: str) -> None:

@@ -125,7 +125,9 @@ class FolderTarget:
             share.sync_folder(place)
             share.sync_folder(incoming)
 
-    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+    def verify(
+        self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+    ) -> Receipt:
         *folders, name = keys.components(clip.key)
         with self._share(clip.key) as (root, mark):
             try:
@@ -138,6 +140,19 @@ class FolderTarget:
             except FileNotFoundError as error:
                 raise Transient("not-there", what="clip") from error
         return Receipt(str(self.root / _CLIPS / clip.key), size, sha256.hex(), time.time(), mark)
+
+    def holds(self, clip: StoredClip, token: str) -> bool:
+        *folders, name = keys.components(clip.key)
+        with self._share(clip.key) as (root, _):
+            try:
+                with (
+                    share.folder(root, [_CLIPS, *folders]) as place,
+                    share.opened(place, name, os.O_RDONLY) as fd,
+                ):
+                    same = os.fstat(fd).st_size == clip.manifest.size
+                    return same and document.describes(_beside(place, name), clip.manifest)
+            except FileNotFoundError:
+                return False
 
     def abort(self, clip: StoredClip, token: str) -> None:
         with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:

@@ -90,7 +90,9 @@ class S3Target:
         if there is _There.OURS and upload is not None:
             self._bucket.abort(_CLIPS + clip.key, upload)
 
-    def verify(self, clip: StoredClip, check: Check = go_on, *, read_back: bool = False) -> Receipt:
+    def verify(
+        self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+    ) -> Receipt:
         check()
         place, key = self._mark.ask(), _CLIPS + clip.key
         head = self._bucket.head(key)
@@ -102,6 +104,15 @@ class S3Target:
         if read_back or not digest:
             size, digest = self._read(key, check)
         return Receipt(f"{self.address}/{key}", size, digest, time.time(), place)
+
+    def holds(self, clip: StoredClip, token: str) -> bool:
+        key = _CLIPS + clip.key
+        head = self._bucket.head(key)
+        if head is None or head.size != clip.manifest.size:
+            return False
+        if head.digest and head.digest not in clip.manifest.digests:
+            return False
+        return document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest)
 
     def abort(self, clip: StoredClip, token: str) -> None:
         if (upload := _upload(token, clip)) is not None:

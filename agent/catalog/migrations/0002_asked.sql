@@ -1,0 +1,5 @@
+-- When a target vouched for a clip last. NULL: it is not asked again.
+ALTER TABLE deliveries ADD COLUMN asked REAL;
+UPDATE deliveries SET asked = updated WHERE state = 'confirmed';
+CREATE INDEX deliveries_to_ask ON deliveries (target, place, asked)
+    WHERE state = 'confirmed' AND asked IS NOT NULL;

@@ -1,0 +1,73 @@
+"""Asking a target again for what it confirmed: a centre may be restored from an old backup, or lose a disk.
+
+Only clips that are still here are asked for; what the target no longer has is sent anew.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+
+from agent.catalog import deliveries, door
+from agent.catalog.deliveries import Delivery, Targets
+from agent.catalog.documents import stored_clip
+from agent.errors import WrongState
+from agent.model import ClipState, DeliveryState, Problem, Receipt
+
+_SLACK = 86400.0  # seconds: a clock that is only being set is not a wrong one
+_HERE = "state IN ('stored', 'uploading', 'uploaded', 'confirmed', 'rejected')"
+_NEXT = (
+    "SELECT clip FROM deliveries INDEXED BY deliveries_to_ask WHERE target = ? AND place = ?"
+    " AND state = 'confirmed' AND asked {} AND EXISTS"
+    f" (SELECT 1 FROM clips WHERE id = clip AND {_HERE}) ORDER BY asked"
+)
+
+
+def next_to_ask(
+    db: sqlite3.Connection, target: str, place: str, before: float, now: float, skip: Callable[[int], bool]
+) -> int | None:
+    """The clip that `target` vouched for longest ago, if that was before `before`. One that it vouched for
+    long after `now` was asked for under a wrong clock, and counts as one of long ago."""
+    for comparison, bound in (("> ?", now + _SLACK), ("< ?", before)):
+        cursor = db.execute(_NEXT.format(comparison), (target, place, bound))
+        try:
+            for (clip,) in cursor:
+                if not skip(clip):
+                    return int(clip)
+        finally:
+            cursor.close()
+    return None
+
+
+def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery | None:
+    """None when `target` does not vouch for the clip any more, or the clip is not here."""
+    row = db.execute(
+        "SELECT d.token FROM deliveries d JOIN clips ON clips.id = d.clip WHERE d.clip = ? AND d.target = ?"
+        f" AND d.place = ? AND d.state = 'confirmed' AND clips.{_HERE}",
+        (clip, target, place),
+    ).fetchone()
+    return Delivery(stored_clip(db, clip), DeliveryState.CONFIRMED, str(row[0])) if row else None
+
+
+def asked(
+    tx: sqlite3.Connection, clip: int, target: str, targets: Targets, receipt: Receipt | None = None
+) -> None:
+    """It still has the clip; with a `receipt` when the bytes themselves were read. Raises ReceiptDiffers."""
+    if receipt is not None:
+        deliveries.compare(tx, clip, target, receipt)
+    done = tx.execute(
+        "UPDATE deliveries SET asked = ? WHERE clip = ? AND target = ? AND place = ? AND state = 'confirmed'",
+        (time.time(), clip, target, targets[target]),
+    )
+    if done.rowcount != 1:
+        raise WrongState(clip=clip, target=target)
+
+
+def lost(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
+    """`target` confirmed the clip, and does not have it now: it is sent again."""
+    state = ClipState(tx.execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()[0])
+    deliveries.take_back(tx, clip, target, problem, targets)
+    facts = {"target": target, "reason": problem.key, "params": dict(problem.params)}
+    door.note(tx, "lost-at-target", clip, facts)
+    if state in (ClipState.CONFIRMED, ClipState.REJECTED):
+        door.change(tx, clip, state, ClipState.STORED, reason="lost-at-target", target=target)
+    deliveries.settle(tx, clip, targets, reason="lost-at-target")
