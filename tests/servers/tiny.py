@@ -1,4 +1,4 @@
-"""A server of the standard library, to try the fault proxy on: it remembers what arrived and what broke off."""
+"""A server of the standard library, to try the fault proxy on: it knows what arrived and what broke off."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 

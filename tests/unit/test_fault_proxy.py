@@ -95,7 +95,10 @@ def test_a_stalled_connection_stays_open(
 ) -> None:
     proxy.add(Rule(Stall(1000, "in" if way == "in" else "out")))
     with pytest.raises(requests.RequestException, match="timed out"):
-        client.request("PUT" if way == "in" else "GET", f"{proxy.url}/there", data=DATA, timeout=0.3)
+        if way == "in":
+            client.put(f"{proxy.url}/a", data=DATA, timeout=0.3)
+        else:
+            client.get(f"{proxy.url}/there", timeout=0.3)
     assert not store.broken
 
 
