@@ -117,6 +117,14 @@ def _seccomp() -> str:
     return ""
 
 
+def _node() -> str:
+    """For a server that is tested against; its modules come from a lock."""
+    if why := _program("node") or _program("npm"):
+        return why
+    oldest = "process.exit(Number(process.versions.node.split('.')[0] < 20))"
+    return "Node is older than 20" if _said(["node", "-e", oldest]) else ""
+
+
 CAPABILITIES: dict[str, Callable[[], str]] = {
     "root": _root,
     "loop": _loop,
@@ -133,6 +141,7 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "systemd-analyze": lambda: _program("systemd-analyze"),
     "seccomp": _seccomp,
     "ffprobe": lambda: _program("ffprobe"),
+    "node": _node,
     "chromium": lambda: _program("chromium"),
     "qemu": _qemu,
     "image": _image,

@@ -1,6 +1,7 @@
 """The project's own promises: locked dependencies, one version, nothing that ties it to one machine."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -41,11 +42,13 @@ def locked(name: str) -> dict[str, tuple[str, int]]:
 
 
 def needed(lock: str) -> list[Requirement]:
+    extras = PROJECT["project"]["optional-dependencies"]
     groups = {
         "requirements-build.lock": PROJECT["build-system"]["requires"],
         "requirements.lock": PROJECT["project"]["dependencies"],
         "requirements-dev.lock": PROJECT["project"]["dependencies"]
-        + PROJECT["project"]["optional-dependencies"]["dev"],
+        + extras["demo"]
+        + [line for line in extras["dev"] if line != "recorder-station[demo]"],
     }
     return [Requirement(line) for line in groups[lock]]
 
@@ -62,6 +65,21 @@ def test_every_dependency_is_locked_with_its_digests(lock: str) -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_names_no_place_to_fetch_from(lock: str) -> None:
     assert not re.search(r"https?:|file:|index-url|find-links|trusted-host", (ROOT / lock).read_text())
+
+
+def test_the_station_has_nothing_of_the_demo() -> None:
+    extra = PROJECT["project"]["optional-dependencies"]["demo"]
+    assert (
+        not {canonicalize_name(Requirement(line).name) for line in extra} & locked("requirements.lock").keys()
+    )
+
+
+def test_a_lock_of_another_language_names_no_place_either() -> None:
+    text = (ROOT / "tests/servers/tus-node/package-lock.json").read_text()
+    modules = {name: module for name, module in json.loads(text)["packages"].items() if name}
+    assert modules
+    assert all(module["integrity"].startswith("sha512-") for module in modules.values())
+    assert not any("resolved" in module for module in modules.values())
 
 
 def test_tests_run_with_the_versions_that_serve() -> None:

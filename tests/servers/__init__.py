@@ -1,0 +1,1 @@
+"""Central storage as others make it: the real servers that the targets are tested with, and a bad network."""
