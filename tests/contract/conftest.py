@@ -1,12 +1,13 @@
 """The kits, one for each test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.upload.targets.s3.sign import Credentials
 from tests.contract.kits import FolderKit
 from tests.contract.s3_kit import S3Kit
+from tests.servers.weed import Weed
 
 
 @pytest.fixture
@@ -15,5 +16,6 @@ def folder_kit(tmp_path: Path) -> FolderKit:
 
 
 @pytest.fixture
-def s3_kit() -> S3Kit:
-    return S3Kit("http://127.0.0.1:8333", "http://127.0.0.1:8888", Credentials("admin", "admin-secret"))
+def s3_kit(weed: Weed) -> Iterator[S3Kit]:
+    with S3Kit(weed) as kit:
+        yield kit

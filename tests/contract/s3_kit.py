@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -13,6 +13,7 @@ from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3.bucket import Bucket
 from agent.upload.targets.s3.sign import Credentials
 from agent.upload.targets.s3.target import S3Target
+from tests.servers.weed import ADMIN, Weed
 from tests.uploading import KEY, clip_of
 
 _numbers = itertools.count(1)
@@ -22,17 +23,29 @@ class S3Kit:
     part = 5 << 20  # S3's smallest
     compares_parts = False
 
-    def __init__(self, url: str, filer: str, credentials: Credentials) -> None:
-        """`credentials` of somebody who may do everything."""
-        name = f"contract-{next(_numbers)}"
-        self._made = (url, name, lambda: credentials)
-        self._admin = Bucket(Wire(Line()), *self._made)
-        self._filer = f"{filer}/buckets/{name}"
+    def __init__(self, weed: Weed) -> None:
+        self._weed = weed
+        self.name = f"contract-{next(_numbers)}"
+        self._admin = self.bucket(weed.url)
+        self._filer = f"{weed.filer}/buckets/{self.name}"
         self._admin._ask("PUT", "")
         self._first_contact = True
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._weed.forget(self.name)
+
+    def bucket(self, url: str, **wire: Any) -> Bucket:
+        """As somebody who may do everything; at `url`, which may be a proxy's."""
+        return Bucket(Wire(Line(), **wire), url, self.name, lambda: Credentials(ADMIN.access, ADMIN.secret))
+
     def target(self) -> Target:
-        made = S3Target("centre", "s3", Bucket(Wire(Line()), *self._made), first_contact=self._first_contact)
+        return self.target_at(self._weed.url)
+
+    def target_at(self, url: str, **wire: Any) -> Target:
+        made = S3Target("centre", "s3", self.bucket(url, **wire), first_contact=self._first_contact)
         if self._first_contact:
             made.place()
         self._first_contact = False

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import requests
+
 from tests.servers.pki import Pki
 from tests.servers.process import HOST, Server, get
 
@@ -113,6 +115,14 @@ class Weed(Server):
             f"s3.bucket.create -name {LOCKED}",
             f"s3.bucket.lock -name {LOCKED} -enable",
         )
+
+    def forget(self, bucket: str) -> None:
+        """With its volumes: a disk has room for so many of them."""
+        gone = requests.delete(f"{self.filer}/buckets/{bucket}", params={"recursive": "true"}, timeout=60)
+        assert gone.status_code == 204, gone
+        requests.get(
+            f"http://{HOST}:{self.ports[4]}/col/delete", params={"collection": bucket}, timeout=60
+        ).raise_for_status()
 
     def stop(self) -> None:
         """By force: left to itself it waits 15 s for one of its parts to leave another."""

@@ -8,8 +8,9 @@ from agent.status.health.issue import Issue, Severity
 #: Waiting alone will not help.
 _NEEDS_SOMEBODY = frozenset(
     {
-        "target-auth", "target-lost-clips", "target-changed", "target-rejected", "target-no-mark", "target-no-bucket", "target-clock",
-        "target-certificate", "credentials-unreadable", "credentials-open", "credentials-unusable",
+        "target-auth", "target-lost-clips", "target-changed", "target-rejected", "target-no-mark",
+        "target-no-bucket", "target-clock", "target-certificate", "credentials-unreadable",
+        "credentials-open", "credentials-unusable",
     }
 )  # fmt: skip
 

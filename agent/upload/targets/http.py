@@ -71,7 +71,8 @@ class Part:
 class Wire:
     """One server. Used by several uploaders at the same time."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS) -> None:
+        self._timeouts = timeouts
         self._session = requests.Session()
         # A proxy or a bundle of authorities in the environment would count for more than what is configured.
         self._session.trust_env = False
@@ -105,7 +106,7 @@ class Wire:
                 url,
                 headers={"Accept-Encoding": "identity", **headers},
                 data=body or None,
-                timeout=TIMEOUTS,
+                timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
             )

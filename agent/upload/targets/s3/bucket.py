@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from agent.errors import Transient
+from agent.errors import AuthFailed, Transient
 from agent.upload.targets.http import Answer, Part, Wire
 from agent.upload.targets.s3 import errors, sign
 
@@ -62,7 +62,11 @@ class Bucket:
 
     def head(self, key: str) -> Head | None:
         """None when there is no such object."""
-        answer = self._ask("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"}, fine=(200, 404))
+        try:
+            answer = self._ask("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"}, fine=(200, 404))
+        except AuthFailed:
+            self.empty()  # an answer to HEAD has no room for the reason: this one tells it
+            raise
         if answer.status == 404:
             return None
         said = answer.headers.get("x-amz-checksum-sha256", "")
@@ -125,10 +129,10 @@ class Bucket:
 
     def parts(self, key: str, upload: str) -> list[Row] | None:
         """All parts that the server has, as it lists them; None when it does not know the upload."""
-        found, after = list[Row](), "0"
+        found, after, page = list[Row](), "0", dict[str, str]()
         while True:
-            asked = {"uploadId": upload, "part-number-marker": after, "max-parts": "1000"}
-            answer = self._ask("GET", key, asked, fine=(200, 404))
+            # Only where the server itself ends a page: SeaweedFS passes over parts at the others.
+            answer = self._ask("GET", key, {"uploadId": upload, **page}, fine=(200, 404))
             if answer.status == 404:
                 return None
             root = _xml(answer)
@@ -140,7 +144,7 @@ class Bucket:
                 or int(following) <= int(after)
             ):
                 return found
-            after = following
+            after, page = following, {"part-number-marker": following}
 
     def complete(
         self, key: str, upload: str, rows: Sequence[Row], digests: Sequence[bytes], *, replace: bool = False

@@ -23,6 +23,7 @@ from agent.upload.targets.s3.errors import Damaged
 from agent.upload.targets.s3.mark import Mark
 
 _CLIPS = "clips/"
+_KEY_MAX = 1024  # bytes of an object's whole key
 _PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
 _UPLOAD = re.compile(r"parts:([\x21-\x7e]{1,1024})", re.ASCII)
 
@@ -48,6 +49,8 @@ class S3Target:
 
     def begin(self, clip: StoredClip) -> str:
         keys.components(clip.key)
+        if len((_CLIPS + clip.key + keys.MANIFEST).encode()) > _KEY_MAX:
+            raise Rejected("target-name", key=clip.key)
         if len(clip.manifest.parts) <= 1:
             return _PUT
         return f"parts:{self._bucket.create(_CLIPS + clip.key, _metadata(clip))}"

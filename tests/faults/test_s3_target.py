@@ -1,0 +1,163 @@
+"""S3 over a bad network and with a server that refuses: nothing is vouched for that is not there, what was
+sent stays sent, and every refusal says what to do."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
+from agent.model import StoredClip
+from agent.upload.targets.base import Target
+from agent.upload.targets.s3.errors import Damaged
+from tests.contract.s3_kit import S3Kit
+from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Stall, retry_after, s3_error
+from tests.servers.proxy import FaultProxy
+from tests.servers.weed import Weed
+from tests.uploading import Bytes, content, send_all
+
+PART = S3Kit.part
+SMALL, LARGE = 100_000, 2 * PART + 77
+#: Requests, as the proxy tells them apart.
+PUT_CLIP, PUT_PART, CREATE, COMPLETE = r"\.mp4$", "partNumber=", r"\?uploads=$", r"\?uploadId=[^&]*$"
+
+
+@pytest.fixture
+def kit(weed: Weed) -> Iterator[S3Kit]:
+    with S3Kit(weed) as made:
+        made.target()
+        yield made
+
+
+@pytest.fixture
+def proxy(weed: Weed) -> Iterator[FaultProxy]:
+    with FaultProxy(weed.ports[0]) as made:
+        yield made
+
+
+def through(kit: S3Kit, proxy: FaultProxy) -> Target:
+    return kit.target_at(proxy.url, timeouts=(2.0, 2.0))
+
+
+def deliver(target: Target, clip: StoredClip, data: bytes, reader: Bytes | None = None) -> str:
+    token = send_all(target, clip, target.begin(clip), reader or Bytes(data))
+    target.finish(clip, token)
+    return token
+
+
+def arrives(kit: S3Kit, target: Target, clip: StoredClip, data: bytes, token: str) -> int:
+    """It goes on over a good network; bytes that were sent for that."""
+    reader = Bytes(data)
+    target.finish(clip, send_all(target, clip, token, reader))
+    receipt = target.verify(clip, token, read_back=True)
+    assert receipt.sha256 == clip.manifest.sha256
+    assert kit.object(clip) == data
+    return reader.read
+
+
+@pytest.mark.parametrize(("size", "path"), [(SMALL, PUT_CLIP), (LARGE, PUT_PART)])
+def test_a_bit_that_flips_on_the_way_is_never_kept(
+    kit: S3Kit, proxy: FaultProxy, size: int, path: str
+) -> None:
+    data = content(size)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(Flip(at=size // 4), "PUT", path))
+    token = target.begin(clip)
+    with pytest.raises(Damaged):
+        send_all(target, clip, token, Bytes(data))
+    assert kit.object(clip) is None
+    assert arrives(kit, target, clip, data, token) == size
+
+
+@pytest.mark.parametrize(("size", "method", "path"), [(SMALL, "PUT", PUT_CLIP), (LARGE, "POST", COMPLETE)])
+def test_a_last_answer_that_is_lost_costs_no_byte(
+    kit: S3Kit, proxy: FaultProxy, size: int, method: str, path: str
+) -> None:
+    data = content(size)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(LoseResponse(), method, path))
+    token = target.begin(clip)
+    with pytest.raises(Transient):
+        target.finish(clip, send_all(target, clip, token, Bytes(data)))
+    assert arrives(kit, target, clip, data, token) == 0
+
+
+@pytest.mark.parametrize("fault", [Reset(after=1000), Stall(after=1000), LoseResponse()], ids=repr)
+def test_a_part_that_breaks_off_is_the_only_one_that_is_sent_again(
+    kit: S3Kit, proxy: FaultProxy, fault: Fault
+) -> None:
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(fault, "PUT", PUT_PART, nth=2))
+    token = target.begin(clip)
+    with pytest.raises(Transient):
+        send_all(target, clip, token, Bytes(data))
+    # Where only the answer was lost the server may have the part.
+    assert arrives(kit, target, clip, data, token) in (LARGE - PART, LARGE - 2 * PART)
+
+
+def test_an_upload_whose_begin_was_not_heard_is_begun_again(kit: S3Kit, proxy: FaultProxy) -> None:
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(LoseResponse(), "POST", CREATE))
+    with pytest.raises(Transient):
+        target.begin(clip)
+    assert arrives(kit, target, clip, data, target.begin(clip)) == LARGE
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (s3_error("SlowDown", 503), Transient),
+        (s3_error("RequestTimeout", 400), Transient),
+        (s3_error("InternalError", 500), Transient),
+        (s3_error("RequestTimeTooSkewed", 403), AuthFailed),
+        (s3_error("AccessDenied", 403), AuthFailed),
+        (s3_error("AccessDenied", 403, early=True), AuthFailed),
+        (s3_error("ExpiredToken", 400), AuthFailed),
+        (s3_error("QuotaExceeded", 403), TargetFull),
+        (s3_error("EntityTooLarge", 400), Rejected),
+        (retry_after(429, 3), Transient),
+        (retry_after(503, 3), Transient),
+        (Reply(408), Transient),
+        (Reply(409), Transient),
+        (Reply(410), Transient),
+        (Reply(423), Transient),
+        (Reply(507), TargetFull),
+        (Reply(302, headers=(("Location", "http://127.0.0.1:1/"),)), AuthFailed),
+        (Reply(200, b"<Error><Code>InternalError</Code></Error>"), None),
+    ],
+    ids=lambda value: f"{value.status} {value.body[:60]!r}" if isinstance(value, Reply) else "",
+)
+@pytest.mark.parametrize(("size", "path"), [(SMALL, PUT_CLIP), (LARGE, PUT_PART)])
+def test_a_refusal_says_what_to_do_and_loses_nothing(
+    kit: S3Kit, proxy: FaultProxy, size: int, path: str, reply: Reply, kind: type[StationError] | None
+) -> None:
+    data = content(size)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(reply, "PUT", path))
+    token = target.begin(clip)
+    with pytest.raises(kind or Transient) as raised:
+        target.finish(clip, send_all(target, clip, token, Bytes(data)))
+    if dict(reply.headers).get("Retry-After"):
+        assert isinstance(raised.value, Transient) and raised.value.retry_after == 3
+    arrives(kit, target, clip, data, token)
+
+
+@pytest.mark.parametrize(
+    "reply", [s3_error("InternalError", 200), s3_error("InternalError", 500), Reply(200, b"no XML")]
+)
+def test_an_object_that_was_not_made_of_its_parts_is_not_vouched_for(
+    kit: S3Kit, proxy: FaultProxy, reply: Reply
+) -> None:
+    """The server says 200 before it has done the work, and may not do it."""
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(reply, "POST", COMPLETE))
+    token = send_all(target, clip, target.begin(clip), Bytes(data))
+    with suppress(Transient):
+        target.finish(clip, token)
+    with pytest.raises(Transient) as raised:
+        target.verify(clip, token)
+    assert raised.value.key == "not-there"
+    assert arrives(kit, target, clip, data, token) == 0
