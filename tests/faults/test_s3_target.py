@@ -17,6 +17,7 @@ from tests.servers.weed import Weed
 from tests.uploading import Bytes, content, send_all
 
 PART = S3Kit.part
+_PATIENCE = (10.0, 10.0)  # seconds: a stall must not last as long as on a station
 SMALL, LARGE = 100_000, 2 * PART + 77
 #: Requests, as the proxy tells them apart.
 PUT_CLIP, PUT_PART, CREATE, COMPLETE = r"\.mp4$", "partNumber=", r"\?uploads=$", r"\?uploadId=[^&]*$"
@@ -36,7 +37,7 @@ def proxy(weed: Weed) -> Iterator[FaultProxy]:
 
 
 def through(kit: S3Kit, proxy: FaultProxy) -> Target:
-    return kit.target_at(proxy.url, timeouts=(2.0, 2.0))
+    return kit.target_at(proxy.url, timeouts=_PATIENCE)
 
 
 def deliver(target: Target, clip: StoredClip, data: bytes, reader: Bytes | None = None) -> str:

@@ -117,12 +117,9 @@ class Weed(Server):
         )
 
     def forget(self, bucket: str) -> None:
-        """With its volumes: a disk has room for so many of them."""
+        """With its volumes, of which a disk has room for so many only."""
         gone = requests.delete(f"{self.filer}/buckets/{bucket}", params={"recursive": "true"}, timeout=60)
         assert gone.status_code == 204, gone
-        requests.get(
-            f"http://{HOST}:{self.ports[4]}/col/delete", params={"collection": bucket}, timeout=60
-        ).raise_for_status()
 
     def stop(self) -> None:
         """By force: left to itself it waits 15 s for one of its parts to leave another."""
