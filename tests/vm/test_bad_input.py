@@ -11,7 +11,7 @@ from tests.vm.arrival import differs, until_all_confirmed
 from tests.vm.machine import SLOTS, Machine
 from tests.vm.recorders import MIB, Card, FileSystem, held, make, partitioned, recorder
 
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
+#: Many recorders that keep the kernel busy.
 pytestmark = pytest.mark.vm_full
 
 _KINDS: tuple[FileSystem, ...] = ("fat32", "exfat", "ext4", "ntfs")

@@ -12,7 +12,7 @@ from tests.vm.machine import SLOTS, Hardware
 from tests.vm.recorders import Card, recorder
 from tests.vm.station import GIB, Order
 
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
+#: Each boots stations of its own.
 pytestmark = pytest.mark.vm_full
 
 NEW = "station-data-new"
@@ -55,9 +55,9 @@ def read_only(_: Path, other: Path) -> None:
 
 SPOILT = [
     pytest.param(missing, "missing", id="missing"),
-    pytest.param(damaged, "damaged", id="damaged", marks=pytest.mark.vm_full),
-    pytest.param(two, "two", id="two", marks=pytest.mark.vm_full),
-    pytest.param(read_only, "read-only", id="read-only", marks=pytest.mark.vm_full),
+    pytest.param(damaged, "damaged", id="damaged"),
+    pytest.param(two, "two", id="two"),
+    pytest.param(read_only, "read-only", id="read-only"),
 ]
 
 
@@ -79,7 +79,6 @@ def test_without_a_usable_data_disk_it_comes_up_and_collects_nothing(
     assert other.read_bytes() == before
 
 
-@pytest.mark.vm_full
 def test_a_second_disk_that_was_prepared_becomes_the_data_disk(
     boot: Boot, shelf: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +104,6 @@ def test_a_second_disk_that_was_prepared_becomes_the_data_disk(
     assert machine.guest.read("/etc/machine-id") == identity
 
 
-@pytest.mark.vm_full
 def test_a_new_station_goes_on_with_the_data_disk_of_a_broken_one(
     boot: Boot, shelf: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from tests.vm.machine import SLOTS, Hardware, Machine
 from tests.vm.recorders import Card, held, recorder
 from tests.vm.station import Order
 
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
+#: Two stations at once; nine minutes.
 pytestmark = pytest.mark.vm_full
 
 #: The board's serial number, as QEMU tells it to the guest's firmware.
@@ -80,7 +80,6 @@ def test_two_copies_of_one_image_are_two_stations_and_a_broken_file_stops_neithe
     assert second.guest.run("grep", "--quiet", "--text", SECRET, "/dev/vda1", check=False).rc == 1
 
 
-@pytest.mark.vm_full
 def test_a_row_of_the_fleet_gives_a_station_its_name_target_and_slots(boot: Boot, shelf: Path) -> None:
     hardware = Hardware(more=("-smbios", f"type=1,serial={SERIAL}"))
     machine = boot(

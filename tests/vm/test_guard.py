@@ -12,9 +12,6 @@ from tests.vm.recorders import Card, recorder
 from tests.vm.station import CONFIG, Order
 from tests.vm.usbredir import DISK, KEYBOARD, Odd, endpoint, interface, plug_odd
 
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
-pytestmark = pytest.mark.vm_full
-
 SLOT = "07"
 #: usb_id stops reading at a descriptor of two bytes, the kernel does not.
 SHORT = b"\x02\xee"

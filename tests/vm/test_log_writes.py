@@ -20,7 +20,7 @@ from tests.vm.logged import Recording, dock, pick, prepare
 from tests.vm.machine import Hardware
 from tests.vm.station import Order
 
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
+#: A docking is recorded, and each of its disks judged; four minutes and more.
 pytestmark = pytest.mark.vm_full
 
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
@@ -102,7 +102,6 @@ def test_at_flushes_of_a_docking_nothing_that_was_said_is_lost(
     assert len(log) > len(boundaries(log)) > len(recording.said) > 5, "nothing was shown"
 
 
-@pytest.mark.vm_full
 def test_at_every_flush_of_a_docking_nothing_that_was_said_is_lost(
     recording: Recording, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
@@ -112,7 +111,6 @@ def test_at_every_flush_of_a_docking_nothing_that_was_said_is_lost(
     assert not wrong, told(wrong)
 
 
-@pytest.mark.vm_full
 def test_with_any_of_the_writes_that_were_on_their_way_nothing_is_lost(
     recording: Recording, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
@@ -145,7 +143,6 @@ durable.drop_cache = lambda fd, offset=0, length=0: None
 """
 
 
-@pytest.mark.vm_full
 def test_an_agent_that_brings_no_clip_to_the_disk_is_found_out(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

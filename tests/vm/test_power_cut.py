@@ -8,13 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.vm.conftest import Boot
 from tests.vm.power import PowerCuts
-
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
-pytestmark = pytest.mark.vm_full
 
 CUTS = int(os.environ.get("RECORDER_STATION_CUTS", "3"))
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))

@@ -17,7 +17,7 @@ from tests.vm.machine import SLOTS, Machine
 from tests.vm.recorders import Card, held, recorder
 from tests.vm.station import GIB, Order, station
 
-#: Until it has been seen green on a quiet machine, and how long it takes is known.
+#: A bundle is made, installed and tried twice; twenty minutes.
 pytestmark = pytest.mark.vm_full
 
 #: A bundle is copied and unpacked beside the clips before it is installed.
