@@ -84,6 +84,16 @@ def token(db: sqlite3.Connection, clip: int, target: str, place: str) -> str:
     return _delivery(db, clip, target, place)[1]
 
 
+def under_way(db: sqlite3.Connection, target: str) -> frozenset[str]:
+    """The tokens of all transfers to `target` that will be gone on with."""
+    rows = db.execute(
+        "SELECT token FROM deliveries INDEXED BY deliveries_under_way"
+        " WHERE target = ? AND state = 'sending' AND token <> ''",
+        (target,),
+    )
+    return frozenset(str(row[0]) for row in rows)
+
+
 def queue(db: sqlite3.Connection) -> tuple[int, int]:
     """(clips, bytes) that are stored here and not confirmed by every target."""
     row = db.execute(

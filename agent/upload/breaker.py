@@ -55,6 +55,11 @@ class Breaker:
         self.problem = None
         self.forgive()
 
+    def answered(self) -> None:
+        """The target answered a question. That closes a breaker that waits for just that, and tells nothing
+        of whether it takes clips."""
+        self.succeeded() if self._probing else self.released()
+
     def forgive(self) -> None:
         """Try at once, whatever happened before. The problem stays until the target has answered."""
         self._failures = self._openings = 0

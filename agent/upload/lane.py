@@ -18,12 +18,16 @@ from agent.upload.targets.base import Target
 
 #: In place of a clip's id: ask the target who it is. That comes first, even when no clip is due.
 GREETING = 0
+#: In place of a clip's id: clear away what was begun there and will not be gone on with.
+SWEEPING = -1
+_SWEEP = 86400.0  # seconds between two
 
 
 class Errand(StrEnum):
     GREET = "greet"
     CARRY = "carry"  # a clip to the target
     ASK = "ask"  # whether the target still has a clip
+    SWEEP = "sweep"  # transfers that nobody goes on with
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Lane:
         self._waits: dict[int, _Wait] = {}
         self._answers = 0
         self._lost: set[int] = set()
+        self._sweep_at = 0.0
 
     def take(self, db: sqlite3.Connection, place: str, now: float, again: Again) -> tuple[Errand, int] | None:
         """What to do now, for which clip; one of the calls below must follow when it is done with."""
@@ -88,6 +93,10 @@ class Lane:
         self._waits.clear()
         self._breaker.forgive()
 
+    def swept(self, now: float) -> None:
+        self._sweep_at = now + _SWEEP
+        self.asked(SWEEPING)
+
     def settled(self, clip: int) -> None:
         """The target answered, and this clip needs nothing more of it for now."""
         self._answered()
@@ -101,7 +110,12 @@ class Lane:
     def lost(self, clip: int) -> None:
         """The target answered that it does not have the clip any more: it is to be carried again."""
         self._lost.add(clip)
-        self.settled(clip)
+        self.asked(clip)
+
+    def asked(self, clip: int) -> None:
+        """The target answered, and still has the clip."""
+        self._breaker.answered()
+        self._leave(clip)
 
     def left(self, clip: int) -> None:
         """The clip is not to be carried after all; that tells nothing about the target."""
@@ -132,7 +146,7 @@ class Lane:
         return min((wait.until for wait in self._waits.values() if wait.until > now), default=None)
 
     def facts(self, now: float) -> TargetFacts:
-        clips = tuple(sorted(self._busy - {GREETING}))
+        clips = tuple(sorted(self._busy - {GREETING, SWEEPING}))
         lost = tuple(sorted(self._lost))
         return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips, lost)
 
@@ -146,7 +160,11 @@ class Lane:
         clip = reconfirm.next_to_ask(
             db, self.target.name, place, again.before, again.wall, self._not_now(now).__contains__
         )
-        return None if clip is None else (Errand.ASK, clip)
+        if clip is not None:
+            return Errand.ASK, clip
+        if now >= self._sweep_at and SWEEPING not in self._not_now(now):
+            return Errand.SWEEP, SWEEPING
+        return None
 
     def _greeting(self, now: float) -> bool:
         """Whether it is time to ask who it is."""

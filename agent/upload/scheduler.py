@@ -17,7 +17,7 @@ from pathlib import Path
 from agent.catalog import Catalog, deliveries
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.upload.generation import Generation
-from agent.upload.lane import GREETING, Again, Errand, Lane, TargetFacts
+from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, TargetFacts
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 from agent.upload.worker import Courier
@@ -136,6 +136,8 @@ class Uploads:
                     self._carry(lane, clip)
                 case Errand.ASK:
                     self._ask(lane, clip)
+                case Errand.SWEEP:
+                    self._sweep(lane)
         # Its end may be what the others wait for: a clip free again, a target that answers again.
         self.notify()
         return True
@@ -193,6 +195,19 @@ class Uploads:
         else:
             self._tell(lambda _: lane.greeted())
 
+    def _sweep(self, lane: Lane) -> None:
+        try:
+            self._courier.sweep(lane.target)
+        except StationError as error:
+            failure = error
+            _log.info("%s is not swept now: %s", lane.target.name, error)
+            self._tell(lambda now: lane.failed(SWEEPING, failure, now))
+        except Exception as error:  # noqa: BLE001 - logged and told
+            bug = _unexpected(error, lane.target.name)
+            self._tell(lambda now: lane.failed(SWEEPING, bug, now))
+        else:
+            self._tell(lane.swept)
+
     def _carry(self, lane: Lane, clip: int) -> None:
         progressed = False
 
@@ -238,7 +253,7 @@ class Uploads:
             bug = _unexpected(error, f"{target}: clip {clip}")
             self._tell(lambda now: lane.failed(clip, bug, now))
         else:
-            self._tell(lambda _: lane.settled(clip) if has else lane.lost(clip))
+            self._tell(lambda _: lane.asked(clip) if has else lane.lost(clip))
 
     def _tell(self, what: Callable[[float], None]) -> None:
         with self._changed:

@@ -20,6 +20,8 @@ from agent.upload.generation import Generation
 from agent.upload.targets.base import Check, Target
 
 Sent = Callable[[], None]
+#: Seconds after which a transfer that is not ours is an orphan: longer than any clip takes on any link.
+_ORPHAN = 7 * 86400.0
 _log = logging.getLogger(__name__)
 
 
@@ -88,6 +90,11 @@ class Courier:
         _log.critical("%s does not have clip %d any more, which it confirmed: %s", name, clip, problem)
         self.generation.write(lambda tx, targets: reconfirm.lost(tx, clip, name, problem, targets))
         return False
+
+    def sweep(self, target: Target) -> None:
+        """Clear away what was begun at `target` long ago, and will not be gone on with."""
+        if swept := target.sweep(deliveries.under_way(self.generation.read(), target.name), _ORPHAN):
+            _log.info("%s: %d transfers that nobody goes on with were cleared away", target.name, swept)
 
     def _send(self, delivery: Delivery, target: Target, check: Check, sent: Sent) -> None:
         clip = delivery.clip

@@ -327,6 +327,23 @@ def test_a_part_that_is_not_what_was_stored_is_never_kept(kit: Kit, index: int, 
     assert target.position(clip, token) == index * kit.part
 
 
+def test_the_sweep_takes_what_nobody_goes_on_with_and_nothing_else(kit: Kit) -> None:
+    data = content(3 * kit.part)
+    ours, orphan, done = (kit.clip(data, f"8888888/{name}.mp4") for name in ("ours", "orphan", "done"))
+    target = kit.target()
+    going = target.send(ours, target.begin(ours), Bytes(data), 0, kit.part)
+    left = target.send(orphan, target.begin(orphan), Bytes(data), 0, kit.part)
+    token = deliver(target, done, data)
+    assert target.sweep({going}, age=3600) == 0
+    assert kit.transfer(left) is not None
+    assert target.sweep({going}, age=-3600) == 1
+    assert kit.transfer(left) is None
+    target.finish(ours, send_all(target, ours, going, Bytes(data)))
+    assert vouched(target, ours, going)
+    assert vouched(target, done, token)
+    assert target.sweep((), age=-3600) == 0
+
+
 def test_two_stations_that_send_the_same_clip_do_not_disturb_each_other(kit: Kit) -> None:
     data = content(3 * kit.part)
     clip, one, other = kit.clip(data), kit.target(), kit.target()

@@ -3,3 +3,5 @@ ALTER TABLE deliveries ADD COLUMN asked REAL;
 UPDATE deliveries SET asked = updated WHERE state = 'confirmed';
 CREATE INDEX deliveries_to_ask ON deliveries (target, place, asked)
     WHERE state = 'confirmed' AND asked IS NOT NULL;
+-- Transfers under way: everything else at a target that is half there is an orphan.
+CREATE INDEX deliveries_under_way ON deliveries (target, token) WHERE state = 'sending';

@@ -8,7 +8,7 @@ Errors: Transient(retry_after), TargetFull, AuthFailed, Rejected; NotEqual when 
 what its manifest says; and whatever the reader or `check` raise. Nothing else may escape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from agent.model import Receipt, StoredClip
@@ -71,6 +71,12 @@ class Target(Protocol):
     def holds(self, clip: StoredClip, token: str) -> bool:
         """Whether it still has the clip as large as it is, and its manifest, as far as can be told without
         reading the clip."""
+        ...
+
+    def sweep(self, under_way: Collection[str], age: float) -> int:
+        """Forget transfers that are not `under_way` (tokens of ours) and were begun, or written last, longer
+        than `age` seconds ago by the target's own clock; return how many. Those of another station count,
+        too: one that is slower than that begins anew."""
         ...
 
     def abort(self, clip: StoredClip, token: str) -> None:

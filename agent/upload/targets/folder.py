@@ -154,6 +154,19 @@ class FolderTarget:
             except FileNotFoundError:
                 return False
 
+    def sweep(self, under_way: Collection[str], age: float) -> int:
+        swept = 0
+        with self._share(MARK) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
+            now = share.now(incoming)
+            for name in os.listdir(incoming):  # noqa: PTH208 - an open folder has no path
+                token = name.removesuffix(".part").removesuffix(keys.MANIFEST)
+                if token in under_way or not _TOKEN.fullmatch(token):
+                    continue
+                if os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime < now - age:
+                    share.forget(incoming, name)
+                    swept += 1
+        return swept
+
     def abort(self, clip: StoredClip, token: str) -> None:
         with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             share.forget(incoming, _partial(token))

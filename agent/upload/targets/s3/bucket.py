@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
@@ -39,6 +41,15 @@ class Row:
     number: int  # from 1
     size: int
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload that was begun; `at` in seconds since the epoch, by the server's clock."""
+
+    key: str
+    upload: str
+    at: float
 
 
 class Bucket:
@@ -171,6 +182,21 @@ class Bucket:
         """Forget an upload. One that is not known is forgotten already."""
         self._ask("DELETE", key, {"uploadId": upload}, fine=(200, 204, 404))
 
+    def uploads(self, prefix: str) -> tuple[list[Begun], float]:
+        """Every upload of parts below `prefix` that is neither finished nor aborted; the server's time."""
+        found, page = list[Begun](), dict[str, str]()
+        while True:
+            answer = self._ask("GET", "", {"uploads": "", "prefix": prefix, **page})
+            root = _xml(answer)
+            found += _begun(root)
+            following = {
+                "key-marker": _text(root, "NextKeyMarker"),
+                "upload-id-marker": _text(root, "NextUploadIdMarker"),
+            }
+            if _text(root, "IsTruncated") != "true" or following == page or not all(following.values()):
+                return found, _seconds(parsedate_to_datetime, answer.headers.get("Date", ""))
+            page = following
+
     def empty(self) -> bool:
         answer = self._ask("GET", "", {"list-type": "2", "max-keys": "1"})
         return not any(errors.local(node.tag) == "Contents" for node in _xml(answer).iter())
@@ -229,6 +255,20 @@ def _rows(root: ElementTree.Element) -> Iterator[Row]:
                 yield Row(int(_text(node, "PartNumber")), int(_text(node, "Size")), _text(node, "ETag"))
             except ValueError as error:
                 raise Transient("target-answer", why="no part") from error
+
+
+def _begun(root: ElementTree.Element) -> Iterator[Begun]:
+    for node in root:
+        if errors.local(node.tag) == "Upload":
+            at = _seconds(datetime.fromisoformat, _text(node, "Initiated"))
+            yield Begun(_text(node, "Key"), _text(node, "UploadId"), at)
+
+
+def _seconds(parse: Callable[[str], datetime], text: str) -> float:
+    try:
+        return parse(text).timestamp()
+    except ValueError as error:
+        raise Transient("target-answer", why="no time") from error
 
 
 def _list(rows: Sequence[Row], digests: Sequence[bytes]) -> bytes:

@@ -11,6 +11,7 @@ each part carries its digest, which the server compares before it takes the part
 import hashlib
 import re
 import time
+from collections.abc import Collection
 from enum import Enum
 
 from agent.errors import NotEqual, Rejected, Transient
@@ -53,7 +54,7 @@ class S3Target:
             raise Rejected("target-name", key=clip.key)
         if len(clip.manifest.parts) <= 1:
             return _PUT
-        return f"parts:{self._bucket.create(_CLIPS + clip.key, _metadata(clip))}"
+        return _token(self._bucket.create(_CLIPS + clip.key, _metadata(clip)))
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         check()
@@ -116,6 +117,13 @@ class S3Target:
         if head.digest and head.digest not in clip.manifest.digests:
             return False
         return document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest)
+
+    def sweep(self, under_way: Collection[str], age: float) -> int:
+        begun, now = self._bucket.uploads(_CLIPS)
+        old = [one for one in begun if one.at < now - age and _token(one.upload) not in under_way]
+        for one in old:
+            self._bucket.abort(one.key, one.upload)
+        return len(old)
 
     def abort(self, clip: StoredClip, token: str) -> None:
         if (upload := _upload(token, clip)) is not None:
@@ -201,6 +209,10 @@ def _metadata(clip: StoredClip) -> dict[str, str]:
         "x-amz-meta-sha256": clip.manifest.sha256,
         "x-amz-meta-part-size": str(clip.manifest.part_size),
     }
+
+
+def _token(upload: str) -> str:
+    return f"parts:{upload}"
 
 
 def _upload(token: str, clip: StoredClip) -> str | None:
