@@ -1,21 +1,76 @@
 """`recorder-station target`: what an administrator decides about central stores."""
 
+import json
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import LanguageOption, setting, told
-from agent.errors import Stop
-from agent.words import fill, word
+from agent.cli.speech import JsonOption, LanguageOption, setting, told
+from agent.config import Config
+from agent.errors import ConfigError, Stop
+from agent.status.plain import plain
+from agent.upload.build import build
+from agent.upload.check import Tried
+from agent.upload.check import check as try_all
+from agent.upload.targets.base import Target
+from agent.words import fill, sentence, word
 
 app = typer.Typer(help="Central stores.", no_args_is_help=True)
 
 
-@app.callback()
-def _every_command() -> None:
-    pass
+@app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(help="The target's name; else all of them.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Try everything that a target must be able to do: reach it, send, go on, compare, never replace.
+
+    Needs no running agent, and its rights. What it lays there stays. Ends with 1 when something fails."""
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        if chosen.config is None:
+            raise ConfigError(list(chosen.faults))
+        tried = dict(_tried(chosen.config, name))
+    if as_json:
+        print(json.dumps({target: [_object(one) for one in steps] for target, steps in tried.items()}))
+    else:
+        for target, steps in tried.items():
+            for one in steps:
+                typer.echo(_line(target, one, chosen.language))
+    if any(one.problem for steps in tried.values() for one in steps):
+        raise typer.Exit(1)
+
+
+def _tried(config: Config, name: str | None) -> Iterator[tuple[str, list[Tried]]]:
+    if name is not None and name not in config.targets:
+        raise Stop("no-such-target", target=name)
+    for target in config.targets:
+        if name in (None, target):
+            yield target, list(try_all(partial(_make, config, target)))
+
+
+def _make(config: Config, target: str) -> Target:
+    """As at first contact: in a store that is empty the mark is made, as the agent would."""
+    return build({target: config.targets[target]}, lambda *_: False, config.store.path)[target]
+
+
+def _object(one: Tried) -> dict[str, Any]:
+    problem = one.problem and {"key": one.problem.key, "params": plain(one.problem.params)}
+    return {"step": one.step, "ok": one.problem is None, "problem": problem}
+
+
+def _line(target: str, one: Tried, language: str) -> str:
+    step = word("check", one.step, language)
+    if one.problem is None:
+        return f"{word('severity', 'ok', language)}: {target}: {step}"
+    said = sentence(one.problem.key, {**one.problem.params, "target": target}, language)
+    return f"{word('severity', 'fail', language)}: {target}: {step}: {said}"
 
 
 @app.command()

@@ -194,6 +194,24 @@ def test_other_content_is_never_replaced(kit: Kit, other: bytes | None) -> None:
     assert kit.object(clip) == other
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_another_clip_under_the_same_key_is_never_replaced(kit: Kit, parts: int) -> None:
+    """Also when nobody asked for the position before."""
+    first, second = content(parts * kit.part), content(parts * kit.part, seed=9)
+    clip, other, target = kit.clip(first), kit.clip(second), kit.target()
+    token = deliver(target, clip, first)
+    before = kit.manifest(clip)
+    with pytest.raises(Rejected) as raised:
+        late = target.begin(other)
+        for offset, length in spans(len(second), kit.part):
+            late = target.send(other, late, Bytes(second), offset, length)
+        target.finish(other, late)
+    assert raised.value.key == "target-conflict"
+    assert kit.object(clip) == first
+    assert kit.manifest(clip) == before
+    assert vouched(target, clip, token)
+
+
 def test_other_content_that_comes_during_the_transfer_is_never_replaced(kit: Kit) -> None:
     data = content(2 * kit.part)
     clip, target = kit.clip(data), kit.target()

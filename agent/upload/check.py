@@ -1,0 +1,113 @@
+"""Tries everything that a target needs to be able to do, with small clips of its own, and tells what fails.
+
+What it lays there stays: a station deletes nothing at the centre. The key says what it is.
+"""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent.errors import NotEqual, Rejected, Retry, StationError, Stop
+from agent.model import Manifest, Problem, StoredClip, spans
+from agent.upload.targets.base import Target
+
+PART = 5 << 20  # bytes: the smallest part that every server takes
+_FOLDER = "recorder-station-check"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """`step` has its sentence in the section `check` of the words; `problem` in `problems`."""
+
+    step: str
+    problem: Problem | None = None
+
+
+class _Bytes:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def pread(self, length: int, offset: int) -> bytes:
+        return self._data[offset : offset + length]
+
+
+def check(make: Callable[[], Target]) -> Iterator[Tried]:
+    """`make` gives the target anew, as after a restart. What a later step needs, an earlier one has shown:
+    after the first that fails only those that stand alone are tried."""
+    target = make()
+    who = _tried("who", lambda: target.place())
+    yield who
+    if who.problem is not None:
+        return
+    small, large = os.urandom(1000), os.urandom(PART + 1000)
+    folder = f"{_FOLDER}/{time.strftime('%Y-%m-%d', time.gmtime())}/{uuid.uuid4().hex}"
+    one, two = _clip(f"{folder}/small.bin", small), _clip(f"{folder}/large.bin", large)
+    yield _tried("small", lambda: _deliver(target, one, small))
+    yield _tried("parts", lambda: _in_two_goes(make, two, large))
+    yield _tried("damage", lambda: _damaged(target, _clip(f"{folder}/damaged.bin", small)))
+    yield _tried("replace", lambda: _replaced(target, _clip(one.key, small[::-1]), small[::-1]))
+
+
+def _tried(step: str, what: Callable[[], object]) -> Tried:
+    try:
+        what()
+    except StationError as error:
+        return Tried(step, Problem(error.key, error.params))
+    return Tried(step)
+
+
+def _deliver(target: Target, clip: StoredClip, data: bytes) -> None:
+    token = target.begin(clip)
+    for offset, length in spans(clip.manifest.size, clip.manifest.part_size):
+        token = target.send(clip, token, _Bytes(data), offset, length)
+    target.finish(clip, token)
+    _vouched(target, clip, token)
+
+
+def _in_two_goes(make: Callable[[], Target], clip: StoredClip, data: bytes) -> None:
+    first = make()
+    token = first.send(clip, first.begin(clip), _Bytes(data), 0, PART)
+    target = make()
+    position = target.position(clip, token)
+    if position != PART:
+        raise Stop("target-does-not-resume", sent=PART, position=position)
+    token = target.send(clip, token, _Bytes(data), PART, len(data) - PART)
+    target.finish(clip, token)
+    _vouched(target, clip, token)
+
+
+def _vouched(target: Target, clip: StoredClip, token: str) -> None:
+    for read_back in (False, True):
+        receipt = target.verify(clip, token, read_back=read_back)
+        if receipt.size != clip.manifest.size or receipt.sha256 not in clip.manifest.digests:
+            raise Stop("target-vouches-for-other", read_back=read_back)
+    if not target.holds(clip, token):
+        raise Retry("not-there", what="clip")
+
+
+def _damaged(target: Target, clip: StoredClip) -> None:
+    token = target.begin(clip)
+    try:
+        target.send(clip, token, _Bytes(bytes(clip.manifest.size)), 0, clip.manifest.size)
+    except (NotEqual, Retry):
+        return target.abort(clip, token)
+    raise Stop("target-takes-damage")
+
+
+def _replaced(target: Target, clip: StoredClip, data: bytes) -> None:
+    try:
+        _deliver(target, clip, data)
+    except Rejected as error:
+        if error.key == "target-conflict":
+            return
+        raise
+    raise Stop("target-replaces")
+
+
+def _clip(key: str, data: bytes) -> StoredClip:
+    parts = tuple(hashlib.sha256(data[at : at + length]).digest() for at, length in spans(len(data), PART))
+    manifest = Manifest(len(data), PART, parts, hashlib.sha256(data).hexdigest())
+    return StoredClip(0, key, manifest, {"format": 1, "check": True})

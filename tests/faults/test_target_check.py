@@ -1,0 +1,144 @@
+"""`recorder-station target check` finds what a target cannot do before a clip depends on it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent.cli import app
+from agent.model import Receipt, StoredClip
+from agent.upload.check import check
+from agent.upload.targets.base import Check, LocalReader, Target, go_on
+from agent.upload.targets.folder import FolderTarget
+from tests.servers.weed import ADMIN, STATION, Identity, Weed
+
+STEPS = ["who", "small", "parts", "damage", "replace"]
+
+
+def found(make: Callable[[], Target]) -> dict[str, str]:
+    return {tried.step: tried.problem.key if tried.problem else "" for tried in check(make)}
+
+
+def folder(tmp_path: Path, kind: type[FolderTarget] = FolderTarget) -> Callable[[], Target]:
+    (tmp_path / "share").mkdir()
+    return lambda: kind("centre", tmp_path / "share", first_contact=True)
+
+
+class TakesAnything(FolderTarget):
+    def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
+        return token
+
+
+class StartsOver(FolderTarget):
+    def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
+        found = super().position(clip, token, check)
+        return found if found == clip.manifest.size else 0
+
+
+class Replaces(FolderTarget):
+    def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
+        (self.root / "clips" / clip.key).unlink(missing_ok=True)
+        super().finish(clip, token, check)
+
+    def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
+        return 0
+
+
+class SaysYes(FolderTarget):
+    def verify(
+        self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+    ) -> Receipt:
+        return Receipt("there", clip.manifest.size, "0" * 64 if read_back else clip.manifest.sha256, 0.0)
+
+
+def test_a_good_folder_can_do_everything(tmp_path: Path) -> None:
+    assert found(folder(tmp_path)) == dict.fromkeys(STEPS, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "key"),
+    [
+        (TakesAnything, "damage", "target-takes-damage"),
+        (StartsOver, "parts", "target-does-not-resume"),
+        (Replaces, "replace", "target-replaces"),
+        (SaysYes, "small", "target-vouches-for-other"),
+    ],
+)
+def test_what_a_target_cannot_do_is_found(
+    tmp_path: Path, kind: type[FolderTarget], step: str, key: str
+) -> None:
+    assert found(folder(tmp_path, kind))[step] == key
+
+
+def test_a_target_that_cannot_be_reached_is_told_at_once(tmp_path: Path) -> None:
+    def make() -> Target:
+        return FolderTarget("centre", tmp_path / "nowhere", first_contact=True)
+
+    assert found(make) == {"who": "target-not-mounted"}
+
+
+@pytest.fixture
+def command(weed: Weed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`target check` of a bucket, as somebody, with changes to the configuration."""
+
+    def run(identity: Identity, *arguments: str, mode: int = 0o600, **changes: object) -> Result:
+        keys = tmp_path / "keys"
+        keys.write_text(
+            f"[default]\naws_access_key_id={identity.access}\naws_secret_access_key={identity.secret}\n"
+        )
+        keys.chmod(mode)
+        target = {
+            "kind": "s3",
+            "url": weed.url,
+            "plaintext": True,
+            "bucket": "clips",
+            "credentials": str(keys),
+        }
+        config = {
+            "station": {"language": "en"},
+            "store": {"path": str(tmp_path / "store")},
+            "targets": {"city": {**target, **changes}},
+        }
+        (tmp_path / "station.yaml").write_text(json.dumps(config))
+        monkeypatch.setenv("RECORDER_STATION_CONFIG", str(tmp_path / "station.yaml"))
+        return CliRunner().invoke(app, ["target", "check", *arguments])
+
+    return run
+
+
+def test_a_bucket_and_a_credential_of_a_station_can_do_everything(command: Callable[..., Result]) -> None:
+    said = command(STATION)
+    assert said.exit_code == 0, said.output
+    assert said.output.count("ok: city: ") == len(STEPS)
+    steps = json.loads(command(STATION, "--json").output)["city"]
+    assert [(step["step"], step["ok"]) for step in steps] == [(step, True) for step in STEPS]
+
+
+@pytest.mark.parametrize(
+    ("identity", "changes", "key"),
+    [
+        (Identity(STATION.access, "wrong"), {}, "target-auth"),
+        (Identity("nobody", "at all"), {}, "target-auth"),
+        (STATION, {"bucket": "not-there"}, "target-auth"),
+        (STATION, {"mode": 0o644}, "credentials-open"),
+        (STATION, {"url": "http://127.0.0.1:1"}, "target-unreachable"),
+        (STATION, {"ca": "/nowhere/ca.pem", "url": "https://127.0.0.1:1"}, "target-certificate"),
+        (STATION, {"proxy": "http://127.0.0.1:1"}, "target-proxy"),
+    ],
+)
+def test_what_stands_in_the_way_is_named(
+    command: Callable[..., Result], identity: Identity, changes: dict[str, object], key: str
+) -> None:
+    said = command(identity, "--json", **changes)
+    assert said.exit_code == 1
+    [step] = json.loads(said.output)["city"]
+    assert (step["step"], step["problem"]["key"]) == ("who", key)
+    assert ADMIN.secret not in said.output and STATION.secret not in said.output
+
+
+def test_a_target_that_is_not_configured_is_told(command: Callable[..., Result]) -> None:
+    said = command(STATION, "centre")
+    assert said.exit_code == 1
+    assert "centre" in said.stderr
