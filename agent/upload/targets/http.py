@@ -29,6 +29,8 @@ from agent.upload.targets.base import LocalReader
 TIMEOUTS = (30.0, 120.0)
 PIECE = 256 << 10  # bytes of a body at a time
 _ANSWER_MAX = 64 << 20  # bytes of an answer that is taken into memory: a manifest at most
+#: What OpenSSL says when a file holds no certificate or key, or the server wants another one.
+_OF_CERTIFICATES = ("certificate", "unknown ca", "pem lib", "x509", "no start line", "key values mismatch")
 _PARALLEL = 8  # connections kept open; uploaders are fewer
 
 
@@ -150,7 +152,7 @@ def _of_tls(error: SSLError) -> StationError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return AuthFailed("target-certificate", error=cause.verify_message)
         cause = cause.__cause__ or cause.__context__
-    if "certificate" in said or "unknown ca" in said:
+    if any(word in said for word in _OF_CERTIFICATES):
         return AuthFailed("target-certificate", error=_reason(error))
     return Transient("target-tls", error=_reason(error))
 
