@@ -59,6 +59,7 @@ class Delivery:
     clip: StoredClip
     state: DeliveryState | None  # None: not begun
     token: str  # empty: begin (again)
+    distrusted: bool = False  # what the target says of its bytes was found to be untrue
 
 
 def next_due(db: sqlite3.Connection, target: str, place: str, skip: Callable[[int], bool]) -> int | None:
@@ -76,7 +77,10 @@ def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery
     if row is None or row[0] not in PENDING_UPLOAD:
         return None
     state, token = _delivery(db, clip, target, place)
-    return Delivery(stored_clip(db, clip), state, token)
+    row = db.execute(
+        "SELECT distrusted FROM deliveries WHERE clip = ? AND target = ?", (clip, target)
+    ).fetchone()
+    return Delivery(stored_clip(db, clip), state, token, bool(row and row[0]))
 
 
 def token(db: sqlite3.Connection, clip: int, target: str, place: str) -> str:
@@ -138,10 +142,10 @@ def confirmed(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt, 
 
     Raises ReceiptDiffers or PlaceChanged; then nothing is changed."""
     if not receipt.place or receipt.place != targets[target]:
-        raise PlaceChanged(target=target)
+        raise PlaceChanged(target=target, address=receipt.location, was=targets[target], now=receipt.place)
     compare(tx, clip, target, receipt)
     said = asdict(receipt)
-    changes = {"receipt": json.dumps(said), "problem": None, "asked": time.time()}
+    changes = {"receipt": json.dumps(said), "problem": None, "asked": time.time(), "distrusted": 0}
     _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
     if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})
@@ -158,7 +162,7 @@ def rejected(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, t
 
 def resend(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """The target took everything, and what it has now is not that: send it again, from the start."""
-    _move(tx, clip, target, D.SENT, D.SENDING, targets, token="", problem=_as_json(problem))
+    _move(tx, clip, target, D.SENT, D.SENDING, targets, token="", **_taken_back(problem))
     facts = {"target": target, "reason": problem.key, "params": dict(problem.params)}
     if not settle(tx, clip, targets, **facts):
         door.note(tx, "resend", clip, facts)
@@ -166,8 +170,14 @@ def resend(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, tar
 
 def take_back(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """The target vouched for the clip and does not have it any more. The clip's state is the caller's."""
-    changes = {"token": "", "receipt": None, "asked": None, "problem": _as_json(problem)}
+    changes = {"token": "", "receipt": None, "asked": None, **_taken_back(problem)}
     _move(tx, clip, target, D.CONFIRMED, D.SENDING, targets, **changes)
+
+
+def _taken_back(problem: Problem) -> dict[str, Any]:
+    """Bytes that were found to be others are not believed to be ours because the target says so again."""
+    distrusted = {"distrusted": 1} if problem.key == ReceiptDiffers.key else {}
+    return {"problem": _as_json(problem), **distrusted}
 
 
 def failed(tx: sqlite3.Connection, clip: int, target: str, problem: Problem) -> None:

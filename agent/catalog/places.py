@@ -25,6 +25,7 @@ def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -
     changed = before[1] if before[1] != place else ""
     if changed and _accepted(tx, target) != place:
         raise PlaceChanged(target=target, address=address, was=changed, now=place)
+    tx.execute("DELETE FROM meta WHERE key = ?", (_acceptance(target),))  # used, or not needed
     if before != (address, place):
         _keep(tx, _key(target), {"address": address, "place": place})
     if changed:
@@ -37,7 +38,7 @@ def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -
 def accept(tx: sqlite3.Connection, target: str, place: str, who: str) -> None:
     """From now on `place` may be behind the name of `target`. What waits is sent there; what another place
     has confirmed stays confirmed. `who` said so, for the record."""
-    _keep(tx, f"{_key(target)}:accepted", {"place": place})
+    _keep(tx, _acceptance(target), {"place": place})
     door.note(tx, "target-accepted", None, {"target": target, "place": place, "who": who})
 
 
@@ -48,7 +49,7 @@ def _bound(db: sqlite3.Connection, target: str) -> tuple[str, str]:
 
 
 def _accepted(db: sqlite3.Connection, target: str) -> str:
-    return _kept(db, f"{_key(target)}:accepted").get("place", "")
+    return _kept(db, _acceptance(target)).get("place", "")
 
 
 def _kept(db: sqlite3.Connection, key: str) -> dict[str, str]:
@@ -58,6 +59,10 @@ def _kept(db: sqlite3.Connection, key: str) -> dict[str, str]:
 
 def _keep(tx: sqlite3.Connection, key: str, value: dict[str, str]) -> None:
     tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+
+def _acceptance(target: str) -> str:
+    return f"accepted:{target}"
 
 
 def _key(target: str) -> str:

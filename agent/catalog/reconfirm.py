@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from agent.catalog import deliveries, door
-from agent.catalog.deliveries import Delivery, Targets
+from agent.catalog.deliveries import Delivery, PlaceChanged, Targets
 from agent.catalog.documents import stored_clip
 from agent.errors import WrongState
 from agent.model import ClipState, DeliveryState, Problem, Receipt
@@ -53,6 +53,10 @@ def asked(
 ) -> None:
     """It still has the clip; with a `receipt` when the bytes themselves were read. Raises ReceiptDiffers."""
     if receipt is not None:
+        if receipt.place != targets[target]:
+            raise PlaceChanged(
+                target=target, address=receipt.location, was=targets[target], now=receipt.place
+            )
         deliveries.compare(tx, clip, target, receipt)
     done = tx.execute(
         "UPDATE deliveries SET asked = ? WHERE clip = ? AND target = ? AND place = ? AND state = 'confirmed'",

@@ -72,7 +72,7 @@ class Breaker:
         self.problem = Problem(error.key, error.params)
         self._failures += not suspect
         probed, self._probing = self._probing, False
-        if isinstance(error, AuthFailed):
+        if isinstance(error, AuthFailed) and not suspect:
             self._retry_at = now + AUTH_PROBE
         elif probed or (self._retry_at is None and self._failures >= FAILURES):
             # Clips that were on their way when it opened do not make it stay open for longer.

@@ -92,7 +92,11 @@ def _damaged(target: Target, clip: StoredClip) -> None:
     token = target.begin(clip)
     try:
         target.send(clip, token, _Bytes(bytes(clip.manifest.size)), 0, clip.manifest.size)
-    except (NotEqual, Retry):
+    except NotEqual:
+        return target.abort(clip, token)
+    except Retry as error:
+        if error.key != "target-damaged":
+            raise
         return target.abort(clip, token)
     raise Stop("target-takes-damage")
 

@@ -23,6 +23,10 @@ SWEEPING = -1
 _SWEEP = 86400.0  # seconds between two
 
 
+#: What was sent came to nothing: sending it again at once would only do the same again.
+_IN_VAIN = frozenset({"not-there", "token-lost", "target-damaged"})
+
+
 class Errand(StrEnum):
     GREET = "greet"
     CARRY = "carry"  # a clip to the target
@@ -114,6 +118,7 @@ class Lane:
 
     def asked(self, clip: int) -> None:
         """The target answered, and still has the clip."""
+        self._answers += 1
         self._breaker.answered()
         self._leave(clip)
 
@@ -131,7 +136,7 @@ class Lane:
         """`progressed`: it took a part before it failed, so a long clip on a bad link is not punished."""
         if isinstance(error, PlaceChanged):
             self._greeted = False
-        if progressed and not isinstance(error, ReceiptDiffers):
+        if progressed and not isinstance(error, ReceiptDiffers) and error.key not in _IN_VAIN:
             self._answered()
             self._waits.pop(clip, None)
         before = self._waits.get(clip)

@@ -8,20 +8,22 @@ knows and asks the target for the rest. The offset itself is never saved.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.catalog import deliveries, reconfirm
-from agent.catalog.deliveries import Delivery, ReceiptDiffers
+from agent.catalog.deliveries import Delivery, PlaceChanged, ReceiptDiffers
 from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, WrongState
-from agent.model import DeliveryState, Problem, StoredClip, printable, spans
+from agent.model import DeliveryState, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
 from agent.upload.generation import Generation
 from agent.upload.targets.base import Check, Target
 
+#: Failures to read a clip back, while the target says that it has it, after which it is taken for damaged.
+_UNREADABLE = 4
 Sent = Callable[[], None]
-#: Seconds after which a transfer that is not ours is an orphan: longer than any clip takes on any link.
-_ORPHAN = 7 * 86400.0
+#: Seconds after which a transfer that is not ours is taken for an orphan. It may be another station's.
+_ORPHAN = 30 * 86400.0
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +33,9 @@ class Courier:
 
     generation: Generation
     store_path: Callable[[str], Path]
-    read_back: Callable[[], bool] = lambda: False  # whether the next clip's bytes are to be read back
+    #: Whether a clip's bytes are to be read back. The same answer for as long as it is asked for one clip.
+    read_back: Callable[[int], bool] = lambda clip: False
+    unreadable: dict[tuple[str, int], int] = field(default_factory=dict)  # failures, of bytes that are there
 
     def greet(self, target: Target) -> None:
         """Ask who is behind the target's name. Until then nothing that it ever confirmed counts. Raises
@@ -55,9 +59,10 @@ class Courier:
             return False
         try:
             check()  # after the token was read: one of a generation that came later is not ours
+            self._same_place(target)
             if delivery.state is not DeliveryState.SENT:
                 self._send(delivery, target, check, sent)
-            self._confirm(delivery.clip, target, check)
+            self._confirm(delivery, target, check)
         except Stopping:
             self._clear_away(delivery.clip, target)
             raise
@@ -76,9 +81,10 @@ class Courier:
         if delivery is None:
             raise Stopping  # somebody else has moved it on
         receipt = None
+        self._same_place(target)  # another store, or one that has lost its mark, has lost nothing of ours
         try:
-            if self.read_back():
-                receipt = target.verify(delivery.clip, delivery.token, check, read_back=True)
+            if self.read_back(clip):
+                receipt = self._read(delivery.clip, delivery.token, target, check)
             elif not target.holds(delivery.clip, delivery.token):
                 raise Transient("not-there", what="clip")
             self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets, receipt))
@@ -90,6 +96,29 @@ class Courier:
         _log.critical("%s does not have clip %d any more, which it confirmed: %s", name, clip, problem)
         self.generation.write(lambda tx, targets: reconfirm.lost(tx, clip, name, problem, targets))
         return False
+
+    def _same_place(self, target: Target) -> None:
+        """Raises PlaceChanged when another store answers by now than the one that was greeted."""
+        place, now = self.generation.place(target.name), target.place()
+        if now != place:
+            raise PlaceChanged(target=target.name, address=target.address, was=place, now=now)
+
+    def _read(self, clip: StoredClip, token: str, target: Target, check: Check) -> Receipt:
+        """Read back. Bytes that cannot be read again and again, of a clip that the target says it has, are
+        not the clip's: raises ReceiptDiffers."""
+        key = target.name, clip.id
+        try:
+            receipt = target.verify(clip, token, check, read_back=True)
+        except Transient as error:
+            if error.key == "not-there" or not target.holds(clip, token):
+                raise
+            self.unreadable[key] = self.unreadable.get(key, 0) + 1
+            if self.unreadable[key] < _UNREADABLE:
+                raise
+            del self.unreadable[key]
+            raise ReceiptDiffers(target=target.name, why="unreadable", error=error.key) from error
+        self.unreadable.pop(key, None)
+        return receipt
 
     def sweep(self, target: Target) -> None:
         """Clear away what was begun at `target` long ago, and will not be gone on with."""
@@ -117,7 +146,8 @@ class Courier:
             except Transient as error:
                 if error.key != "token-lost":
                     raise
-        token = target.begin(clip)
+        self._forget(clip, target, token)  # else its parts would lie there until somebody sweeps
+        token = target.begin(clip, anew=delivery.distrusted)
         self.generation.write(lambda tx, targets: deliveries.begin(tx, clip.id, target.name, token, targets))
         return token, target.position(clip, token, check)
 
@@ -141,9 +171,13 @@ class Courier:
             self.generation.write(lambda tx, targets: deliveries.keep_token(tx, clip.id, name, new, targets))
         return new
 
-    def _confirm(self, clip: StoredClip, target: Target, check: Check) -> None:
-        name = target.name
-        receipt = target.verify(clip, self._token(clip, target), check, read_back=self.read_back())
+    def _confirm(self, delivery: Delivery, target: Target, check: Check) -> None:
+        clip, name = delivery.clip, target.name
+        token = self._token(clip, target)
+        if delivery.distrusted or self.read_back(clip.id):
+            receipt = self._read(clip, token, target, check)
+        else:
+            receipt = target.verify(clip, token, check)
         self.generation.write(lambda tx, targets: deliveries.confirmed(tx, clip.id, name, receipt, targets))
 
     def _record(

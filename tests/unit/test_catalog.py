@@ -204,9 +204,10 @@ def test_a_migration_leaves_a_copy_behind_and_happens_whole_or_not_at_all(
     path = tmp_path / "catalog.db"
     with contextlib.closing(Catalog.open(path)) as catalog:
         clip = begin(catalog)
-    good = (2, "more", "CREATE TABLE more (x INTEGER) STRICT;")
-    bad = (3, "broken", "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);")
     known = migrate.steps()
+    last = known[-1][0]
+    good = (last + 1, "more", "CREATE TABLE more (x INTEGER) STRICT;")
+    bad = (last + 2, "broken", "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);")
     monkeypatch.setattr(migrate, "steps", lambda: [*known, good, bad])
     with pytest.raises(CatalogError) as caught:
         Catalog.open(path)
@@ -215,8 +216,8 @@ def test_a_migration_leaves_a_copy_behind_and_happens_whole_or_not_at_all(
         tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         assert "more" in tables
         assert "half" not in tables
-        assert [row[0] for row in raw.execute("SELECT number FROM migrations")] == [1, 2]
-    with contextlib.closing(sqlite3.connect(path.with_name("catalog.db.before-2"))) as copy:
+        assert [row[0] for row in raw.execute("SELECT number FROM migrations")] == [*range(1, last + 2)]
+    with contextlib.closing(sqlite3.connect(path.with_name(f"catalog.db.before-{last + 1}"))) as copy:
         assert copy.execute("SELECT id FROM clips").fetchall() == [(clip,)]
 
 

@@ -37,9 +37,9 @@ class Moody(Counted):
         super().__init__("centre", root, first_contact=True)
         self.before = before
 
-    def begin(self, clip: StoredClip) -> str:
+    def begin(self, clip: StoredClip, *, anew: bool = False) -> str:
         self.before("begin", clip)
-        return super().begin(clip)
+        return super().begin(clip, anew=anew)
 
     def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
         self.before("send", clip)

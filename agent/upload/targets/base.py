@@ -38,9 +38,11 @@ class Target(Protocol):
         for as long as it keeps what it took. Every receipt carries it."""
         ...
 
-    def begin(self, clip: StoredClip) -> str:
+    def begin(self, clip: StoredClip, *, anew: bool = False) -> str:
         """A token (opaque text) under which this clip's transfer can be found again after a crash.
-        No byte of the clip is sent. The caller commits the token before it sends the first byte."""
+        No byte of the clip is sent. The caller commits the token before it sends the first byte.
+        `anew`: the bytes that lie there were read and are not the clip's, whatever the target says of
+        them: they are replaced."""
         ...
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:

@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class FolderTarget:
         with self._share(MARK) as (_, place):
             return place
 
-    def begin(self, clip: StoredClip) -> str:
+    def begin(self, clip: StoredClip, *, anew: bool = False) -> str:
         keys.components(clip.key)
         with self._share(clip.key):
             # Half of it is chance: two stations that hold the same clip must not share a partial.
@@ -162,9 +162,10 @@ class FolderTarget:
                 token = name.removesuffix(".part").removesuffix(keys.MANIFEST)
                 if token in under_way or not _TOKEN.fullmatch(token):
                     continue
-                if os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime < now - age:
-                    share.forget(incoming, name)
-                    swept += 1
+                with suppress(FileNotFoundError):  # another station sweeps, too
+                    if os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime < now - age:
+                        os.unlink(name, dir_fd=incoming)
+                        swept += 1
         return swept
 
     def abort(self, clip: StoredClip, token: str) -> None:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
 import requests
@@ -28,7 +29,7 @@ from agent.upload.targets.base import LocalReader
 #: Seconds. The first also bounds each piece of a body that is sent, the second each piece of an answer.
 TIMEOUTS = (30.0, 120.0)
 PIECE = 256 << 10  # bytes of a body at a time
-_ANSWER_MAX = 64 << 20  # bytes of an answer that is taken into memory: a manifest at most
+_ANSWER_MAX = 16 << 20  # bytes of an answer that is taken into memory: a manifest at most
 #: What OpenSSL says when a file holds no certificate or key, or the server wants another one.
 _OF_CERTIFICATES = ("certificate", "unknown ca", "pem lib", "x509", "no start line", "key values mismatch")
 _PARALLEL = 8  # connections kept open; uploaders are fewer
@@ -70,12 +71,20 @@ class Part:
             yield data
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Nowhere: `requests` would take the whole body of a redirect into memory before it is told not to
+        follow it."""
+        return None
+
+
 class Wire:
     """One server. Used by several uploaders at the same time."""
 
     def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS) -> None:
         self._timeouts = timeouts
-        self._session = requests.Session()
+        self._session = _Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none at all
         # A proxy or a bundle of authorities in the environment would count for more than what is configured.
         self._session.trust_env = False
         self._session.verify = str(line.ca) if line.ca else True
@@ -138,7 +147,7 @@ def told() -> Iterator[None]:
         raise Transient("target-silent") from error
     except (ConnectionError, ChunkedEncodingError, HTTPError) as error:
         raise Transient(error=_reason(error)) from error
-    except RequestException as error:
+    except (RequestException, ValueError) as error:  # ValueError: of a header that no text can be made of
         raise Transient(error=type(error).__name__) from error
     except OSError as error:  # an authority's or a certificate's file
         raise AuthFailed("target-certificate", error=str(error)) from error

@@ -2,8 +2,6 @@
 
 Ingest made it from names that a recorder chose; this is the second lock on the same door."""
 
-import os
-
 from agent.errors import Rejected
 
 MANIFEST = ".json"  # added to a clip's key: the manifest that lies beside it
@@ -22,6 +20,6 @@ def components(key: str, suffix: str = MANIFEST) -> list[str]:
 
 def _encoded_length(part: str) -> int:
     try:
-        return len(os.fsencode(part))
+        return len(part.encode())
     except UnicodeEncodeError:
         return _NAME_MAX + 1

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from agent.errors import AuthFailed, Transient
+from agent.errors import AuthFailed, Rejected, Transient
 from agent.upload.targets.http import Answer, Part, Wire
 from agent.upload.targets.s3 import errors, sign
 
@@ -75,9 +75,11 @@ class Bucket:
         """None when there is no such object."""
         try:
             answer = self._ask("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"}, fine=(200, 404))
-        except AuthFailed:
+        except (AuthFailed, Rejected) as error:
             self.empty()  # an answer to HEAD has no room for the reason: this one tells it
-            raise
+            if isinstance(error, AuthFailed):
+                raise
+            raise Transient(error=str(error.params.get("error", ""))) from error
         if answer.status == 404:
             return None
         said = answer.headers.get("x-amz-checksum-sha256", "")
@@ -149,11 +151,7 @@ class Bucket:
             root = _xml(answer)
             found += _rows(root)
             following = _text(root, "NextPartNumberMarker")
-            if (
-                _text(root, "IsTruncated") != "true"
-                or not following.isdecimal()
-                or int(following) <= int(after)
-            ):
+            if _text(root, "IsTruncated") != "true" or not _growing(after, following):
                 return found
             after, page = following, {"part-number-marker": following}
 
@@ -193,7 +191,8 @@ class Bucket:
                 "key-marker": _text(root, "NextKeyMarker"),
                 "upload-id-marker": _text(root, "NextUploadIdMarker"),
             }
-            if _text(root, "IsTruncated") != "true" or following == page or not all(following.values()):
+            ends = _text(root, "IsTruncated") != "true" or not all(following.values())
+            if ends or (page and tuple(following.values()) <= tuple(page.values())):
                 return found, _seconds(parsedate_to_datetime, answer.headers.get("Date", ""))
             page = following
 
@@ -267,8 +266,13 @@ def _begun(root: ElementTree.Element) -> Iterator[Begun]:
 def _seconds(parse: Callable[[str], datetime], text: str) -> float:
     try:
         return parse(text).timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Transient("target-answer", why="no time") from error
+
+
+def _growing(before: str, after: str) -> bool:
+    """Whether a page of parts leads on: a server that goes round in circles would never end."""
+    return re.fullmatch("[0-9]{1,5}", after, re.ASCII) is not None and int(after) > int(before)
 
 
 def _list(rows: Sequence[Row], digests: Sequence[bytes]) -> bytes:

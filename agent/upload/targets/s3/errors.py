@@ -1,6 +1,7 @@
 """What an S3 server's refusal means. Its code decides, not the status: a 400 may be a slow client, a 403
 may be a wrong clock. The codes are those of Amazon S3's "List of error codes", and of servers like it."""
 
+import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transie
 from agent.upload.targets.http import Answer
 from agent.upload.targets.waits import retry_after
 
+_CODE = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)  # it is shown
 _WAIT = {
     "RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "IncompleteBody", "OperationAborted",
     "ConditionalRequestConflict", "RequestTimeTooShort", "TooManyRequests", "Busy",
@@ -24,7 +26,7 @@ _DAMAGED = {
     "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "ContentSHA256Mismatch",
     "XAmzContentChecksumMismatch",
 }  # fmt: skip
-OTHER_PARTS = {"InvalidPart", "InvalidPartOrder", "NoSuchUpload"}
+OTHER_PARTS = {"InvalidPart", "InvalidPartOrder", "NoSuchUpload", *_DAMAGED}
 _TOO_LARGE = {"EntityTooLarge", "MaxMessageLengthExceeded", "TooManyParts"}
 _NAME = {"KeyTooLongError", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidURI"}
 
@@ -41,7 +43,8 @@ def code_of(answer: Answer) -> str:
         root = ElementTree.fromstring(answer.body)
     except (ElementTree.ParseError, ValueError, LookupError):
         return ""
-    return next((node.text or "" for node in root.iter() if local(node.tag) == "Code"), "")
+    said = next((node.text or "" for node in root.iter() if local(node.tag) == "Code"), "")
+    return said if _CODE.fullmatch(said) else ""
 
 
 def local(tag: str) -> str:

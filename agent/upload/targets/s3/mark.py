@@ -6,6 +6,7 @@ at the same time one makes it. A station that was in touch before never makes it
 
 import hashlib
 import json
+import re
 import threading
 import uuid
 
@@ -13,6 +14,7 @@ from agent.errors import Transient
 from agent.upload.targets.s3.bucket import Bucket
 
 KEY = ".recorder-station-target"
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)  # it is shown, and kept with each receipt
 
 
 class Mark:
@@ -38,7 +40,7 @@ class Mark:
         except (ValueError, RecursionError):
             said = None
         place = said.get("id") if isinstance(said, dict) else None
-        if not isinstance(place, str) or not place:
+        if not isinstance(place, str) or not _ID.fullmatch(place):
             raise Transient("target-mark-damaged", path=f"{self._address}/{KEY}")
         return place
 

@@ -9,12 +9,13 @@ each part carries its digest, which the server compares before it takes the part
 """
 
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Collection
 from enum import Enum
 
-from agent.errors import NotEqual, Rejected, Transient
+from agent.errors import NotEqual, Rejected, StationError, Transient
 from agent.model import Manifest, Receipt, StoredClip, spans
 from agent.upload.targets import document, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
@@ -25,8 +26,12 @@ from agent.upload.targets.s3.mark import Mark
 
 _CLIPS = "clips/"
 _KEY_MAX = 1024  # bytes of an object's whole key
+_ANEW = "anew:"  # before a token: what lies there is not believed
 _PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
 _UPLOAD = re.compile(r"parts:([\x21-\x7e]{1,1024})", re.ASCII)
+
+
+_log = logging.getLogger(__name__)
 
 
 class _There(Enum):
@@ -48,18 +53,22 @@ class S3Target:
     def place(self) -> str:
         return self._mark.ask()
 
-    def begin(self, clip: StoredClip) -> str:
+    def begin(self, clip: StoredClip, *, anew: bool = False) -> str:
         keys.components(clip.key)
         if len((_CLIPS + clip.key + keys.MANIFEST).encode()) > _KEY_MAX:
             raise Rejected("target-name", key=clip.key)
+        mark = _ANEW if anew else ""
         if len(clip.manifest.parts) <= 1:
-            return _PUT
-        return _token(self._bucket.create(_CLIPS + clip.key, _metadata(clip)))
+            return mark + _PUT
+        upload = self._bucket.create(_CLIPS + clip.key, _metadata(clip))
+        if not _UPLOAD.fullmatch(_token(upload)):
+            raise Transient("target-answer", why="no upload id")
+        return mark + _token(upload)
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         check()
         upload = _upload(token, clip)
-        if self._there(clip, check) is _There.OURS:
+        if self._there(clip, check, token) is _There.OURS:
             return clip.manifest.size
         return 0 if upload is None else _good(clip.manifest, self._rows(clip, upload))
 
@@ -68,7 +77,7 @@ class S3Target:
         part, digest = Part(reader, offset, length), clip.manifest.parts[number]
         try:
             if upload is None:
-                self._put(clip, part, go_on)
+                self._put(clip, part, go_on, token)
             elif not self._bucket.send(_CLIPS + clip.key, upload, number + 1, part, digest):
                 raise Transient("token-lost")
         except Damaged:
@@ -82,32 +91,35 @@ class S3Target:
 
     def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
         check()
-        upload, there = _upload(token, clip), self._there(clip, check)
-        if there is _There.OURS:
+        upload, there = _upload(token, clip), self._there(clip, check, token)
+        replaced = token.startswith(_ANEW) and upload is None and bool(clip.manifest.parts)
+        if there is _There.OURS or (replaced and there is _There.DAMAGED):
+            # What `send` has replaced looks as before to one who does not believe the server.
             self._lay_manifest(clip)
         elif upload is not None:
             self._complete(clip, upload, there, check)
         elif clip.manifest.parts:
             raise Transient("token-lost")
         else:
-            self._put(clip, b"", check)
+            self._put(clip, b"", check, token)
         if there is _There.OURS and upload is not None:
-            self._bucket.abort(_CLIPS + clip.key, upload)
+            self._forget(clip, upload)
 
     def verify(
         self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
     ) -> Receipt:
         check()
-        place, key = self._mark.ask(), _CLIPS + clip.key
+        key = _CLIPS + clip.key
         head = self._bucket.head(key)
         if head is None:
             raise Transient("not-there", what="clip")
         if not document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest):
             raise Transient("not-there", what="manifest")
         size, digest = head.size, head.digest
-        if read_back or not digest:
+        if read_back or digest not in clip.manifest.digests:  # of a form that we do not know, perhaps
             size, digest = self._read(key, check)
-        return Receipt(f"{self.address}/{key}", size, digest, time.time(), place)
+        # Asked last: who answers now has answered before.
+        return Receipt(f"{self.address}/{key}", size, digest, time.time(), self._mark.ask())
 
     def holds(self, clip: StoredClip, token: str) -> bool:
         key = _CLIPS + clip.key
@@ -120,7 +132,8 @@ class S3Target:
 
     def sweep(self, under_way: Collection[str], age: float) -> int:
         begun, now = self._bucket.uploads(_CLIPS)
-        old = [one for one in begun if one.at < now - age and _token(one.upload) not in under_way]
+        ours = {token.removeprefix(_ANEW) for token in under_way}
+        old = [one for one in begun if one.at < now - age and _token(one.upload) not in ours]
         for one in old:
             self._bucket.abort(one.key, one.upload)
         return len(old)
@@ -129,12 +142,19 @@ class S3Target:
         if (upload := _upload(token, clip)) is not None:
             self._bucket.abort(_CLIPS + clip.key, upload)
 
-    def _put(self, clip: StoredClip, body: bytes | Part, check: Check) -> None:
+    def _forget(self, clip: StoredClip, upload: str) -> None:
+        """Best effort: the clip is there, and whoever may not abort leaves an upload behind, no more."""
+        try:
+            self._bucket.abort(_CLIPS + clip.key, upload)
+        except StationError as error:
+            _log.warning("%s: an upload is left behind: %s", self.name, error)
+
+    def _put(self, clip: StoredClip, body: bytes | Part, check: Check, token: str) -> None:
         self._lay_manifest(clip)
         key, digest = _CLIPS + clip.key, bytes.fromhex(clip.manifest.sha256)
         if self._bucket.put(key, body, digest, _metadata(clip)):
             return
-        if self._there(clip, check) is _There.DAMAGED:
+        if self._there(clip, check, token) is _There.DAMAGED:
             check()
             self._bucket.put(key, body, digest, _metadata(clip), replace=True)
 
@@ -149,24 +169,31 @@ class S3Target:
         done = self._bucket.complete(key, upload, rows, parts, replace=there is _There.DAMAGED)
         if done:
             return
-        ours = done is False and self._there(clip, check) is _There.OURS  # made by somebody else meanwhile
-        self._bucket.abort(key, upload)
+        ours = done is False and self._there(clip, check, "") is _There.OURS  # made by somebody meanwhile
+        self._forget(clip, upload)
         if not ours:
             raise Transient("token-lost")
 
-    def _there(self, clip: StoredClip, check: Check) -> _There:
-        """Raises Rejected `target-conflict` when something else lies under the clip's key."""
+    def _there(self, clip: StoredClip, check: Check, token: str) -> _There:
+        """Raises Rejected `target-conflict` when something else lies under the clip's key. What the server
+        says of the bytes does not count in a transfer that was begun anew."""
         key = _CLIPS + clip.key
         head = self._bucket.head(key)
         if head is None:
             return _There.NOTHING
-        if head.size == clip.manifest.size:
-            digest = head.digest or self._read(key, check)[1]
-            if digest in clip.manifest.digests:
-                return _There.OURS
-        if document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest):
+        believed = head.size == clip.manifest.size and not token.startswith(_ANEW)
+        if believed and self._is_ours(clip, head.digest, check):
+            return _There.OURS
+        # Only what says of itself that it should be this clip: a manifest alone may be older than the object.
+        if head.metadata.get("sha256") == clip.manifest.sha256:
             return _There.DAMAGED
         raise Rejected("target-conflict", key=clip.key)
+
+    def _is_ours(self, clip: StoredClip, digest: str, check: Check) -> bool:
+        """A digest of a form that we do not know says nothing: then the bytes are read."""
+        if digest in clip.manifest.digests:
+            return True
+        return self._read(_CLIPS + clip.key, check)[1] == clip.manifest.sha256
 
     def _read(self, key: str, check: Check) -> tuple[int, str]:
         """(bytes, their SHA-256 in hex) of an object, read back."""
@@ -194,9 +221,7 @@ class S3Target:
         there = self._bucket.get(key)
         if there == wanted:
             return
-        # That of other bytes may go only while those are not there: else they would look like ours, damaged.
-        of_others = there is not None and not document.describes(there, clip.manifest)
-        if of_others and (not document.is_one(there or b"") or self._bucket.head(_CLIPS + clip.key)):
+        if there is not None and not document.describes(there, clip.manifest):
             raise Rejected("target-conflict", key=clip.key)
         self._bucket.put(key, wanted, digest, _JSON, replace=True)
 
@@ -220,6 +245,7 @@ def _token(upload: str) -> str:
 def _upload(token: str, clip: StoredClip) -> str | None:
     """The upload id; None for a clip that is one request. Raises Transient `token-lost` for what can be no
     token of this clip."""
+    token = token.removeprefix(_ANEW)
     if token == _PUT and len(clip.manifest.parts) <= 1:
         return None
     if (found := _UPLOAD.fullmatch(token)) is None:
