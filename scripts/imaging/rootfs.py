@@ -4,11 +4,12 @@ mmdebstrap does the first half; its hooks put our files in before the kernel is 
 some of them) and run `customize` in the finished tree.
 """
 
+import os
 import shutil
 from pathlib import Path
 
 from scripts.imaging import site
-from scripts.imaging.recipe import HERE, ROOT, SUITE, Arch, run, version
+from scripts.imaging.recipe import HERE, ROOT, SUITE, Arch, epoch, run, version
 
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -61,6 +62,8 @@ def _overlay(overlay: Path, arch: Arch, keyring: Path | None) -> None:
     for path in [overlay, *overlay.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        # Not when the builder checked them out: the tools keep times that are older than the commit's.
+        os.utime(path, (epoch(), epoch()), follow_symlinks=False)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,6 +12,8 @@ from scripts.imaging.recipe import PYTHON, ROOT, Arch, git, run
 
 #: Published as source alone, and pure Python: its wheel is the same everywhere.
 SOURCE_ONLY = ("sdnotify",)
+#: Of each package: what pip notes for itself. It tells where the builder's folders were.
+_NOTES = ("RECORD", "direct_url.json", "REQUESTED", "INSTALLER")
 
 
 def make(folder: Path, arch: Arch) -> None:
@@ -31,6 +33,8 @@ def make(folder: Path, arch: Arch) -> None:
         f"--python-version={PYTHON}", "-r", work / "binary.lock")  # fmt: skip
     run(*pip, "install", *target, *sorted(work.glob("*.whl")))
     shutil.rmtree(folder / "bin", ignore_errors=True)
+    for note in (path for name in _NOTES for path in folder.glob(f"*.dist-info/{name}")):
+        note.unlink()
     shutil.rmtree(work)
     _copy_ours(folder)
 
