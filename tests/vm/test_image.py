@@ -18,7 +18,7 @@ def digest(path: Path) -> str:
 
 @pytest.mark.vm_full
 def test_two_builds_of_one_tree_are_the_same_to_the_byte(tmp_path: Path) -> None:
-    """From another folder, and checked out at another time. `RECORDER_STATION_IMAGE` must be of this commit."""
+    """Of one commit, from another folder. `RECORDER_STATION_IMAGE` must be of that commit, too."""
     tree = tmp_path / "tree"
     subprocess.run(["git", "clone", "--quiet", ROOT, tree], check=True)
     keyring = image().parent / "keys/update.cert.pem"
