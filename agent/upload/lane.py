@@ -21,8 +21,6 @@ GREETING = 0
 #: In place of a clip's id: clear away what was begun there and will not be gone on with.
 SWEEPING = -1
 _SWEEP = 86400.0  # seconds between two
-
-
 #: What was sent came to nothing: sending it again at once would only do the same again.
 _IN_VAIN = frozenset({"not-there", "token-lost", "target-damaged"})
 

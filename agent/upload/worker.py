@@ -93,6 +93,7 @@ class Courier:
             if not isinstance(error, ReceiptDiffers) and error.key != "not-there":
                 raise
             problem = Problem(error.key, error.params)
+        self._same_place(target)  # and not one that took its place while it was asked
         _log.critical("%s does not have clip %d any more, which it confirmed: %s", name, clip, problem)
         self.generation.write(lambda tx, targets: reconfirm.lost(tx, clip, name, problem, targets))
         return False

@@ -8,25 +8,11 @@ import pytest
 from tests.contract.s3_kit import S3Kit
 from tests.servers.faults import Flip, Reply, Rule
 from tests.servers.proxy import FaultProxy
-from tests.servers.weed import Weed
 from tests.uploading import Station, content
 
 DATA = content(50_000)
 CLIP, MARK = r"1\.mp4\.[0-9a-f]{16}$", r"recorder-station-target$"
 HOUR, DAY = 3600.0, 86400.0
-
-
-@pytest.fixture
-def proxy(weed: Weed) -> Iterator[FaultProxy]:
-    with FaultProxy(weed.ports[0]) as made:
-        yield made
-
-
-@pytest.fixture
-def kit(weed: Weed) -> Iterator[S3Kit]:
-    with S3Kit(weed) as made:
-        made.target()
-        yield made
 
 
 @pytest.fixture

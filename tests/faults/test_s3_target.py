@@ -1,7 +1,6 @@
 """S3 over a bad network and with a server that refuses: nothing is vouched for that is not there, what was
 sent stays sent, and every refusal says what to do."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -13,7 +12,6 @@ from agent.upload.targets.s3.errors import Damaged
 from tests.contract.s3_kit import S3Kit
 from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Stall, retry_after, s3_error
 from tests.servers.proxy import FaultProxy
-from tests.servers.weed import Weed
 from tests.uploading import Bytes, content, send_all
 
 PART = S3Kit.part
@@ -21,19 +19,6 @@ _PATIENCE = (10.0, 10.0)  # seconds: a stall must not last as long as on a stati
 SMALL, LARGE = 100_000, 2 * PART + 77
 #: Requests, as the proxy tells them apart.
 PUT_CLIP, PUT_PART, CREATE, COMPLETE = r"\.mp4$", "partNumber=", r"\?uploads=$", r"\?uploadId=[^&]*$"
-
-
-@pytest.fixture
-def kit(weed: Weed) -> Iterator[S3Kit]:
-    with S3Kit(weed) as made:
-        made.target()
-        yield made
-
-
-@pytest.fixture
-def proxy(weed: Weed) -> Iterator[FaultProxy]:
-    with FaultProxy(weed.ports[0]) as made:
-        yield made
 
 
 def through(kit: S3Kit, proxy: FaultProxy) -> Target:

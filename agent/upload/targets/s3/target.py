@@ -29,8 +29,6 @@ _KEY_MAX = 1024  # bytes of an object's whole key
 _ANEW = "anew:"  # before a token: what lies there is not believed
 _PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
 _UPLOAD = re.compile(r"parts:([\x21-\x7e]{1,1024})", re.ASCII)
-
-
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +37,7 @@ class _There(Enum):
 
     NOTHING = "nothing"
     OURS = "ours"
-    DAMAGED = "damaged"  # the manifest beside it is this clip's, the content is not
+    DAMAGED = "damaged"  # it says of itself that it should be this clip, and its bytes are not
 
 
 class S3Target:
