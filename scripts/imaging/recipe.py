@@ -1,8 +1,8 @@
 """What does not change between two builds: architectures, partitions, the moment that all files are dated.
 
 Two builds of one tree give one digest as long as Debian's archive answers the same: every file carries at
-most the time of the last commit, and no identifier is drawn at random. What must differ between stations is
-made at their first boot.
+most the time of the last commit that touched what the image is made from (the file `inputs` lists it), and
+no identifier is drawn at random. What must differ between stations is made at their first boot.
 """
 
 import os
@@ -73,17 +73,22 @@ def git(*arguments: str) -> str:
     ).stdout.strip()
 
 
+def _of_inputs(*command: str) -> str:
+    return git(*command, "--", *(HERE / "inputs").read_text().split())
+
+
 @cache
 def epoch() -> int:
-    """Seconds: the last commit's time."""
-    return int(git("log", "-1", "--format=%ct"))
+    """Seconds: when the last commit was made that touched an input."""
+    return int(_of_inputs("log", "-1", "--format=%ct"))
 
 
 def version() -> str:
-    """The agent's version and the commit, `-dirty` when the tree has more than was committed."""
+    """The agent's version and that commit, `-dirty` when the inputs have more than was committed."""
     import agent
 
-    return f"{agent.__version__}+{git('describe', '--always', '--dirty', '--abbrev=12')}"
+    dirty = "-dirty" if _of_inputs("status", "--porcelain") else ""
+    return f"{agent.__version__}+{_of_inputs('log', '-1', '--format=%h', '--abbrev=12')}{dirty}"
 
 
 def environment() -> dict[str, str]:

@@ -18,7 +18,7 @@ def digest(path: Path) -> str:
 
 @pytest.mark.vm_full
 def test_two_builds_of_one_tree_are_the_same_to_the_byte(tmp_path: Path) -> None:
-    """Of one commit, from another folder. `RECORDER_STATION_IMAGE` must be of that commit, too."""
+    """From another folder. Both are of the last commit that touched an input of the image."""
     tree = tmp_path / "tree"
     subprocess.run(["git", "clone", "--quiet", ROOT, tree], check=True)
     keyring = image().parent / "keys/update.cert.pem"
