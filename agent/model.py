@@ -176,6 +176,18 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """How long an object at the centre can be neither deleted nor altered."""
+
+    until: float = 0.0  # seconds since the epoch; 0: not at all
+    hold: bool = False  # until somebody lifts it
+
+    def covers(self, other: "Lock") -> bool:
+        """Whether it keeps at least as long as `other`. Servers keep whole seconds."""
+        return self.until > other.until - 1 and self.hold >= other.hold
+
+
+@dataclass(frozen=True, slots=True)
 class StoredClip:
     """A clip as the uploaders see it."""
 
@@ -183,6 +195,7 @@ class StoredClip:
     key: str  # its name in the store and at the centre, POSIX path without leading slash
     manifest: Manifest
     document: Mapping[str, Any]  # the sidecar, to be laid beside the clip
+    lock: Lock = Lock()  # what a target that can lock is to keep it under
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +207,7 @@ class Receipt:
     sha256: str  # one of its manifest's `digests`, when all is well
     at: float  # seconds since the epoch
     place: str = ""  # which store said so: the same name may stand for another one tomorrow
+    lock: Lock = Lock()  # of the clip and its manifest, whichever is shorter
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class Station:
         self.catalog = Catalog.open(root / "catalog.db")
         self.uploads = self.make_uploads()
 
-    def make_uploads(self, workers: int = 2, read_back: float = 0.0) -> Uploads:
+    def make_uploads(self, workers: int = 2, read_back: float = 0.0, **more: Any) -> Uploads:
         return Uploads(
             self.catalog,
             self.targets,
@@ -122,14 +123,17 @@ class Station:
             rng=random.Random(1),
             monotonic=self.clock,
             wall=self.clock.wall,
+            **{"trusted": lambda: True, **more},
         )
 
     def path(self, key: str) -> Path:
         return self.clips / key
 
-    def store(self, name: str, data: bytes, *, important: bool = False) -> int:
+    def store(
+        self, name: str, data: bytes, *, important: bool = False, recorded: datetime | None = None
+    ) -> int:
         """A clip that ingest has finished with."""
-        source = SourceClip(f"DCIM/{name}", len(data), 5, important=important)
+        source = SourceClip(f"DCIM/{name}", len(data), 5, important=important, recorded_at=recorded)
         manifest = manifest_of(data)
         key = f"8888888/2026-01-01/{name}.{manifest.sha256[:16]}"
         path = self.path(key)

@@ -137,15 +137,25 @@ def sent(tx: sqlite3.Connection, clip: int, target: str, targets: Targets) -> No
     settle(tx, clip, targets, target=target)
 
 
-def confirmed(tx: sqlite3.Connection, clip: int, target: str, receipt: Receipt, targets: Targets) -> None:
-    """Believe the target, if what it reports is what the catalog itself describes.
+def confirmed(
+    tx: sqlite3.Connection,
+    clip: int,
+    target: str,
+    receipt: Receipt,
+    targets: Targets,
+    *,
+    complete: bool = True,
+) -> None:
+    """Believe the target, if what it reports is what the catalog itself describes. `complete`: nothing else
+    is to be done there; else it is asked for again as soon as may be.
 
     Raises ReceiptDiffers or PlaceChanged; then nothing is changed."""
     if not receipt.place or receipt.place != targets[target]:
         raise PlaceChanged(target=target, address=receipt.location, was=targets[target], now=receipt.place)
     compare(tx, clip, target, receipt)
     said = asdict(receipt)
-    changes = {"receipt": json.dumps(said), "problem": None, "asked": time.time(), "distrusted": 0}
+    asked = time.time() if complete else 0.0
+    changes = {"receipt": json.dumps(said), "problem": None, "asked": asked, "distrusted": 0}
     _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
     if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})

@@ -27,7 +27,7 @@ from pydantic_core import InitErrorDetails
 from agent.config.kinds import AbsolutePath, Name, Section, Text, clean, nullable, section
 from agent.config.ports import input_name, input_port
 from agent.config.targets import Target
-from agent.config.units import Duration, Size
+from agent.config.units import PERMANENT, Duration, Period, Size
 
 _SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", re.ASCII)
@@ -191,6 +191,17 @@ class UploadConfig(Section):
     )
 
 
+class RetentionConfig(Section):
+    ordinary: Period = Field(
+        default=183 * 86400.0, ge=86400.0, description="How long the centre must keep a clip."
+    )
+    important: Period = Field(
+        default=PERMANENT,
+        ge=86400.0,
+        description="The same, of one that its recorder marked as important.",
+    )
+
+
 class WebConfig(Section):
     listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
         default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
@@ -220,6 +231,7 @@ class Config(Section):
         json_schema_extra=nullable,
     )
     upload: UploadConfig = UploadConfig()
+    retention: RetentionConfig = RetentionConfig()
     web: WebConfig = WebConfig()
 
 

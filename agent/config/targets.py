@@ -74,6 +74,10 @@ class S3Target(_HttpTarget):
     bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
         description="The bucket's name. It holds clips of stations and nothing else."
     )
+    lock: Literal["governance", "compliance", "none"] = Field(
+        default="governance",
+        description="How clips are locked for as long as they must be kept, in a bucket with object lock.",
+    )
     region: Text = Field(default="us-east-1", description="The server's region; most servers have this one.")
     credentials: Annotated[Text, AfterValidator(_credential)] = Field(
         description="File with the keys, as the AWS tools write it; or the name of a systemd credential."

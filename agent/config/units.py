@@ -1,5 +1,6 @@
 """Sizes and durations as people write them: `2 GiB`, `30 days`. Inside: bytes (int), seconds (float)."""
 
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -86,6 +87,23 @@ def _bounded(seconds: float) -> float:
     return round(float(seconds), 6)
 
 
+PERMANENT = math.inf
+
+
+def parse_period(value: object, info: ValidationInfo) -> float:
+    """Seconds, or PERMANENT for `permanent`."""
+    if value == "permanent" or (value == PERMANENT and not info.context):
+        return PERMANENT
+    try:
+        return _duration(value, info)
+    except ValueError as error:
+        raise ValueError(f"{error}, or `permanent`") from None
+
+
+def show_period(seconds: float) -> str:
+    return "permanent" if seconds == PERMANENT else show_duration(seconds)
+
+
 def _pattern(names: "list[str]") -> str:
     """JSON Schema has no flag for case: spell it out, as `parse_*` takes any case."""
     alternatives = ["".join(f"[{c.upper()}{c.lower()}]" for c in name) for name in names]
@@ -106,4 +124,12 @@ Duration = Annotated[
     BeforeValidator(_duration),
     PlainSerializer(show_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _pattern(list(_DURATION_OF))}),
+]
+
+#: A float of seconds, PERMANENT for ever.
+Period = Annotated[
+    float,
+    BeforeValidator(parse_period),
+    PlainSerializer(show_period, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^permanent$|{_pattern(list(_DURATION_OF))}"}),
 ]

@@ -10,8 +10,10 @@ from agent.upload.targets.base import Target
 from agent.upload.targets.folder import FolderTarget
 from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3.bucket import Bucket
+from agent.upload.targets.s3.lock import Mode
 from agent.upload.targets.s3.target import S3Target
 
+_LOCKS = {"governance": Mode.GOVERNANCE, "compliance": Mode.COMPLIANCE}
 #: (name, address) -> whether this station has been in touch with that target there before
 Known = Callable[[str, str], bool]
 
@@ -32,7 +34,8 @@ def _target(name: str, target: config.Target, known_at: Known, store: Path) -> T
             )
         case config.S3Target():
             address = f"{target.url}/{target.bucket}"
-            return S3Target(name, address, _bucket(target), first_contact=not known_at(name, address))
+            first, lock = not known_at(name, address), _LOCKS.get(target.lock)
+            return S3Target(name, address, _bucket(target), first_contact=first, lock=lock)
 
 
 def _bucket(target: config.S3Target) -> Bucket:

@@ -8,14 +8,16 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stop
-from agent.model import Manifest, Problem, StoredClip, spans
+from agent.model import Lock, Manifest, Problem, StoredClip, spans
 from agent.upload.targets.base import Target
 
 PART = 5 << 20  # bytes: the smallest part that every server takes
 _FOLDER = "recorder-station-check"
+_CLOCKS = 60.0  # seconds by which two clocks may differ; S3 servers refuse 900
+_NEVER = 100 * 365 * 86400.0  # seconds: no transfer is as old as that
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def check(make: Callable[[], Target]) -> Iterator[Tried]:
     yield who
     if who.problem is not None:
         return
+    yield _tried("clock", lambda: _same_time(target))
     small, large = os.urandom(1000), os.urandom(PART + 1000)
     folder = f"{_FOLDER}/{time.strftime('%Y-%m-%d', time.gmtime())}/{uuid.uuid4().hex}"
     one, two = _clip(f"{folder}/small.bin", small), _clip(f"{folder}/large.bin", large)
@@ -49,6 +52,10 @@ def check(make: Callable[[], Target]) -> Iterator[Tried]:
     yield _tried("parts", lambda: _in_two_goes(make, two, large))
     yield _tried("damage", lambda: _damaged(target, _clip(f"{folder}/damaged.bin", small)))
     yield _tried("replace", lambda: _replaced(target, _clip(one.key, small[::-1]), small[::-1]))
+    yield _tried("abort", lambda: _forgotten(target, _clip(f"{folder}/aborted.bin", large), large))
+    yield _tried("sweep", lambda: target.sweep((), _NEVER))
+    if target.locking:
+        yield _tried("lock", lambda: _locked(target, _clip(f"{folder}/locked.bin", small), small))
 
 
 def _tried(step: str, what: Callable[[], object]) -> Tried:
@@ -59,12 +66,13 @@ def _tried(step: str, what: Callable[[], object]) -> Tried:
     return Tried(step)
 
 
-def _deliver(target: Target, clip: StoredClip, data: bytes) -> None:
+def _deliver(target: Target, clip: StoredClip, data: bytes) -> str:
     token = target.begin(clip)
     for offset, length in spans(clip.manifest.size, clip.manifest.part_size):
         token = target.send(clip, token, _Bytes(data), offset, length)
     target.finish(clip, token)
     _vouched(target, clip, token)
+    return token
 
 
 def _in_two_goes(make: Callable[[], Target], clip: StoredClip, data: bytes) -> None:
@@ -109,6 +117,35 @@ def _replaced(target: Target, clip: StoredClip, data: bytes) -> None:
             return
         raise
     raise Stop("target-replaces")
+
+
+def _same_time(target: Target) -> None:
+    ahead = time.time() - target.now()
+    if abs(ahead) > _CLOCKS:
+        raise Stop("target-clock-differs", seconds=abs(ahead))
+
+
+def _forgotten(target: Target, clip: StoredClip, data: bytes) -> None:
+    token = target.send(clip, target.begin(clip), _Bytes(data), 0, PART)
+    target.abort(clip, token)
+    try:
+        left = target.position(clip, token)
+    except Retry as error:
+        if error.key == "token-lost":
+            return
+        raise
+    if left:
+        raise Stop("target-keeps-aborted", position=left)
+
+
+def _locked(target: Target, clip: StoredClip, data: bytes) -> None:
+    """For two days; first from its first moment on, then extended."""
+    began = time.time()
+    for days in (1, 2):
+        clip = replace(clip, lock=Lock(until=began + days * 86400.0))
+        token = _deliver(target, clip, data)
+        if not target.protect(clip, token).covers(clip.lock):
+            raise Stop("target-no-lock")
 
 
 def _clip(key: str, data: bytes) -> StoredClip:

@@ -73,8 +73,11 @@ class Lane:
         self._lost: set[int] = set()
         self._sweep_at = 0.0
 
-    def take(self, db: sqlite3.Connection, place: str, now: float, again: Again) -> tuple[Errand, int] | None:
-        """What to do now, for which clip; one of the calls below must follow when it is done with."""
+    def take(
+        self, db: sqlite3.Connection, place: str, now: float, again: Again | None
+    ) -> tuple[Errand, int] | None:
+        """What to do now, for which clip; one of the calls below must follow when it is done with. `again`:
+        None when no clip is to be asked for."""
         if len(self._busy) >= self._most or not self._breaker.allows(now):
             return None
         taken = self._errand(db, place, now, again)
@@ -154,16 +157,13 @@ class Lane:
         return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips, lost)
 
     def _errand(
-        self, db: sqlite3.Connection, place: str, now: float, again: Again
+        self, db: sqlite3.Connection, place: str, now: float, again: Again | None
     ) -> tuple[Errand, int] | None:
         if not self._greeted:
             return (Errand.GREET, GREETING) if self._greeting(now) else None
         if (clip := self._next(db, place, now)) is not None:
             return Errand.CARRY, clip
-        clip = reconfirm.next_to_ask(
-            db, self.target.name, place, again.before, again.wall, self._not_now(now).__contains__
-        )
-        if clip is not None:
+        if again is not None and (clip := self._next_to_ask(db, place, now, again)) is not None:
             return Errand.ASK, clip
         if now >= self._sweep_at and SWEEPING not in self._not_now(now):
             return Errand.SWEEP, SWEEPING
@@ -181,6 +181,10 @@ class Lane:
             # A clip that fails for reasons of its own must not be the one that judges the target.
             clip = self._due(db, place, self._busy | set(self._waits))
         return self._due(db, place, self._not_now(now)) if clip is None else clip
+
+    def _next_to_ask(self, db: sqlite3.Connection, place: str, now: float, again: Again) -> int | None:
+        skip = self._not_now(now).__contains__
+        return reconfirm.next_to_ask(db, self.target.name, place, again.before, again.wall, skip)
 
     def _not_now(self, now: float) -> set[int]:
         return self._busy | {id for id, wait in self._waits.items() if wait.until > now}

@@ -11,6 +11,7 @@ from agent.config import Config
 from agent.errors import Reject, StationError
 from agent.model import Problem
 from agent.upload.build import build
+from agent.upload.locks import Periods
 from agent.upload.scheduler import Uploads
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class LiveUploads:
 
         Raises StationError or OSError; then nothing uploads, `failing` says so, and the next call with
         the same configuration tries again."""
-        wanted = (config.targets, config.upload)
+        wanted = (config.targets, config.upload, config.retention)
         with self._lock:
             if self._stopping.is_set() or wanted == self._applied:
                 return
@@ -82,6 +83,8 @@ class LiveUploads:
         found = dict(self._failure)
         if (uploads := self._uploads) is not None:
             for name, facts in uploads.facts().items():
+                if name in uploads.unlocked():
+                    found[name] = Problem("target-no-lock")
                 if facts.lost:
                     found[name] = Problem("target-lost-clips", {"clips": len(facts.lost)})
                 if facts.problem is not None and (facts.breaker != "closed" or not facts.greeted):
@@ -103,6 +106,7 @@ class LiveUploads:
             workers=config.upload.uploaders,
             reconfirm=config.upload.reconfirm,
             read_back=config.upload.read_back_percent / 100,
+            periods=Periods(config.retention.ordinary, config.retention.important),
         )
         uploads.start()
         self._uploads = uploads

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.catalog import Catalog, deliveries
+from agent import clock
+from agent.catalog import Catalog, deliveries, locks
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.upload.generation import Generation
 from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, TargetFacts
+from agent.upload.locks import Periods
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 from agent.upload.worker import Courier
@@ -36,7 +38,8 @@ _log = logging.getLogger(__name__)
 class Uploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all. `monotonic` and `wall` are
     in seconds. `reconfirm`: seconds after which a target is asked again for what it confirmed; `read_back`:
-    the share of clips whose bytes are read back even though the target told their digest."""
+    the share of clips whose bytes are read back even though the target told their digest; `periods`: for how
+    long a target that can is to lock them, while the clock is `trusted`."""
 
     def __init__(
         self,
@@ -47,20 +50,27 @@ class Uploads:
         workers: int = 2,
         reconfirm: float = 7 * 86400.0,
         read_back: float = 0.01,
+        periods: Periods = Periods(),  # noqa: B008 - frozen
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        trusted: Callable[[], bool] = clock.synchronised,
     ) -> None:
         rng = rng or random.Random()
         self._generation = Generation(catalog, targets)
-        self._courier = Courier(self._generation, store_path, lambda clip: _chosen(clip, read_back, wall()))
+        self._courier = Courier(
+            self._generation,
+            store_path,
+            lambda clip: _chosen(clip, read_back, wall()),
+            lambda db, clip: periods.lock(locks.times(db, clip), wall()) if trusted() else None,
+        )
         self._reconfirm = reconfirm
         # One target that hangs must leave an uploader for the others.
         most = max(1, workers - 1) if len(targets) > 1 else workers
         self._lanes = {name: Lane(target, backoff, rng, most) for name, target in targets.items()}
         self._turns = deque(self._lanes.values())
-        self._monotonic, self._wall = monotonic, wall
+        self._monotonic, self._wall, self._trusted = monotonic, wall, trusted
         self._changed = threading.Condition()
         self._calls = 0
         self._stopping = False
@@ -114,6 +124,10 @@ class Uploads:
             now = self._monotonic()
             return {name: lane.facts(now) for name, lane in self._lanes.items()}
 
+    def unlocked(self) -> frozenset[str]:
+        """Targets that should keep their clips under a lock, and have none."""
+        return frozenset(self._courier.unlocked)
+
     def hanging(self) -> dict[str, float]:
         """Seconds without a sign of life, of each target that has given none for longer than SILENCE."""
         now = self._monotonic()
@@ -159,7 +173,8 @@ class Uploads:
 
     def _take(self) -> tuple[Lane, Errand, int] | None:
         now, wall = self._monotonic(), self._wall()
-        again = Again(wall - self._reconfirm, wall)
+        # Under a wrong clock everything, or nothing, would seem to be due.
+        again = Again(wall - self._reconfirm, wall) if self._trusted() else None
         self._retry_rejected(now)
         for _ in range(len(self._turns)):
             lane = self._turns[0]

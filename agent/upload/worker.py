@@ -7,14 +7,15 @@ knows and asks the target for the rest. The offset itself is never saved.
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.catalog import deliveries, reconfirm
 from agent.catalog.deliveries import Delivery, PlaceChanged, ReceiptDiffers
 from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, WrongState
-from agent.model import DeliveryState, Problem, Receipt, StoredClip, printable, spans
+from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
 from agent.upload.generation import Generation
 from agent.upload.targets.base import Check, Target
@@ -35,7 +36,10 @@ class Courier:
     store_path: Callable[[str], Path]
     #: Whether a clip's bytes are to be read back. The same answer for as long as it is asked for one clip.
     read_back: Callable[[int], bool] = lambda clip: False
+    #: What a clip is to be locked under; None while the clock does not tell.
+    lock: Callable[[sqlite3.Connection, int], Lock | None] = lambda db, clip: Lock()
     unreadable: dict[tuple[str, int], int] = field(default_factory=dict)  # failures, of bytes that are there
+    unlocked: set[str] = field(default_factory=set)  # targets that lock nothing, and should
 
     def greet(self, target: Target) -> None:
         """Ask who is behind the target's name. Until then nothing that it ever confirmed counts. Raises
@@ -57,12 +61,14 @@ class Courier:
         delivery = deliveries.load(self.generation.read(), clip, target.name, place)
         if delivery is None:
             return False
+        lock = self.lock(self.generation.read(), clip)
+        delivery = replace(delivery, clip=replace(delivery.clip, lock=lock or Lock()))
         try:
             check()  # after the token was read: one of a generation that came later is not ours
             self._same_place(target)
             if delivery.state is not DeliveryState.SENT:
                 self._send(delivery, target, check, sent)
-            self._confirm(delivery, target, check)
+            self._confirm(delivery, target, check, lock_known=lock is not None)
         except Stopping:
             self._clear_away(delivery.clip, target)
             raise
@@ -87,6 +93,8 @@ class Courier:
                 receipt = self._read(delivery.clip, delivery.token, target, check)
             elif not target.holds(delivery.clip, delivery.token):
                 raise Transient("not-there", what="clip")
+            if target.locking and (lock := self.lock(self.generation.read(), clip)):
+                self._protect(replace(delivery.clip, lock=lock), delivery.token, target)
             self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets, receipt))
             return True
         except (ReceiptDiffers, Transient) as error:
@@ -172,14 +180,25 @@ class Courier:
             self.generation.write(lambda tx, targets: deliveries.keep_token(tx, clip.id, name, new, targets))
         return new
 
-    def _confirm(self, delivery: Delivery, target: Target, check: Check) -> None:
+    def _confirm(self, delivery: Delivery, target: Target, check: Check, *, lock_known: bool) -> None:
         clip, name = delivery.clip, target.name
         token = self._token(clip, target)
         if delivery.distrusted or self.read_back(clip.id):
             receipt = self._read(clip, token, target, check)
         else:
             receipt = target.verify(clip, token, check)
-        self.generation.write(lambda tx, targets: deliveries.confirmed(tx, clip.id, name, receipt, targets))
+        if target.locking and not receipt.lock.covers(clip.lock):
+            receipt = replace(receipt, lock=self._protect(clip, token, target))
+        # What cannot be locked yet is asked for, and locked, as soon as the clock can be trusted.
+        complete = lock_known or not target.locking
+        self.generation.write(
+            lambda tx, targets: deliveries.confirmed(tx, clip.id, name, receipt, targets, complete=complete)
+        )
+
+    def _protect(self, clip: StoredClip, token: str, target: Target) -> Lock:
+        kept = target.protect(clip, token)
+        (self.unlocked.discard if kept.covers(clip.lock) else self.unlocked.add)(target.name)
+        return kept
 
     def _record(
         self, clip: int, target: Target, stored: StoredClip, error: StationError, check: Check

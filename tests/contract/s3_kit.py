@@ -11,6 +11,7 @@ from agent.model import StoredClip, spans
 from agent.upload.targets.base import Target
 from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3.bucket import Bucket
+from agent.upload.targets.s3.lock import Mode
 from agent.upload.targets.s3.sign import Credentials
 from agent.upload.targets.s3.target import S3Target
 from tests.servers.weed import ADMIN, Weed
@@ -23,12 +24,13 @@ class S3Kit:
     part = 5 << 20  # S3's smallest
     compares_parts = False
 
-    def __init__(self, weed: Weed) -> None:
+    def __init__(self, weed: Weed, *, locked: bool = False) -> None:
+        """`locked`: with object lock."""
         self._weed = weed
         self.name = f"contract-{next(_numbers)}"
         self._admin = self.bucket(weed.url)
         self._filer = f"{weed.filer}/buckets/{self.name}"
-        self._admin._ask("PUT", "")
+        self._admin._ask("PUT", "", headers={"x-amz-bucket-object-lock-enabled": "true"} if locked else {})
         self._first_contact = True
 
     def __enter__(self) -> Self:
@@ -44,8 +46,9 @@ class S3Kit:
     def target(self) -> Target:
         return self.target_at(self._weed.url)
 
-    def target_at(self, url: str, **wire: Any) -> Target:
-        made = S3Target("centre", "s3", self.bucket(url, **wire), first_contact=self._first_contact)
+    def target_at(self, url: str, lock: Mode | None = None, **wire: Any) -> Target:
+        bucket = self.bucket(url, **wire)
+        made = S3Target("centre", "s3", bucket, first_contact=self._first_contact, lock=lock)
         if self._first_contact:
             made.place()
         self._first_contact = False

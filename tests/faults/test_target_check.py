@@ -1,20 +1,21 @@
 """`recorder-station target check` finds what a target cannot do before a clip depends on it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from agent.cli import app
+from agent.errors import AuthFailed
 from agent.model import Receipt, StoredClip
 from agent.upload.check import check
 from agent.upload.targets.base import Check, LocalReader, Target, go_on
 from agent.upload.targets.folder import FolderTarget
-from tests.servers.weed import ADMIN, STATION, Identity, Weed
+from tests.servers.weed import ADMIN, LOCKED, STATION, Identity, Weed
 
-STEPS = ["who", "small", "parts", "damage", "replace"]
+STEPS = ["who", "clock", "small", "parts", "damage", "replace", "abort", "sweep"]
 
 
 def found(make: Callable[[], Target]) -> dict[str, str]:
@@ -53,6 +54,21 @@ class SaysYes(FolderTarget):
         return Receipt("there", clip.manifest.size, "0" * 64 if read_back else clip.manifest.sha256, 0.0)
 
 
+class LivesInAnotherHour(FolderTarget):
+    def now(self) -> float:
+        return super().now() - 3600
+
+
+class KeepsWhatWasGivenUp(FolderTarget):
+    def abort(self, clip: StoredClip, token: str) -> None:
+        pass
+
+
+class CannotSweep(FolderTarget):
+    def sweep(self, under_way: Collection[str], age: float) -> int:
+        raise AuthFailed(error="AccessDenied")
+
+
 def test_a_good_folder_can_do_everything(tmp_path: Path) -> None:
     assert found(folder(tmp_path)) == dict.fromkeys(STEPS, "")
 
@@ -64,6 +80,9 @@ def test_a_good_folder_can_do_everything(tmp_path: Path) -> None:
         (StartsOver, "parts", "target-does-not-resume"),
         (Replaces, "replace", "target-replaces"),
         (SaysYes, "small", "target-vouches-for-other"),
+        (LivesInAnotherHour, "clock", "target-clock-differs"),
+        (KeepsWhatWasGivenUp, "abort", "target-keeps-aborted"),
+        (CannotSweep, "sweep", "target-auth"),
     ],
 )
 def test_what_a_target_cannot_do_is_found(
@@ -109,11 +128,20 @@ def command(weed: Weed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 def test_a_bucket_and_a_credential_of_a_station_can_do_everything(command: Callable[..., Result]) -> None:
-    said = command(STATION)
+    every = [*STEPS, "lock"]
+    said = command(STATION, bucket=LOCKED)
     assert said.exit_code == 0, said.output
-    assert said.output.count("ok: city: ") == len(STEPS)
-    steps = json.loads(command(STATION, "--json").output)["city"]
-    assert [(step["step"], step["ok"]) for step in steps] == [(step, True) for step in STEPS]
+    assert said.output.count("ok: city: ") == len(every)
+    steps = json.loads(command(STATION, "--json", bucket=LOCKED).output)["city"]
+    assert [(step["step"], step["ok"]) for step in steps] == [(step, True) for step in every]
+
+
+def test_a_bucket_without_locks_is_told_unless_that_is_meant(command: Callable[..., Result]) -> None:
+    said = command(STATION, "--json")
+    assert said.exit_code == 1
+    problems = [step["problem"] for step in json.loads(said.output)["city"] if not step["ok"]]
+    assert [problem["key"] for problem in problems] == ["target-no-lock"]
+    assert command(STATION, lock="none").exit_code == 0
 
 
 @pytest.mark.parametrize(

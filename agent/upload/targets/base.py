@@ -11,7 +11,7 @@ what its manifest says; and whatever the reader or `check` raise. Nothing else m
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from agent.model import Receipt, StoredClip
+from agent.model import Lock, Receipt, StoredClip
 
 #: Called at least once for every few MiB while a target works on its own (reads back, compares), and
 #: right before it cuts, moves or publishes anything: somebody else may have taken over meanwhile. It
@@ -32,6 +32,7 @@ class LocalReader(Protocol):
 class Target(Protocol):
     name: str
     address: str  # as configured, for people
+    locking: bool  # whether it is to keep what it took under a lock, if it can
 
     def place(self) -> str:
         """Which store it is that stands behind the name now: another text for another one, the same
@@ -73,6 +74,16 @@ class Target(Protocol):
     def holds(self, clip: StoredClip, token: str) -> bool:
         """Whether it still has the clip as large as it is, and its manifest, as far as can be told without
         reading the clip."""
+        ...
+
+    def protect(self, clip: StoredClip, token: str) -> Lock:
+        """Keep the clip and its manifest, which are there, under `clip.lock` or longer; a lock is never
+        shortened. What they are kept under then, by the target's own word: nothing when it can lock nothing.
+        Raises AuthFailed `target-lock-refused`."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the target's clock."""
         ...
 
     def sweep(self, under_way: Collection[str], age: float) -> int:

@@ -26,7 +26,7 @@ from enum import Enum
 from pathlib import Path
 
 from agent.errors import NotEqual, Rejected, Transient
-from agent.model import Manifest, Receipt, StoredClip, printable, spans
+from agent.model import Lock, Manifest, Receipt, StoredClip, printable, spans
 from agent.upload.targets import document, keys, share
 from agent.upload.targets.base import Check, LocalReader, go_on
 
@@ -54,6 +54,7 @@ class FolderTarget:
         self, name: str, root: Path, *, first_contact: bool, never_on: Collection[Path] = ()
     ) -> None:
         self.name = name
+        self.locking = False
         self.root = root
         self.address = str(root)
         self._may_mark = first_contact
@@ -153,6 +154,13 @@ class FolderTarget:
                     return same and document.describes(_beside(place, name), clip.manifest)
             except FileNotFoundError:
                 return False
+
+    def protect(self, clip: StoredClip, token: str) -> Lock:
+        return Lock()
+
+    def now(self) -> float:
+        with self._share(MARK) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
+            return share.now(incoming)
 
     def sweep(self, under_way: Collection[str], age: float) -> int:
         swept = 0

@@ -31,7 +31,7 @@ class Head:
 
     size: int
     digest: str
-    metadata: Mapping[str, str]
+    headers: Mapping[str, str]  # names in any case
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,17 @@ class Bucket:
             size = int(answer.headers["Content-Length"])
         except (KeyError, ValueError) as error:
             raise Transient("target-answer", why="no size") from error
-        prefix = "x-amz-meta-"
-        metadata = {
-            k.lower()[len(prefix) :]: v for k, v in answer.headers.items() if k.lower().startswith(prefix)
-        }
-        return Head(size, _hex(said), metadata)
+        return Head(size, _hex(said), answer.headers)
 
     def get(self, key: str) -> bytes | None:
         """A small object, whole."""
+        answer = self.fetch(key)
+        return answer.body if answer else None
+
+    def fetch(self, key: str) -> Answer | None:
+        """The same with its headers."""
         answer = self._ask("GET", key, fine=(200, 404))
-        return answer.body if answer.status == 200 else None
+        return answer if answer.status == 200 else None
 
     @contextmanager
     def read(self, key: str) -> Iterator[Iterator[bytes] | None]:
@@ -123,6 +124,21 @@ class Bucket:
         replaced. `digest`: the SHA-256 of `body`."""
         sent = {**(headers or {}), **_checksum(digest), **({} if replace else _ONCE)}
         return self._ask("PUT", key, headers=sent, body=body, digest=digest, fine=(200, 412)).status == 200
+
+    def locks(self) -> bool:
+        """Whether objects can be locked here. Not as far as we know when we may not ask."""
+        try:
+            answer = self._ask("GET", "", {"object-lock": ""}, fine=(200, 404, 405, 501))
+        except AuthFailed as error:
+            if error.params.get("error") == "AccessDenied":
+                return False
+            raise
+        return answer.status == 200 and _text(_xml(answer), "ObjectLockEnabled") == "Enabled"
+
+    def change(self, key: str, what: str, document: bytes) -> None:
+        """Write a property of an object that is there, such as `retention`."""
+        digest = hashlib.sha256(document).digest()
+        self._ask("PUT", key, {what: ""}, headers=_checksum(digest), body=document, digest=digest)
 
     def create(self, key: str, headers: Mapping[str, str]) -> str:
         """Begin an object of parts; its upload id."""
@@ -193,12 +209,18 @@ class Bucket:
             }
             ends = _text(root, "IsTruncated") != "true" or not all(following.values())
             if ends or (page and tuple(following.values()) <= tuple(page.values())):
-                return found, _seconds(parsedate_to_datetime, answer.headers.get("Date", ""))
+                return found, _date(answer)
             page = following
 
     def empty(self) -> bool:
-        answer = self._ask("GET", "", {"list-type": "2", "max-keys": "1"})
-        return not any(errors.local(node.tag) == "Contents" for node in _xml(answer).iter())
+        return not any(errors.local(node.tag) == "Contents" for node in _xml(self._first()).iter())
+
+    def now(self) -> float:
+        """The server's clock, in seconds since the epoch."""
+        return _date(self._first())
+
+    def _first(self) -> Answer:
+        return self._ask("GET", "", {"list-type": "2", "max-keys": "1"})
 
     def _ask(
         self,
@@ -268,6 +290,10 @@ def _seconds(parse: Callable[[str], datetime], text: str) -> float:
         return parse(text).timestamp()
     except (ValueError, OverflowError) as error:
         raise Transient("target-answer", why="no time") from error
+
+
+def _date(answer: Answer) -> float:
+    return _seconds(parsedate_to_datetime, answer.headers.get("Date", ""))
 
 
 def _growing(before: str, after: str) -> bool:

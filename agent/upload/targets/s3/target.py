@@ -16,12 +16,14 @@ from collections.abc import Collection
 from enum import Enum
 
 from agent.errors import NotEqual, Rejected, StationError, Transient
-from agent.model import Manifest, Receipt, StoredClip, spans
+from agent.model import Lock, Manifest, Receipt, StoredClip, spans
 from agent.upload.targets import document, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
 from agent.upload.targets.http import Part
 from agent.upload.targets.s3.bucket import Bucket, Row
 from agent.upload.targets.s3.errors import Damaged
+from agent.upload.targets.s3.lock import Mode
+from agent.upload.targets.s3.locks import Locks
 from agent.upload.targets.s3.mark import Mark
 
 _CLIPS = "clips/"
@@ -41,11 +43,15 @@ class _There(Enum):
 
 
 class S3Target:
-    def __init__(self, name: str, address: str, bucket: Bucket, *, first_contact: bool) -> None:
+    def __init__(
+        self, name: str, address: str, bucket: Bucket, *, first_contact: bool, lock: Mode | None = None
+    ) -> None:
         """`first_contact`: this station has never been in touch with it, so it may make the mark."""
         self.name = name
         self.address = address
+        self.locking = lock is not None
         self._bucket = bucket
+        self._locks = Locks(bucket, lock)
         self._mark = Mark(bucket, address, may_make=first_contact)
 
     def place(self) -> str:
@@ -58,7 +64,8 @@ class S3Target:
         mark = _ANEW if anew else ""
         if len(clip.manifest.parts) <= 1:
             return mark + _PUT
-        upload = self._bucket.create(_CLIPS + clip.key, _metadata(clip))
+        with self._locks.asked_for(clip.lock) as headers:
+            upload = self._bucket.create(_CLIPS + clip.key, {**_metadata(clip), **headers})
         if not _UPLOAD.fullmatch(_token(upload)):
             raise Transient("target-answer", why="no upload id")
         return mark + _token(upload)
@@ -111,13 +118,14 @@ class S3Target:
         head = self._bucket.head(key)
         if head is None:
             raise Transient("not-there", what="clip")
-        if not document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest):
+        beside = self._bucket.fetch(key + keys.MANIFEST)
+        if beside is None or not document.describes(beside.body, clip.manifest):
             raise Transient("not-there", what="manifest")
-        size, digest = head.size, head.digest
+        size, digest, lock = head.size, head.digest, self._locks.told(head.headers, beside.headers)
         if read_back or digest not in clip.manifest.digests:  # of a form that we do not know, perhaps
             size, digest = self._read(key, check)
         # Asked last: who answers now has answered before.
-        return Receipt(f"{self.address}/{key}", size, digest, time.time(), self._mark.ask())
+        return Receipt(f"{self.address}/{key}", size, digest, time.time(), self._mark.ask(), lock)
 
     def holds(self, clip: StoredClip, token: str) -> bool:
         key = _CLIPS + clip.key
@@ -127,6 +135,13 @@ class S3Target:
         if head.digest and head.digest not in clip.manifest.digests:
             return False
         return document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest)
+
+    def protect(self, clip: StoredClip, token: str) -> Lock:
+        key = _CLIPS + clip.key
+        return self._locks.extend([key, key + keys.MANIFEST], clip.lock)
+
+    def now(self) -> float:
+        return self._bucket.now()
 
     def sweep(self, under_way: Collection[str], age: float) -> int:
         begun, now = self._bucket.uploads(_CLIPS)
@@ -150,11 +165,13 @@ class S3Target:
     def _put(self, clip: StoredClip, body: bytes | Part, check: Check, token: str) -> None:
         self._lay_manifest(clip)
         key, digest = _CLIPS + clip.key, bytes.fromhex(clip.manifest.sha256)
-        if self._bucket.put(key, body, digest, _metadata(clip)):
-            return
-        if self._there(clip, check, token) is _There.DAMAGED:
-            check()
-            self._bucket.put(key, body, digest, _metadata(clip), replace=True)
+        with self._locks.asked_for(clip.lock) as lock:
+            headers = {**_metadata(clip), **lock}
+            if self._bucket.put(key, body, digest, headers):
+                return
+            if self._there(clip, check, token) is _There.DAMAGED:
+                check()
+                self._bucket.put(key, body, digest, headers, replace=True)
 
     def _complete(self, clip: StoredClip, upload: str, there: _There, check: Check) -> None:
         rows = self._rows(clip, upload)
@@ -183,7 +200,7 @@ class S3Target:
         if believed and self._is_ours(clip, head.digest, check):
             return _There.OURS
         # Only what says of itself that it should be this clip: a manifest alone may be older than the object.
-        if head.metadata.get("sha256") == clip.manifest.sha256:
+        if head.headers.get("x-amz-meta-sha256") == clip.manifest.sha256:
             return _There.DAMAGED
         raise Rejected("target-conflict", key=clip.key)
 
@@ -214,14 +231,16 @@ class S3Target:
     def _lay_manifest(self, clip: StoredClip) -> None:
         key, wanted = _CLIPS + clip.key + keys.MANIFEST, document.write(clip)
         digest = hashlib.sha256(wanted).digest()
-        if self._bucket.put(key, wanted, digest, _JSON):
-            return
-        there = self._bucket.get(key)
-        if there == wanted:
-            return
-        if there is not None and not document.describes(there, clip.manifest):
-            raise Rejected("target-conflict", key=clip.key)
-        self._bucket.put(key, wanted, digest, _JSON, replace=True)
+        with self._locks.asked_for(clip.lock) as lock:
+            headers = {**_JSON, **lock}
+            if self._bucket.put(key, wanted, digest, headers):
+                return
+            there = self._bucket.get(key)
+            if there == wanted:
+                return
+            if there is not None and not document.describes(there, clip.manifest):
+                raise Rejected("target-conflict", key=clip.key)
+            self._bucket.put(key, wanted, digest, headers, replace=True)
 
 
 _JSON = {"Content-Type": "application/json"}

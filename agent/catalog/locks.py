@@ -1,0 +1,26 @@
+"""What the period of a clip counts from."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    important: bool
+    recorded: datetime | None  # what the recorder's clock said, local time without a zone
+    docked: float | None  # seconds since the epoch; None while this station's clock was never trusted
+
+
+def times(db: sqlite3.Connection, clip: int) -> Times:
+    """Of a clip that was docked under a wrong clock, the docking is taken to be the first moment after it
+    whose time can be trusted: it was no later than that."""
+    important, recorded = db.execute(
+        "SELECT important, recorded_at FROM clips WHERE id = ?", (clip,)
+    ).fetchone()
+    # A clip's id is the number of its first event.
+    row = db.execute(
+        "SELECT at FROM events WHERE seq >= ? AND clock_trusted ORDER BY seq LIMIT 1", (clip,)
+    ).fetchone()
+    at = datetime.fromisoformat(recorded) if recorded else None
+    return Times(bool(important), at, float(row[0]) if row else None)

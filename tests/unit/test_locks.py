@@ -1,0 +1,85 @@
+"""For how long a clip is locked at the centre: its period, and never longer."""
+
+import math
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.catalog.locks import Times
+from agent.model import Lock
+from agent.upload.locks import Periods
+
+DAY = 86400.0
+DOCKED = datetime(2026, 11, 25, 18, 0)
+AT = DOCKED.timestamp()
+PERIODS = Periods(ordinary=183 * DAY, important=math.inf)
+
+
+def lock(recorded: datetime | None, *, now: float = AT + 60, docked: float | None = AT) -> Lock:
+    return PERIODS.lock(Times(False, recorded, docked), now)
+
+
+def test_the_period_counts_from_the_recording() -> None:
+    recorded = DOCKED - timedelta(hours=9)
+    assert lock(recorded) == Lock(recorded.timestamp() + 183 * DAY)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        None,
+        datetime(1980, 1, 1),
+        datetime(2099, 12, 31, 23, 59),
+        datetime(2000, 1, 1),
+        DOCKED + timedelta(seconds=1),
+        DOCKED - timedelta(days=8),
+    ],
+)
+def test_a_recorder_with_a_wrong_clock_has_its_clips_counted_from_docking(recorded: datetime | None) -> None:
+    assert lock(recorded) == Lock(AT + 183 * DAY)
+
+
+def test_what_is_permanent_is_held_whatever_any_clock_says() -> None:
+    for recorded in (None, datetime(1980, 1, 1), datetime(2099, 1, 1)):
+        assert PERIODS.lock(Times(True, recorded, AT), AT) == Lock(hold=True)
+
+
+def test_a_clip_whose_period_is_over_is_not_locked() -> None:
+    """The server would refuse the clip for it."""
+    assert lock(None, now=AT + 183 * DAY) == Lock()
+    assert lock(None, now=AT + 181 * DAY) == Lock(AT + 183 * DAY)
+
+
+def test_a_clip_that_was_docked_before_the_clock_could_be_trusted_counts_from_now() -> None:
+    assert lock(None, docked=None, now=AT + 5) == Lock(AT + 5 + 183 * DAY)
+
+
+@given(
+    recorded=st.none() | st.datetimes(datetime(1970, 1, 2), datetime(2199, 1, 1)),
+    wait=st.floats(0, 400 * DAY),
+    ordinary=st.floats(DAY, 4000 * DAY),
+)
+def test_a_lock_is_never_longer_than_from_docking_on(
+    recorded: datetime | None, wait: float, ordinary: float
+) -> None:
+    kept = Periods(ordinary, math.inf).lock(Times(False, recorded, AT), AT + wait)
+    assert kept.until <= AT + ordinary
+    assert kept.until == 0 or kept.until >= AT + ordinary - 7 * DAY
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted", "covers"),
+    [
+        (Lock(), Lock(), True),
+        (Lock(100.0), Lock(100.9), True),
+        (Lock(100.0), Lock(101.0), False),
+        (Lock(101.0), Lock(5.0), True),
+        (Lock(), Lock(hold=True), False),
+        (Lock(hold=True), Lock(5.0), False),
+        (Lock(5.0, hold=True), Lock(5.0), True),
+    ],
+)
+def test_a_lock_covers_what_keeps_no_longer(kept: Lock, wanted: Lock, covers: bool) -> None:
+    assert kept.covers(wanted) is covers
