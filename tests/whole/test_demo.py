@@ -7,9 +7,10 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -82,13 +83,21 @@ def test_a_machine_that_cannot_run_seaweedfs_is_told_what_to_do(
         pass
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """For sockets, whose paths have 107 bytes at most."""
+    with TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_of_the_demo_is_seen_from_elsewhere_or_outlives_it(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, tmp_path: Path, short: Path
 ) -> None:
     kept = tmp_path / "kept"
-    options = ("--recorders=1", "--clips=1", "--size=1KiB", "--keep", str(kept))
-    with subprocess.Popen([*COMMAND, *options], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as running:
+    command = [*COMMAND, "--recorders=1", "--clips=1", "--size=1KiB", "--keep", str(kept)]
+    environment = {**ENVIRONMENT, "TMPDIR": str(short)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as running:
         try:
             until(lambda: len(started_with(kept)) == 2 and (kept / "agent.log").stat().st_size > 0)
             weed, words = next((pid, words) for pid, words in started_with(kept).items() if "-s3" in words)
@@ -101,9 +110,9 @@ def test_nothing_of_the_demo_is_seen_from_elsewhere_or_outlives_it(
         for part, port in re.findall(r"-(\w+)\.port\.grpc=(\d+)", " ".join(words))
     ]
     assert len(sockets) == 4
-    left = [socket for socket in sockets if socket.exists()]
-    for socket in left:
-        socket.unlink()
+    left = [path for path in (*sockets, *short.iterdir()) if path.exists()]
+    for socket in sockets:
+        socket.unlink(missing_ok=True)
     assert not left or number == signal.SIGKILL  # which leaves nobody who could clear them
 
 
