@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -138,7 +139,10 @@ def started_with(folder: Path) -> dict[int, list[str]]:
 
 def listening(pid: int) -> set[tuple[str, int]]:
     """Address and port of each TCP socket that a process listens at, as proc_net_tcp(5) tells them."""
-    held = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    held = set()
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile: a server at work opens and closes many
+            held.add(str(fd.readlink()))
     tables = (Path(f"/proc/net/{name}").read_text().splitlines() for name in ("tcp", "tcp6"))
     rows = [row.split() for table in tables for row in table]
     return {
