@@ -1,7 +1,8 @@
 """The demo: recorders are docked in a simulated rack, and their clips arrive in a central store.
 
 By default recorders come and go until Ctrl-C. With --once they are docked together; when every clip is
-confirmed, both sides are read and compared, a summary is printed, and the exit code is 0.
+confirmed, both sides are read and compared, a summary is printed, and the exit code is 0. The central store
+is SeaweedFS, an S3 server that runs as long as the demo, or just a folder.
 """
 
 import argparse
@@ -24,8 +25,10 @@ from rich.filesize import decimal
 from agent.config.units import parse_size
 from agent.model import COLLECTED, ClipState, SlotState
 from agent.status.shape import StatusShape
+from scripts.demo_centre import STORES, Centre
+from scripts.demo_process import DemoError
 from scripts.demo_rack import make_recorder, record
-from scripts.demo_station import DemoError, Station
+from scripts.demo_station import Station
 from scripts.demo_view import View
 
 EVERY = 0.25  # seconds between two looks
@@ -64,10 +67,13 @@ class Recorder:
 
 
 class Demo:
-    def __init__(self, folder: Path, recorders: int, clips: int, size: int, console: Console) -> None:
+    def __init__(
+        self, folder: Path, centre: Centre, recorders: int, clips: int, size: int, console: Console
+    ) -> None:
         self.console = console
         self.size = size
-        self.station = Station(folder)
+        self.station = Station(folder, centre)
+        self.signs = {"The station's page": f"{self.station.url}/", **centre.shown}
         self.recorders = [
             Recorder(f"slot-{n:02}", f"{n:07}", f"{100_000 + n:06}", clips) for n in range(1, recorders + 1)
         ]
@@ -91,7 +97,7 @@ class Demo:
         with self.station.running():
             for recorder in self.recorders:
                 self.station.dock(recorder.slot)
-            with View(self.console, self.station.url) as view:
+            with View(self.console, self.signs) as view:
                 for status in self._looks():
                     view.show(status, self.clips)
                     if self._settled(status):
@@ -102,7 +108,7 @@ class Demo:
     def come_and_go(self) -> Summary:
         """Until Ctrl-C."""
         started = time.monotonic()
-        with self.station.running(), View(self.console, self.station.url) as view:
+        with self.station.running(), View(self.console, self.signs) as view:
             status = self.station.status()
             try:
                 while True:
@@ -206,9 +212,15 @@ def arguments() -> argparse.Namespace:
         except ValueError as e:
             raise argparse.ArgumentTypeError(str(e)) from e
 
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__, allow_abbrev=False)
     parser.add_argument("--once", action="store_true", help="dock all, wait until all is confirmed, end")
     parser.add_argument("--json", action="store_true", help="with --once: the summary as one JSON object")
+    parser.add_argument(
+        "--store",
+        choices=list(STORES),
+        default="seaweedfs",
+        help="folder: for small machines (default seaweedfs)",
+    )
     parser.add_argument("--recorders", type=int, default=8, choices=range(1, 33), metavar="1..32")
     parser.add_argument("--clips", type=int, default=6, help="on each recorder (default 6)")
     parser.add_argument(
@@ -241,8 +253,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, and so cleans up
     console = Console(stderr=chosen.json)
     try:
-        with work_folder(chosen.keep) as folder:
-            demo = Demo(folder, chosen.recorders, chosen.clips, chosen.size, console)
+        with work_folder(chosen.keep) as folder, STORES[chosen.store](folder) as centre:
+            demo = Demo(folder, centre, chosen.recorders, chosen.clips, chosen.size, console)
             summary = demo.once() if chosen.once else demo.come_and_go()
     except DemoError as e:
         print(f"scripts/demo: {e}", file=sys.stderr)

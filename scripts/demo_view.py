@@ -1,5 +1,7 @@
 """The demo's picture of the rack: one line per recorder, one for the centre."""
 
+from collections.abc import Mapping
+
 from rich.console import Console, Group
 from rich.filesize import decimal
 from rich.live import Live
@@ -19,10 +21,11 @@ STYLES = {
 
 
 class View:
-    """Keeps one picture fresh inside its `with`. Off a terminal only the last one is printed."""
+    """Keeps one picture fresh inside its `with`, and above it `signs`, which say what is where. Off a
+    terminal only the last one is printed."""
 
-    def __init__(self, console: Console, url: str) -> None:
-        self._url = url
+    def __init__(self, console: Console, signs: Mapping[str, str]) -> None:
+        self._signs = [Text(f"{what}: {where}") for what, where in signs.items()]
         self._live = Live(console=console, refresh_per_second=8)
 
     def __enter__(self) -> "View":
@@ -43,7 +46,7 @@ class View:
         bar = ProgressBar(total=max(1, clips), completed=confirmed, width=30)
         rows.add_row("centre", "", bar, f"{confirmed}/{clips} clips", "confirmed")
         issues = [Text(f"! {issue['key']} {issue['params'] or ''}", "yellow") for issue in status["health"]]
-        self._live.update(Group(Text(f"The station's page: {self._url}/"), rows, *issues))
+        self._live.update(Group(*self._signs, rows, *issues))
 
 
 def _row(slot: SlotShape) -> tuple[str | Text | ProgressBar, ...]:

@@ -17,6 +17,7 @@ import yaml
 
 from agent.cli.client import Client, NoAgent
 from agent.status.shape import SlotShape, StatusShape
+from scripts.demo_process import LEASH
 from scripts.demo_rack import make_recorder
 
 T = TypeVar("T")
@@ -26,8 +27,6 @@ PATIENCE = 120.0  # seconds until a test gives up waiting; never the time that s
 _STEP = 0.03
 _LAST_WORDS = 30  # lines of the agent's log
 
-#: Ends the process when the tests' own process is killed (PR_SET_PDEATHSIG, SIGKILL).
-LEASH = "import ctypes; ctypes.CDLL(None).prctl(1, 9)\n"
 MAIN = "from agent.cli import main; main()\n"
 
 

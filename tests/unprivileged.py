@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.agent_process import LEASH, ROOT, Agent
+from scripts.demo_process import LEASH
+from tests.agent_process import ROOT, Agent
 from tests.confined import words
 from tests.loops import TAG, run, when
 

@@ -3,35 +3,22 @@
 It can be killed and started again on the same data and ports; nothing of it outlives the tests.
 """
 
-import socket
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 import requests
 
-from tests.agent_process import LEASH
+from scripts.demo_process import HOST as HOST
+from scripts.demo_process import RUN, free_ports
 
-HOST = "127.0.0.1"
 PATIENCE = 60.0  # seconds until a test gives up waiting; never the time that something should take
 _STEP = 0.02
 _LAST_WORDS = 30  # lines of the server's log
-_RUN = LEASH + "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
-
-
-def free_ports(count: int) -> list[int]:
-    """All at once, so that they differ. Another process may take one before the server does: then it dies
-    and says so in its log."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class ServerEnded(AssertionError):
@@ -75,7 +62,7 @@ class Server(ABC):
         assert not self.alive
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _RUN, *self.command()],
+                [sys.executable, "-c", RUN, *self.command()],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

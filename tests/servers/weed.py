@@ -3,40 +3,19 @@
 Two identities: the station's, with no more rights than it needs, and an administrator's.
 """
 
-import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import requests
 
+from scripts import weed
+from scripts.weed import Identity as Identity
 from tests.servers.pki import Pki
-from tests.servers.process import HOST, Server, get
+from tests.servers.process import HOST, Server
 
-WEED = Path(sys.executable).with_name("weed")
 PLAIN, LOCKED = "clips", "locked"  # buckets
-
-
-#: Without these it may not even write an object that is locked from its first moment on.
-LOCKING = (
-    "PutObjectRetention",
-    "PutObjectLegalHold",
-    "GetObjectRetention",
-    "GetObjectLegalHold",
-    "GetBucketObjectLockConfiguration",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    access: str
-    secret: str
-
-
 STATION = Identity("station", "not-a-secret-1")
 ADMIN = Identity("admin", "not-a-secret-2")
 
@@ -49,19 +28,18 @@ class Weed(Server):
         self.pki = pki
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
-        # Its memory is bounded, and no account that the one who runs the tests has elsewhere gets in.
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        self.environment["GOMEMLIMIT"] = "400MiB"
-        actions = [f"{may}:{bucket}" for bucket in (PLAIN, LOCKED) for may in ("Read", "List", "Write")]
-        actions += [f"{may}:{LOCKED}" for may in LOCKING]
-        (folder / "s3.json").write_text(
-            json.dumps({"identities": [_identity(STATION, actions), _identity(ADMIN, ["Admin"])]})
-        )
+        self.environment = weed.ENVIRONMENT
+        may = weed.station_actions(PLAIN, locked=False) + weed.station_actions(LOCKED, locked=True)
+        weed.write_identities(folder / "s3.json", [(STATION, may), (ADMIN, ["Admin"])])
+
+    @property
+    def _at(self) -> weed.Ports:
+        return weed.Ports(*self.ports[:8])
 
     @property
     def url(self) -> str:
         """S3."""
-        return f"http://{HOST}:{self.ports[0]}"
+        return f"http://{HOST}:{self._at.s3}"
 
     @property
     def tls_url(self) -> str:
@@ -71,7 +49,7 @@ class Weed(Server):
     @property
     def filer(self) -> str:
         """Where all that is stored can be read, changed and deleted, by anybody."""
-        return f"http://{HOST}:{self.ports[2]}"
+        return f"http://{HOST}:{self._at.filer}"
 
     def tus(self, key: str, bucket: str = PLAIN) -> str:
         """Where an upload of `key` is created."""
@@ -82,32 +60,17 @@ class Weed(Server):
         return f"{self.filer}/buckets/{bucket}/{quote(key)}"
 
     def command(self) -> Sequence[str | Path]:
-        s3, s3_grpc, filer, filer_grpc, master, master_grpc, volume, volume_grpc, https = self.ports
         tls = [
-            f"-s3.port.https={https}",
+            f"-s3.port.https={self.ports[8]}",
             f"-s3.cert.file={self.pki.server.certificate}",
             f"-s3.key.file={self.pki.server.key}",
             f"-s3.cacert.file={self.pki.authority.certificate}",
             "-s3.tlsVerifyClientCert=true",
         ] if self.pki else []  # fmt: skip
-        return [
-            *(WEED, "-logtostderr", "server", f"-dir={self.data}", f"-ip={HOST}", f"-ip.bind={HOST}"),
-            *(f"-master.port={master}", f"-master.port.grpc={master_grpc}", "-master.telemetry=false"),
-            *("-master.peers=none", "-master.volumeSizeLimitMB=64"),
-            *(f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=0"),
-            *("-volume.index=leveldb", "-volume.preStopSeconds=0"),
-            *("-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}"),
-            f"-filer.localSocket={self.folder / 'f'}",
-            *("-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.localSocket={self.folder / 's'}"),
-            *(f"-s3.config={self.folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-            *tls,
-        ]
+        return [*weed.command(self.data, self.folder, self.folder / "s3.json", self._at), *tls]
 
     def answers(self) -> bool:
-        if get(f"{self.url}/healthz").status_code != 200 or not get(f"{self.filer}/healthz").ok:
-            return False
-        topology = get(f"http://{HOST}:{self.ports[4]}/dir/status").json()["Topology"]
-        return bool(topology["Max"])  # the disk has been announced
+        return weed.answers(self._at)
 
     def prepare(self) -> None:
         self.shell(
@@ -124,18 +87,12 @@ class Weed(Server):
     def stop(self) -> None:
         """By force: left to itself it waits 15 s for one of its parts to leave another."""
         self.kill()
-        for part, at in (
-            ("s3", 1),
-            ("filer", 3),
-            ("master", 5),
-            ("volume", 7),
-        ):  # it leaves them, killed or not
-            Path(f"/tmp/seaweedfs-{part}-grpc-{self.ports[at]}.sock").unlink(missing_ok=True)
+        weed.clear(self._at)
 
     def shell(self, *lines: str) -> str:
         """What its administration says to commands."""
         ran = subprocess.run(
-            [WEED, "shell", f"-master={HOST}:{self.ports[4]}.{self.ports[5]}"],
+            [weed.WEED, "shell", f"-master={HOST}:{self._at.master}.{self._at.master_grpc}"],
             input="\n".join(lines) + "\n",
             env=self.environment,
             cwd=self.folder,
@@ -145,8 +102,3 @@ class Weed(Server):
             check=True,
         )
         return ran.stdout
-
-
-def _identity(identity: Identity, actions: list[str]) -> dict[str, object]:
-    credentials = [{"accessKey": identity.access, "secretKey": identity.secret}]
-    return {"name": identity.access, "credentials": credentials, "actions": actions}

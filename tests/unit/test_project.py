@@ -18,7 +18,7 @@ import agent
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements-build.lock", "requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements-build.lock", "requirements.lock", "requirements-demo.lock", "requirements-dev.lock")
 # One letter of each stands in brackets, so that this file names none of what it looks for.
 FORBIDDEN = re.compile(
     r"p[y]pi\.org|python[h]osted\.org|(deb|security)\.d[e]bian\.org|registry\.n[p]mjs"
@@ -46,6 +46,7 @@ def needed(lock: str) -> list[Requirement]:
     groups = {
         "requirements-build.lock": PROJECT["build-system"]["requires"],
         "requirements.lock": PROJECT["project"]["dependencies"],
+        "requirements-demo.lock": PROJECT["project"]["dependencies"] + extras["demo"],
         "requirements-dev.lock": PROJECT["project"]["dependencies"]
         + extras["demo"]
         + [line for line in extras["dev"] if line != "recorder-station[demo]"],
@@ -82,9 +83,18 @@ def test_a_lock_of_another_language_names_no_place_either() -> None:
     assert not any("resolved" in module for module in modules.values())
 
 
-def test_tests_run_with_the_versions_that_serve() -> None:
+@pytest.mark.parametrize("lock", ["requirements-demo.lock", "requirements-dev.lock"])
+def test_demo_and_tests_run_with_the_versions_that_serve(lock: str) -> None:
+    """`scripts/setup` adds to what serves, and never changes it."""
+    pins = locked(lock)
+    assert {name: pins.get(name) for name in locked("requirements.lock")} == locked("requirements.lock")
+
+
+def test_tests_run_with_the_store_of_the_demo() -> None:
     dev = locked("requirements-dev.lock")
-    assert {name: dev.get(name) for name in locked("requirements.lock")} == locked("requirements.lock")
+    assert {name: dev.get(name) for name in locked("requirements-demo.lock")} == locked(
+        "requirements-demo.lock"
+    )
 
 
 def sources(*tops: str) -> Iterator[Path]:

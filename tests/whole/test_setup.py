@@ -1,5 +1,6 @@
-"""`scripts/setup` on a machine that lacks what it needs."""
+"""`scripts/setup` on a machine that lacks what it needs, or has some of it already."""
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,4 +44,41 @@ def test_a_machine_without_a_new_enough_python_is_told_so(checkout: Path, script
 
 def test_an_unknown_argument_is_refused(checkout: Path) -> None:
     ran = setup(checkout, "--devel")
-    assert (ran.returncode, ran.stderr) == (2, "usage: scripts/setup [--dev]\n")
+    assert (ran.returncode, ran.stderr) == (2, "usage: scripts/setup [--demo | --dev]\n")
+
+
+def test_what_serves_is_added_to_and_never_taken_away(checkout: Path) -> None:
+    """An agent may run on it."""
+    python = program(checkout / ".venv/bin/python", 'echo "$*" >>"$0.calls"')
+    locks = [file.read_bytes() for file in (*sorted(checkout.glob("*.lock")), checkout / "pyproject.toml")]
+    digest = hashlib.sha256(b"".join([f"{checkout}\n".encode(), *locks])).hexdigest()
+    (checkout / ".venv" / "made-from-requirements.lock").write_text(digest)
+    for _ in range(2):
+        assert setup(checkout, "--demo").returncode == 0
+    calls = [line for line in python.with_name("python.calls").read_text().splitlines() if "-m" in line]
+    assert len(calls) == 1
+    assert calls[0].startswith("-m pip ")
+    assert calls[0].endswith("--require-hashes -r requirements-demo.lock")
+
+
+def test_a_machine_that_cannot_have_seaweedfs_is_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "demo", tmp_path / "scripts" / "demo")
+    program(tmp_path / "scripts" / "setup", '[ "${1:-}" != --demo ]')
+    program(tmp_path / ".venv/bin/python", 'echo "$*"')
+
+    def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(tmp_path / "scripts" / "demo"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    ran = demo("--once", "--json")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "run scripts/demo --store folder" in ran.stderr
+    assert demo("--once", "--store", "folder").stdout == "-P -m scripts.demo --once --store folder\n"
+
+
+def program(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
