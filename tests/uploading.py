@@ -75,6 +75,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.trusted = True
         self.epoch = time.time() - self.now  # the catalog's own times are those of this machine
 
     def __call__(self) -> float:
@@ -122,6 +123,7 @@ class Station:
             rng=random.Random(1),
             monotonic=self.clock,
             wall=self.clock.wall,
+            trusted=lambda: self.clock.trusted,
         )
 
     def path(self, key: str) -> Path:

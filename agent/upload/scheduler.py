@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent import clock
 from agent.catalog import Catalog, deliveries
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.upload.generation import Generation
-from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, TargetFacts
+from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, Now, TargetFacts
+from agent.upload.limits import Limits
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 from agent.upload.worker import Courier
@@ -26,6 +28,7 @@ from agent.upload.worker import Courier
 _LONGEST_REST = 30.0  # seconds between two looks, even when nobody calls
 _GLANCE = 0.1  # seconds between two questions whether to go on waiting
 _REJECTED_LOOK = 3600.0
+_PRESSING = (0, 1)  # the least rank that is sent at any hour: important, or asked for
 REJECTED_AGAIN = 86400.0
 #: Seconds without a sign of life after which a target is said to hang. It is told and no more: an NFS
 #: share waits for its server for ever, no end of the agent would change that, and collecting goes on.
@@ -35,8 +38,9 @@ _log = logging.getLogger(__name__)
 
 class Uploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all. `monotonic` and `wall` are
-    in seconds. `reconfirm`: seconds after which a target is asked again for what it confirmed; `read_back`:
-    the share of clips whose bytes are read back even though the target told their digest."""
+    in seconds, `trusted` tells whether the wall clock is right. `reconfirm`: seconds after which a target is
+    asked again for what it confirmed; `read_back`: the share of clips whose bytes are read back even though
+    the target told their digest."""
 
     def __init__(
         self,
@@ -47,22 +51,28 @@ class Uploads:
         workers: int = 2,
         reconfirm: float = 7 * 86400.0,
         read_back: float = 0.01,
+        limits: Limits | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        trusted: Callable[[], bool] = clock.synchronised,
     ) -> None:
         rng = rng or random.Random()
         self._generation = Generation(catalog, targets)
-        self._courier = Courier(self._generation, store_path, lambda clip: _chosen(clip, read_back, wall()))
+        self._limits = limits or Limits()
+        self._courier = Courier(
+            self._generation, store_path, self._limits, lambda clip: _chosen(clip, read_back, wall())
+        )
         self._reconfirm = reconfirm
         # One target that hangs must leave an uploader for the others.
         most = max(1, workers - 1) if len(targets) > 1 else workers
         self._lanes = {name: Lane(target, backoff, rng, most) for name, target in targets.items()}
         self._turns = deque(self._lanes.values())
-        self._monotonic, self._wall = monotonic, wall
+        self._monotonic, self._wall, self._trusted = monotonic, wall, trusted
         self._changed = threading.Condition()
         self._calls = 0
+        self._asking = False  # one at a time: a long reading back must not keep all from carrying clips
         self._stopping = False
         self._rejected_look = monotonic()
         self._signs: dict[str, tuple[str, float]] = {}  # thread at work: its target, its last sign of life
@@ -87,6 +97,19 @@ class Uploads:
             if (lane := self._lanes.get(target)) is not None:
                 lane.again()
         self.notify()
+
+    def hurry(self, clip: int) -> None:
+        """Somebody asked for it to be sent now."""
+        with self._changed:
+            for lane in self._turns:
+                lane.hurry(clip)
+        self.notify()
+
+    def retry(self, clip: int | None, who: str) -> int:
+        """Try this rejected clip again, or all; return how many. `who` asked for that. Raises Reject."""
+        tried = self._generation.write(lambda tx, targets: deliveries.retry_asked(tx, clip, who, targets))
+        self.notify()
+        return tried
 
     def stop(self, timeout: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Ask all to leave everything so that the next start goes on; True when they have ended.
@@ -158,16 +181,30 @@ class Uploads:
             self._changed.wait_for(lambda: self._stopping or self._calls != calls, max(pause, 0.01))
 
     def _take(self) -> tuple[Lane, Errand, int] | None:
-        now, wall = self._monotonic(), self._wall()
-        again = Again(wall - self._reconfirm, wall)
-        self._retry_rejected(now)
+        now = self._now()
+        self._retry_rejected(now.at)
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)  # the next target's turn, whatever comes of this one
             place = self._generation.place(lane.target.name)
-            if (taken := lane.take(self._generation.read(), place, now, again)) is not None:
+            if (taken := lane.take(self._generation.read(), place, now)) is not None:
+                self._asking |= taken[0] is Errand.ASK
                 return lane, *taken
         return None
+
+    def _now(self) -> Now:
+        """A clock that may be wrong knows neither the hours nor how long ago anything was."""
+        at, wall, trusted = self._monotonic(), self._wall(), self._trusted()
+        if trusted and not self._limits.open_at(wall):
+            return Now(at, least=_PRESSING)
+        return Now(at, again=Again(wall - self._reconfirm, wall) if trusted and not self._asking else None)
+
+    def _turn(self, lane: Lane, clip: int) -> None:
+        """Raises Stopping when the rest of the clip is to wait."""
+        place = self._generation.place(lane.target.name)
+        with self._changed:
+            if lane.gives_way(self._generation.read(), place, self._now(), clip):
+                raise Stopping
 
     def _retry_rejected(self, now: float) -> None:
         if now < self._rejected_look:
@@ -189,10 +226,10 @@ class Uploads:
         except StationError as error:
             failure = error
             _log.info("%s: %s", lane.target.name, error)
-            self._tell(lambda now: lane.failed(GREETING, failure, now))
+            self._tell(lambda now: lane.failed(GREETING, failure, now, question=True))
         except Exception as error:  # noqa: BLE001 - logged and told
             bug = _unexpected(error, lane.target.name)
-            self._tell(lambda now: lane.failed(GREETING, bug, now))
+            self._tell(lambda now: lane.failed(GREETING, bug, now, question=True))
         else:
             self._tell(lambda _: lane.greeted())
 
@@ -218,7 +255,7 @@ class Uploads:
 
         target = lane.target.name
         try:
-            done = self._courier.deliver(clip, lane.target, self._check, sent)
+            done = self._courier.deliver(clip, lane.target, self._check, sent, lambda: self._turn(lane, clip))
         except Stopping:
             self._tell(lambda _: lane.left(clip))
         except WrongState as error:
@@ -238,23 +275,25 @@ class Uploads:
             bug = _unexpected(error, f"{target}: clip {clip}")
             self._tell(lambda now: lane.failed(clip, bug, now))
         else:
-            self._tell(lambda _: lane.carried(clip) if done else lane.left(clip))
+            self._tell(lambda _: lane.settled(clip) if done else lane.left(clip))
 
     def _ask(self, lane: Lane, clip: int) -> None:
         target = lane.target.name
         try:
-            has = self._courier.ask(clip, lane.target, self._check)
+            self._courier.ask(clip, lane.target, self._check)
         except (Stopping, WrongState):
             self._tell(lambda _: lane.left(clip))
         except StationError as error:
             failure = error
             _log.info("%s: clip %d is not asked for now: %s", target, clip, error)
-            self._tell(lambda now: lane.failed(clip, failure, now))
+            self._tell(lambda now: lane.failed(clip, failure, now, question=True))
         except Exception as error:  # noqa: BLE001 - logged and told
             bug = _unexpected(error, f"{target}: clip {clip}")
-            self._tell(lambda now: lane.failed(clip, bug, now))
+            self._tell(lambda now: lane.failed(clip, bug, now, question=True))
         else:
-            self._tell(lambda _: lane.asked(clip) if has else lane.lost(clip))
+            self._tell(lambda _: lane.asked(clip))
+        finally:
+            self._asking = False
 
     def _tell(self, what: Callable[[float], None]) -> None:
         with self._changed:
