@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.catalog import Catalog, intake
 from agent.model import Identity, Manifest, SourceClip, StoredClip, spans
+from agent.upload.limits import Limits
 from agent.upload.retry import Backoff
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.base import LocalReader, Target
@@ -109,6 +110,7 @@ class Station:
             targets = {"centre": Counted("centre", self.share, first_contact=True)}
         self.targets = targets
         self.clock = Clock()
+        self.limits = Limits()
         self.catalog = Catalog.open(root / "catalog.db")
         self.uploads = self.make_uploads()
 
@@ -119,6 +121,7 @@ class Station:
             self.path,
             workers=workers,
             read_back=read_back,
+            limits=self.limits,
             backoff=Backoff(),
             rng=random.Random(1),
             monotonic=self.clock,

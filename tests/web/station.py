@@ -59,10 +59,11 @@ class Station:
         app = application(sources, catalog_clips(self.catalog.read), lambda: self.language, commands)
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
 
-    def _accept(self, arguments: Mapping[str, str], who: str) -> None:
+    def _accept(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         if arguments.get("target") == "unknown":
             raise Reject("no-such-target", target="unknown")
         self.commands.append((arguments, who))
+        return {}
 
     def __enter__(self) -> "Station":
         self.server.start()
