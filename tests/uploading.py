@@ -132,10 +132,10 @@ class Station:
     def path(self, key: str) -> Path:
         return self.clips / key
 
-    def store(self, name: str, data: bytes, *, important: bool = False) -> int:
+    def store(self, name: str, data: bytes, *, important: bool = False, part_size: int = PART) -> int:
         """A clip that ingest has finished with."""
         source = SourceClip(f"DCIM/{name}", len(data), 5, important=important)
-        manifest = manifest_of(data)
+        manifest = manifest_of(data, part_size)
         key = f"8888888/2026-01-01/{name}.{manifest.sha256[:16]}"
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)

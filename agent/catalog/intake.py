@@ -112,7 +112,10 @@ def _see(tx: sqlite3.Connection, docking: int, urgency: int, identity: Identity,
 
 def see_again(tx: sqlite3.Connection, clip: int, state: ClipState, docking: int) -> None:
     """A clip that was given up is on the recorder after all."""
-    tx.execute("UPDATE clips SET key = NULL, sha256 = NULL WHERE id = ?", (clip,))
+    tx.execute(
+        "UPDATE clips SET key = NULL, sha256 = NULL, urgency = max(urgency, ?) WHERE id = ?",
+        (priority.of_docking(tx, docking), clip),
+    )
     door.change(tx, clip, state, S.SEEN, docking=docking, reason="back on the recorder")
 
 

@@ -13,7 +13,7 @@ from agent.catalog import Catalog, deliveries, intake, migrate, priority
 from agent.catalog.documents import manifest_of
 from agent.config import Config
 from agent.errors import Reject, Transient
-from agent.model import Identity, Problem, SourceClip, StoredClip
+from agent.model import ClipState, Identity, Problem, SourceClip, StoredClip
 from agent.upload.commands import commands
 from agent.upload.live import LiveUploads
 from scripts.benchmarks.million import build
@@ -100,6 +100,21 @@ def test_what_a_priority_docking_still_brings_goes_first_too(station: Station) -
 
     [late] = ask(station, work)
     assert priority.rank(station.catalog.read(), late) > priority.rank(station.catalog.read(), first)
+
+
+def test_a_clip_that_comes_back_from_quarantine_in_a_priority_docking_goes_first(station: Station) -> None:
+    clip = station.store("1.mp4", b"1")
+    station.path(station.key(clip)).unlink()
+    station.run()
+    assert station.state(clip) == "quarantined"
+
+    def again(tx: sqlite3.Connection) -> None:
+        docking = intake.begin_docking(tx, "A1", WHO)
+        priority.first_of_slot(tx, "A1", WHO_ASKS)
+        intake.see_again(tx, clip, ClipState.QUARANTINED, docking)
+
+    ask(station, again)
+    assert priority.rank(station.catalog.read(), clip) == (1, 0)
 
 
 def test_content_that_is_known_already_takes_the_priority_over(station: Station) -> None:
