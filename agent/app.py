@@ -8,11 +8,11 @@ other way round.
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, home, queries
+from agent.catalog import Catalog, deliveries, home, priority, queries
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
@@ -37,12 +37,15 @@ from agent.status.health.catalog import catalog_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
+from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
+from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources
 from agent.supervise import Supervisor
+from agent.upload.commands import commands
 from agent.upload.live import LiveUploads
 from agent.web.app import application
 from agent.web.clips import catalog_clips
@@ -54,6 +57,7 @@ log = logging.getLogger(__name__)
 
 _STOP = 9.0  # seconds for all rooms together; systemd is told ten
 _WEB_STOP = 1.0
+_OVERDUE_HOLDS = 60.0  # seconds; it looks through all that waits
 _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 
 
@@ -153,12 +157,9 @@ class Station:
             waiting_for=lambda: () if self._ready else ("dock",),
         )
         clips = catalog_clips(self._catalog.read)
-        commands = {"target-accept": self._accept_target}
-        app = application(sources, clips, lambda: self._live.current.station.language, commands)
+        asked = commands(self._uploads)
+        app = application(sources, clips, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
-
-    def _accept_target(self, arguments: Mapping[str, str], who: str) -> None:
-        self._uploads.accept(arguments.get("target", ""), arguments.get("place", ""), who)
 
     def _health(self) -> HealthBoard:
         live = self._live
@@ -172,12 +173,21 @@ class Station:
                 "targets": targets_check(lambda: list(live.current.targets), self._uploads.failing),
                 "clock": clock_check(clock.synchronised),
                 "clips": clips_check(self._counts),
+                "deadline": deadline_check(
+                    Remembered(self._overdue, _OVERDUE_HOLDS), lambda: live.current.upload.deadline
+                ),
                 "web": surfaces_check(lambda: self._web.problems()),
             }
         )
 
     def _counts(self) -> dict[str, int]:
         return queries.counts(self._catalog.read())
+
+    def _overdue(self) -> int:
+        """Of clips; 0 while nobody knows what time it is."""
+        if not clock.synchronised():
+            return 0
+        return priority.overdue(self._catalog.read(), time.time() - self._live.current.upload.deadline)
 
     def _summary(self) -> str:
         counts = self._counts()

@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.catalog import Catalog, intake
 from agent.model import Identity, Manifest, SourceClip, StoredClip, spans
+from agent.upload.limits import Limits
 from agent.upload.retry import Backoff
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.base import LocalReader, Target
@@ -76,6 +77,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.trusted = True
         self.epoch = time.time() - self.now  # the catalog's own times are those of this machine
 
     def __call__(self) -> float:
@@ -109,6 +111,7 @@ class Station:
             targets = {"centre": Counted("centre", self.share, first_contact=True)}
         self.targets = targets
         self.clock = Clock()
+        self.limits = Limits()
         self.catalog = Catalog.open(root / "catalog.db")
         self.uploads = self.make_uploads()
 
@@ -119,22 +122,29 @@ class Station:
             self.path,
             workers=workers,
             read_back=read_back,
+            limits=self.limits,
             backoff=Backoff(),
             rng=random.Random(1),
             monotonic=self.clock,
             wall=self.clock.wall,
-            **{"trusted": lambda: True, **more},
+            **{"trusted": lambda: self.clock.trusted, **more},
         )
 
     def path(self, key: str) -> Path:
         return self.clips / key
 
     def store(
-        self, name: str, data: bytes, *, important: bool = False, recorded: datetime | None = None
+        self,
+        name: str,
+        data: bytes,
+        *,
+        important: bool = False,
+        recorded: datetime | None = None,
+        part_size: int = PART,
     ) -> int:
         """A clip that ingest has finished with."""
         source = SourceClip(f"DCIM/{name}", len(data), 5, important=important, recorded_at=recorded)
-        manifest = manifest_of(data)
+        manifest = manifest_of(data, part_size)
         key = f"8888888/2026-01-01/{name}.{manifest.sha256[:16]}"
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from agent.catalog import door
 from agent.catalog.documents import manifest_of, stored_clip
-from agent.errors import Retry, WrongState
+from agent.errors import Reject, Retry, WrongState
 from agent.model import PENDING_UPLOAD, ClipState, DeliveryState, Problem, Receipt, StoredClip
 
 S, D = ClipState, DeliveryState
@@ -30,7 +30,8 @@ _PENDING = "state IN ('stored', 'uploading', 'uploaded')"
 _DUE = (
     f"SELECT id FROM clips INDEXED BY clips_to_upload WHERE {_PENDING} AND NOT EXISTS"
     " (SELECT 1 FROM deliveries d WHERE d.clip = clips.id AND d.target = ? AND d.place = ?"
-    " AND d.state IN ('confirmed', 'rejected')) ORDER BY important DESC, seen_at, id"
+    " AND d.state IN ('confirmed', 'rejected')) AND (urgency, important) >= (?, ?)"
+    " ORDER BY urgency DESC, important DESC, docking, id"
 )
 #: The next step from a state towards a goal.
 _TOWARDS: Mapping[ClipState, Mapping[ClipState, ClipState]] = {
@@ -62,9 +63,16 @@ class Delivery:
     distrusted: bool = False  # what the target says of its bytes was found to be untrue
 
 
-def next_due(db: sqlite3.Connection, target: str, place: str, skip: Callable[[int], bool]) -> int | None:
-    """The clip that `target` should get next: important first, then the one that was seen first."""
-    cursor = db.execute(_DUE, (target, place))
+def next_due(
+    db: sqlite3.Connection,
+    target: str,
+    place: str,
+    skip: Callable[[int], bool],
+    least: tuple[int, int] = (0, 0),
+) -> int | None:
+    """The clip that `target` should get next: what somebody asked for, then what is important, then what was
+    docked longest ago, whose hand-in deadline is the nearest. None below the rank `least`."""
+    cursor = db.execute(_DUE, (target, place, *least))
     try:
         return next((int(row[0]) for row in cursor if not skip(int(row[0]))), None)
     finally:
@@ -155,7 +163,9 @@ def confirmed(
     compare(tx, clip, target, receipt)
     said = asdict(receipt)
     asked = time.time() if complete else 0.0
-    changes = {"receipt": json.dumps(said), "problem": None, "asked": asked, "distrusted": 0}
+    changes = {
+        "receipt": json.dumps(said), "problem": None, "asked": asked, "distrusted": 0, "lost": 0,
+    }  # fmt: skip
     _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
     if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})
@@ -180,7 +190,7 @@ def resend(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, tar
 
 def take_back(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """The target vouched for the clip and does not have it any more. The clip's state is the caller's."""
-    changes = {"token": "", "receipt": None, "asked": None, **_taken_back(problem)}
+    changes = {"token": "", "receipt": None, "asked": None, "lost": 1, **_taken_back(problem)}
     _move(tx, clip, target, D.CONFIRMED, D.SENDING, targets, **changes)
 
 
@@ -216,14 +226,31 @@ def retry_rejected(tx: sqlite3.Connection, older_than: float, now: float, target
         (older_than, now),
     ).fetchall()
     for (clip,) in clips:
-        tx.execute(
-            "UPDATE deliveries SET state = ?, token = '', updated = ? WHERE clip = ? AND state = 'rejected'",
-            (D.SENDING, now, clip),
-        )
-        door.change(tx, clip, S.REJECTED, S.STORED, reason="retry")
-        # Who refused it may have left the configuration: then nobody is to be waited for.
-        settle(tx, clip, targets, reason="retry")
+        _try_again(tx, clip, targets, reason="retry")
     return len(clips)
+
+
+def retry_asked(tx: sqlite3.Connection, clip: int | None, who: str, targets: Targets) -> int:
+    """Try all rejected clips again, or this one; return how many. `who` asked for that. Raises Reject when
+    there is none."""
+    rejected = [row[0] for row in tx.execute("SELECT id FROM clips WHERE state = 'rejected' ORDER BY id")]
+    if clip is not None and clip not in rejected:
+        raise Reject("clip-not-rejected", clip=clip)
+    if not rejected:
+        raise Reject("none-rejected")
+    for one in rejected if clip is None else [clip]:
+        _try_again(tx, one, targets, reason="retry", who=who)
+    return len(rejected) if clip is None else 1
+
+
+def _try_again(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -> None:
+    tx.execute(
+        "UPDATE deliveries SET state = ?, token = '', updated = ? WHERE clip = ? AND state = 'rejected'",
+        (D.SENDING, time.time(), clip),
+    )
+    door.change(tx, clip, S.REJECTED, S.STORED, **facts)
+    # Who refused it may have left the configuration: then nobody is to be waited for.
+    settle(tx, clip, targets, **facts)
 
 
 def settle_all(tx: sqlite3.Connection, targets: Targets) -> int:
@@ -235,7 +262,7 @@ def settle_all(tx: sqlite3.Connection, targets: Targets) -> int:
         f"SELECT id FROM clips INDEXED BY clips_to_upload WHERE {_PENDING} AND ? ="
         " (SELECT count(*) FROM deliveries d WHERE d.clip = clips.id"
         f" AND (d.target, d.place) IN (VALUES {pairs})"
-        " AND d.state IN ('confirmed', 'rejected')) ORDER BY important DESC, seen_at, id",
+        " AND d.state IN ('confirmed', 'rejected')) ORDER BY id",
         (len(targets), *(value for pair in targets.items() for value in pair)),
     ).fetchall()
     return sum(settle(tx, clip, targets, reason="targets-changed") for (clip,) in clips)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.catalog import door
+from agent.catalog import door, priority
 from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, printable, raw
 
 S = ClipState
@@ -73,10 +73,11 @@ def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> lis
 
 def see(tx: sqlite3.Connection, docking: int, identity: Identity, sources: Iterable[SourceClip]) -> list[int]:
     """Begin a clip for each file that the catalog has not met; return their ids in order."""
-    return [_see(tx, docking, identity, source) for source in sources]
+    urgency = priority.of_docking(tx, docking)
+    return [_see(tx, docking, urgency, identity, source) for source in sources]
 
 
-def _see(tx: sqlite3.Connection, docking: int, identity: Identity, source: SourceClip) -> int:
+def _see(tx: sqlite3.Connection, docking: int, urgency: int, identity: Identity, source: SourceClip) -> int:
     path = raw(source.path)
     clip = door.begin(
         tx,
@@ -88,6 +89,7 @@ def _see(tx: sqlite3.Connection, docking: int, identity: Identity, source: Sourc
             "size": source.size,
             "mtime_ns": source.mtime_ns,
             "docking": docking,
+            "urgency": urgency,
             "seen_at": time.time(),
             "kind": source.kind,
             "important": source.important,
@@ -110,7 +112,10 @@ def _see(tx: sqlite3.Connection, docking: int, identity: Identity, source: Sourc
 
 def see_again(tx: sqlite3.Connection, clip: int, state: ClipState, docking: int) -> None:
     """A clip that was given up is on the recorder after all."""
-    tx.execute("UPDATE clips SET key = NULL, sha256 = NULL WHERE id = ?", (clip,))
+    tx.execute(
+        "UPDATE clips SET key = NULL, sha256 = NULL, urgency = max(urgency, ?) WHERE id = ?",
+        (priority.of_docking(tx, docking), clip),
+    )
     door.change(tx, clip, state, S.SEEN, docking=docking, reason="back on the recorder")
 
 
@@ -231,11 +236,12 @@ def _whole(db: sqlite3.Connection, clip: int) -> bool:
 
 
 def _merge(tx: sqlite3.Connection, clip: int, into: int) -> None:
-    (important,) = tx.execute("SELECT important FROM clips WHERE id = ?", (clip,)).fetchone()
+    important, urgency = tx.execute("SELECT important, urgency FROM clips WHERE id = ?", (clip,)).fetchone()
     tx.execute("UPDATE clips SET merged_into = ? WHERE id = ?", (into, clip))
     tx.execute("UPDATE names SET clip = ? WHERE clip = ?", (into, clip))
     if important:
         tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (into,))
+    tx.execute("UPDATE clips SET urgency = max(urgency, ?) WHERE id = ?", (urgency, into))
     door.change(tx, clip, S.COPYING, S.MERGED, into=into)
     door.note(tx, "named", into, {"by": clip, "important": bool(important)})
 

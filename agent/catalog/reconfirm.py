@@ -75,3 +75,11 @@ def lost(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targe
     if state in (ClipState.CONFIRMED, ClipState.REJECTED):
         door.change(tx, clip, state, ClipState.STORED, reason="lost-at-target", target=target)
     deliveries.settle(tx, clip, targets, reason="lost-at-target")
+
+
+def lost_now(db: sqlite3.Connection) -> dict[str, int]:
+    """How many clips each target had confirmed, did not have any more, and does not have yet."""
+    rows = db.execute(
+        "SELECT target, count(*) FROM deliveries INDEXED BY deliveries_lost WHERE lost = 1 GROUP BY target"
+    )
+    return {str(target): int(clips) for target, clips in rows}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import catalog, certificate, clips, config, doctor, run, status, target, update
+from agent.cli import catalog, certificate, clips, config, doctor, run, status, target, update, upload
 from agent.cli.speech import spoken
 from agent.errors import StationError
 
@@ -41,6 +41,7 @@ app.add_typer(catalog.app, name="catalog")
 app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")
+app.add_typer(upload.app, name="upload")
 
 
 def main() -> None:

@@ -24,11 +24,13 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from agent.config.hours import Hours
 from agent.config.kinds import AbsolutePath, Name, Section, Text, clean, nullable, section
 from agent.config.ports import input_name, input_port
 from agent.config.targets import Target
-from agent.config.units import PERMANENT, Duration, Period, Size
+from agent.config.units import PERMANENT, Duration, Period, Rate, Size, show_rate
 
+_SLOWEST = 64 << 10  # bytes in a second: some servers wait no longer than five minutes for a part of 8 MiB
 _SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
@@ -57,6 +59,12 @@ def _socket_path(path: Path) -> Path:
     if len(bytes(path)) > _SOCKET_PATH_LIMIT:
         raise ValueError(f"is too long for a socket: at most {_SOCKET_PATH_LIMIT} bytes")
     return path
+
+
+def _fast_enough(rate: int) -> int:
+    if rate < _SLOWEST:
+        raise ValueError(f"should be at least {show_rate(_SLOWEST)}: else servers give up waiting for a part")
+    return rate
 
 
 def _listen(value: object) -> str:
@@ -178,6 +186,17 @@ class IngestConfig(Section):
 
 class UploadConfig(Section):
     uploaders: int = Field(default=2, ge=1, le=4, description="Clips sent at once.")
+    bandwidth: Annotated[Rate, AfterValidator(_fast_enough)] | None = Field(
+        default=None, description="Bytes in a second, over all targets. Default: as fast as it goes."
+    )
+    hours: Hours | None = Field(
+        default=None, description="When clips are sent, in the station's local time. Default: always."
+    )
+    deadline: Duration = Field(
+        default=86400.0,
+        ge=3600.0,
+        description="A clip that the centre does not have so long after docking is told.",
+    )
     reconfirm: Duration = Field(
         default=7 * 86400.0,
         ge=3600.0,

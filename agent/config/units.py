@@ -1,4 +1,5 @@
-"""Sizes and durations as people write them: `2 GiB`, `30 days`. Inside: bytes (int), seconds (float)."""
+"""Sizes, speeds and durations as people write them: `2 GiB`, `20 MiB/s`, `30 days`. Inside: bytes and bytes
+in a second (int), seconds (float)."""
 
 import math
 import re
@@ -33,7 +34,9 @@ _DURATION_OF = {name: factor for names, factor in _DURATIONS.items() for name in
 _DURATION_UNITS = [(names[0], int(factor)) for names, factor in _DURATIONS.items()][:4]
 
 _WRITTEN = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+)\s*", re.ASCII)
+_RATE = re.compile(r"(.*\S)\s*/\s*s\s*", re.ASCII)
 _SIZE_HELP = "should be a size such as `512 MiB`, `2 GiB` or `1.5 GB`"
+_RATE_HELP = "should be a speed such as `20 MiB/s`"
 _DURATION_HELP = "should be a duration such as `60 s`, `5 min`, `2 h` or `30 days`"
 
 
@@ -53,10 +56,25 @@ def parse_duration(value: object) -> float:
     return _bounded(float(_amount(value, _DURATION_OF, _DURATION_HELP)))
 
 
+def parse_rate(value: object) -> int:
+    """Bytes in a second. A bare whole number is that too. Raises ValueError that says what to write."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(_RATE_HELP)
+    return round(_amount(found[1], _SIZE_OF, _RATE_HELP))
+
+
 def show_size(size: int) -> str:
     """The shortest exact way to write `size`; `parse_size` gives the same bytes back."""
     unit, factor = next((unit, f) for unit, f in _SIZE_UNITS if size % f == 0 and (size or f == 1))
     return f"{size // factor} {unit}"
+
+
+def show_rate(rate: int) -> str:
+    """Exact; `parse_rate` gives the same bytes in a second back."""
+    return f"{show_size(rate)}/s"
 
 
 def show_duration(seconds: float) -> str:
@@ -116,6 +134,14 @@ Size = Annotated[
     BeforeValidator(parse_size),
     PlainSerializer(show_size, return_type=str, when_used="json"),
     WithJsonSchema({"type": ["string", "integer"], "minimum": 0, "pattern": _pattern(list(_SIZE_OF))}),
+]
+
+#: An int of bytes in a second.
+Rate = Annotated[
+    int,
+    BeforeValidator(parse_rate),
+    PlainSerializer(show_rate, return_type=str, when_used="json"),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": rf"{_pattern(list(_SIZE_OF))[:-1]}/\s*s\s*$"}),
 ]
 
 #: A float of seconds.

@@ -8,9 +8,9 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.catalog import deliveries, reconfirm
+from agent.catalog import deliveries, priority, reconfirm
 from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
-from agent.errors import Retry, StationError
+from agent.errors import Retry, StationError, TargetFull
 from agent.model import Problem
 from agent.upload.breaker import Breaker, BreakerState
 from agent.upload.retry import Backoff
@@ -20,7 +20,9 @@ from agent.upload.targets.base import Target
 GREETING = 0
 #: In place of a clip's id: clear away what was begun there and will not be gone on with.
 SWEEPING = -1
+Rank = tuple[int, int]  # as of agent.catalog.priority
 _SWEEP = 86400.0  # seconds between two
+_QUESTIONS = 10  # clips carried, after which a question has its turn although more clips wait
 #: What was sent came to nothing: sending it again at once would only do the same again.
 _IN_VAIN = frozenset({"not-there", "token-lost", "target-damaged"})
 
@@ -40,7 +42,6 @@ class TargetFacts:
     greeted: bool  # it has said who it is: before that it gets no clip
     problem: Problem | None  # of the last failure; None after a success
     in_flight: tuple[int, ...]  # ids of clips
-    lost: tuple[int, ...]  # of clips that it confirmed, did not have any more, and does not have yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,15 @@ class Again:
 
     before: float
     wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What holds for all targets at this moment."""
+
+    at: float  # monotonic
+    least: Rank = (0, 0)  # clips below it wait
+    again: Again | None = None  # None: nothing is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +80,32 @@ class Lane:
         self._busy: set[int] = set()
         self._waits: dict[int, _Wait] = {}
         self._answers = 0
-        self._lost: set[int] = set()
+        self._carried = 0  # since the last question
         self._sweep_at = 0.0
 
-    def take(
-        self, db: sqlite3.Connection, place: str, now: float, again: Again | None
-    ) -> tuple[Errand, int] | None:
-        """What to do now, for which clip; one of the calls below must follow when it is done with. `again`:
-        None when no clip is to be asked for."""
-        if len(self._busy) >= self._most or not self._breaker.allows(now):
+    def take(self, db: sqlite3.Connection, place: str, now: Now) -> tuple[Errand, int] | None:
+        """What to do now, for which clip; one of the calls below must follow when it is done with."""
+        if len(self._busy) >= self._most or not self._breaker.allows(now.at):
             return None
-        taken = self._errand(db, place, now, again)
+        taken = self._errand(db, place, now)
         if taken is None:
-            self._forget_who_left(now)
+            self._forget_who_left(now.at)
         else:
-            self._breaker.taken()
+            self._breaker.taken(taken[1], decides=self._decides(db, place, taken[0]))
             self._busy.add(taken[1])
         return taken
+
+    def gives_way(self, db: sqlite3.Connection, place: str, now: Now, clip: int) -> bool:
+        """Whether `clip`, which is on its way, is to wait: for its hours, or for a clip that somebody asked
+        for meanwhile."""
+        rank = priority.rank(db, clip)
+        if rank < now.least or self._breaker.state(now.at) is BreakerState.OPEN:
+            return rank < now.least
+        return self._due(db, place, self._not_now(now.at), (rank[0] + 1, 0)) is not None
+
+    def hurry(self, clip: int) -> None:
+        """Somebody asked for it: it does not wait for another try."""
+        self._waits.pop(clip, None)
 
     def greeted(self) -> None:
         """The target said who it is."""
@@ -107,42 +126,45 @@ class Lane:
         self._answered()
         self._leave(clip)
 
-    def carried(self, clip: int) -> None:
-        """The target vouched for the clip."""
-        self._lost.discard(clip)
-        self.settled(clip)
-
-    def lost(self, clip: int) -> None:
-        """The target answered that it does not have the clip any more: it is to be carried again."""
-        self._lost.add(clip)
-        self.asked(clip)
-
     def asked(self, clip: int) -> None:
-        """The target answered, and still has the clip."""
-        self._answers += 1
-        self._breaker.answered()
+        """The target answered a question, whatever it said."""
+        if not self._breaker.refuses_clips:
+            self._answers += 1
+        self._breaker.answered(clip)
         self._leave(clip)
 
     def left(self, clip: int) -> None:
         """The clip is not to be carried after all; that tells nothing about the target."""
-        self._breaker.released()
+        self._breaker.released(clip)
         self._leave(clip)
 
     def put_off(self, clip: int, now: float) -> None:
         """Try this clip again later; that tells nothing about the target."""
-        self._breaker.released()
+        self._breaker.released(clip)
         self._wait(clip, now, None)
 
-    def failed(self, clip: int, error: StationError, now: float, *, progressed: bool = False) -> None:
-        """`progressed`: it took a part before it failed, so a long clip on a bad link is not punished."""
+    def failed(
+        self,
+        clip: int,
+        error: StationError,
+        now: float,
+        *,
+        progressed: bool = False,
+        question: bool = False,
+    ) -> None:
+        """`progressed`: it took a part before it failed, so a long clip on a bad link is not punished.
+        `question`: nothing was to be sent."""
         if isinstance(error, PlaceChanged):
             self._greeted = False
-        if progressed and not isinstance(error, ReceiptDiffers) and error.key not in _IN_VAIN:
+        full = isinstance(error, TargetFull)
+        if progressed and not full and not isinstance(error, ReceiptDiffers) and error.key not in _IN_VAIN:
             self._answered()
             self._waits.pop(clip, None)
         before = self._waits.get(clip)
         others_passed = before is not None and before.answers != self._answers
-        self._breaker.failed(error, now, suspect=others_passed)
+        self._breaker.failed(clip, error, now, suspect=others_passed, clip=not question)
+        if full and not others_passed:
+            self._waits.pop(clip, None)  # it is not to blame: it waits as long as the target, no longer
         self._wait(clip, now, error.retry_after if isinstance(error, Retry) else None)
 
     def next_look(self, now: float) -> float | None:
@@ -153,21 +175,35 @@ class Lane:
 
     def facts(self, now: float) -> TargetFacts:
         clips = tuple(sorted(self._busy - {GREETING, SWEEPING}))
-        lost = tuple(sorted(self._lost))
-        return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips, lost)
+        return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips)
 
-    def _errand(
-        self, db: sqlite3.Connection, place: str, now: float, again: Again | None
-    ) -> tuple[Errand, int] | None:
+    def _errand(self, db: sqlite3.Connection, place: str, now: Now) -> tuple[Errand, int] | None:
         if not self._greeted:
-            return (Errand.GREET, GREETING) if self._greeting(now) else None
+            return (Errand.GREET, GREETING) if self._greeting(now.at) else None
+        closed = self._breaker.state(now.at) is BreakerState.CLOSED
+        if closed and self._carried >= _QUESTIONS and (question := self._question(db, place, now)):
+            return question
         if (clip := self._next(db, place, now)) is not None:
+            self._carried += 1
             return Errand.CARRY, clip
-        if again is not None and (clip := self._next_to_ask(db, place, now, again)) is not None:
-            return Errand.ASK, clip
-        if now >= self._sweep_at and SWEEPING not in self._not_now(now):
+        return self._question(db, place, now)
+
+    def _question(self, db: sqlite3.Connection, place: str, now: Now) -> tuple[Errand, int] | None:
+        self._carried = 0
+        not_now = self._not_now(now.at)
+        if now.at >= self._sweep_at and SWEEPING not in not_now:
             return Errand.SWEEP, SWEEPING
-        return None
+        if now.again is None:
+            return None
+        clip = reconfirm.next_to_ask(
+            db, self.target.name, place, now.again.before, now.again.wall, not_now.__contains__
+        )
+        return None if clip is None else (Errand.ASK, clip)
+
+    def _decides(self, db: sqlite3.Connection, place: str, errand: Errand) -> bool:
+        """A target that refused a clip takes clips again when it took one, whatever it answers meanwhile."""
+        question = errand in (Errand.ASK, Errand.SWEEP)
+        return not (question and self._breaker.refuses_clips and self._due(db, place, set()) is not None)
 
     def _greeting(self, now: float) -> bool:
         """Whether it is time to ask who it is."""
@@ -175,22 +211,18 @@ class Lane:
         waits = wait is not None and wait.until > now and self._breaker.state(now) is BreakerState.CLOSED
         return not waits and GREETING not in self._busy
 
-    def _next(self, db: sqlite3.Connection, place: str, now: float) -> int | None:
+    def _next(self, db: sqlite3.Connection, place: str, now: Now) -> int | None:
         clip = None
-        if self._breaker.state(now) is BreakerState.HALF_OPEN:
+        if self._breaker.state(now.at) is BreakerState.HALF_OPEN:
             # A clip that fails for reasons of its own must not be the one that judges the target.
-            clip = self._due(db, place, self._busy | set(self._waits))
-        return self._due(db, place, self._not_now(now)) if clip is None else clip
-
-    def _next_to_ask(self, db: sqlite3.Connection, place: str, now: float, again: Again) -> int | None:
-        skip = self._not_now(now).__contains__
-        return reconfirm.next_to_ask(db, self.target.name, place, again.before, again.wall, skip)
+            clip = self._due(db, place, self._busy | set(self._waits), now.least)
+        return self._due(db, place, self._not_now(now.at), now.least) if clip is None else clip
 
     def _not_now(self, now: float) -> set[int]:
         return self._busy | {id for id, wait in self._waits.items() if wait.until > now}
 
-    def _due(self, db: sqlite3.Connection, place: str, besides: set[int]) -> int | None:
-        return deliveries.next_due(db, self.target.name, place, besides.__contains__)
+    def _due(self, db: sqlite3.Connection, place: str, besides: set[int], least: Rank = (0, 0)) -> int | None:
+        return deliveries.next_due(db, self.target.name, place, besides.__contains__, least)
 
     def _wait(self, clip: int, now: float, retry_after: float | None) -> None:
         before = self._waits.get(clip)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.catalog import Catalog, places
+from agent.catalog import Catalog, deliveries, places, priority, reconfirm
 from agent.config import Config
 from agent.errors import Reject, StationError
 from agent.model import Problem
 from agent.upload.build import build
+from agent.upload.limits import Limits
 from agent.upload.locks import Periods
 from agent.upload.scheduler import Uploads
 
@@ -28,6 +29,7 @@ class LiveUploads:
         self._catalog = catalog
         self._store_path = store_path
         self._lock = threading.Lock()  # held while one generation gives way to the next
+        self._limits = Limits()
         self._stopping = threading.Event()
         self._uploads: Uploads | None = None
         self._left_behind: list[Uploads] = []
@@ -35,11 +37,17 @@ class LiveUploads:
         self._failure: dict[str, Problem] = {}  # why the last configuration could not be applied
 
     def apply(self, config: Config) -> None:
-        """Start, or start anew when targets or the number of uploaders are others than before.
+        """Start, or start anew when targets or the number of uploaders are others than before. New limits
+        hold for the next bytes of the uploads that are under way.
 
         Raises StationError or OSError; then nothing uploads, `failing` says so, and the next call with
         the same configuration tries again."""
-        wanted = (config.targets, config.upload, config.retention)
+        upload = config.upload
+        self._limits.set(upload)
+        self.notify()
+        wanted = (
+            config.targets, config.retention, upload.uploaders, upload.reconfirm, upload.read_back_percent,
+        )  # fmt: skip
         with self._lock:
             if self._stopping.is_set() or wanted == self._applied:
                 return
@@ -66,6 +74,25 @@ class LiveUploads:
         self._catalog.write(lambda tx: places.accept(tx, target, place, who))
         uploads.again(target)
 
+    def first(self, clip: int, who: str) -> None:
+        """Send it now. Raises Reject."""
+        self._catalog.write(lambda tx: priority.first(tx, clip, who))
+        if (uploads := self._uploads) is not None:
+            uploads.hurry(clip)
+
+    def first_of_slot(self, slot: str, who: str) -> tuple[str, int]:
+        """The number of the recorder whose clips go first now, and how many wait. Raises Reject."""
+        found = self._catalog.write(lambda tx: priority.first_of_slot(tx, slot, who))
+        self.notify()
+        return found
+
+    def retry(self, clip: int | None, who: str) -> int:
+        """Try rejected clips again, or this one; return how many. Raises Reject."""
+        if (uploads := self._uploads) is not None:
+            return uploads.retry(clip, who)
+        # Nobody was asked who it is: the next uploads settle what their targets are found to have.
+        return self._catalog.write(lambda tx: deliveries.retry_asked(tx, clip, who, {}))
+
     def stop(self, timeout: float) -> bool:
         """For good, whatever `apply` does at the same time. True when all uploaders have ended."""
         end = time.monotonic() + timeout
@@ -82,11 +109,12 @@ class LiveUploads:
         """Targets that cannot take clips now, and why."""
         found = dict(self._failure)
         if (uploads := self._uploads) is not None:
+            lost = reconfirm.lost_now(self._catalog.read())
             for name, facts in uploads.facts().items():
                 if name in uploads.unlocked():
                     found[name] = Problem("target-no-lock")
-                if facts.lost:
-                    found[name] = Problem("target-lost-clips", {"clips": len(facts.lost)})
+                if name in lost:
+                    found[name] = Problem("target-lost-clips", {"clips": lost[name]})
                 if facts.problem is not None and (facts.breaker != "closed" or not facts.greeted):
                     found[name] = facts.problem
         for one in self._all():
@@ -103,6 +131,7 @@ class LiveUploads:
             self._catalog,
             targets,
             self._store_path,
+            limits=self._limits,
             workers=config.upload.uploaders,
             reconfirm=config.upload.reconfirm,
             read_back=config.upload.read_back_percent / 100,

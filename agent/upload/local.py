@@ -8,18 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import NotEqual, Retry
+from agent.upload.limits import Limits
 from agent.upload.targets.base import Check
 
 
 class LocalFile:
     """An open clip of the store. Raises Retry `store-unreadable` where the disk does not answer."""
 
-    def __init__(self, fd: int, check: Check) -> None:
+    def __init__(self, fd: int, check: Check, limits: Limits) -> None:
         self._fd = fd
         self._check = check
+        self._limits = limits
 
     def pread(self, length: int, offset: int) -> bytes:
+        """As fast as the limits allow; with one, fewer bytes at a time than were asked for."""
         self._check()
+        length = self._limits.grant(length, self._check)
         try:
             return os.pread(self._fd, length, offset)
         except OSError as error:
@@ -31,7 +35,7 @@ class LocalFile:
 
 
 @contextmanager
-def opened(store: Path, key: str, size: int, check: Check) -> Iterator[LocalFile]:
+def opened(store: Path, key: str, size: int, check: Check, limits: Limits) -> Iterator[LocalFile]:
     """The clip `key` in the folder of all clips.
 
     Raises NotEqual when it is no regular file of `size` bytes, or none at all: it was altered."""
@@ -42,7 +46,7 @@ def opened(store: Path, key: str, size: int, check: Check) -> Iterator[LocalFile
             raise NotEqual(why="no regular file")
         if found.st_size != size:
             raise NotEqual("size-differs", size=found.st_size, expected=size)
-        yield LocalFile(fd, check)
+        yield LocalFile(fd, check, limits)
     finally:
         os.close(fd)
 

@@ -19,7 +19,8 @@ from agent import clock
 from agent.catalog import Catalog, deliveries, locks
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.upload.generation import Generation
-from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, TargetFacts
+from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, Now, TargetFacts
+from agent.upload.limits import Limits
 from agent.upload.locks import Periods
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
@@ -28,6 +29,7 @@ from agent.upload.worker import Courier
 _LONGEST_REST = 30.0  # seconds between two looks, even when nobody calls
 _GLANCE = 0.1  # seconds between two questions whether to go on waiting
 _REJECTED_LOOK = 3600.0
+_PRESSING = (0, 1)  # the least rank that is sent at any hour: important, or asked for
 REJECTED_AGAIN = 86400.0
 #: Seconds without a sign of life after which a target is said to hang. It is told and no more: an NFS
 #: share waits for its server for ever, no end of the agent would change that, and collecting goes on.
@@ -37,9 +39,9 @@ _log = logging.getLogger(__name__)
 
 class Uploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all. `monotonic` and `wall` are
-    in seconds. `reconfirm`: seconds after which a target is asked again for what it confirmed; `read_back`:
-    the share of clips whose bytes are read back even though the target told their digest; `periods`: for how
-    long a target that can is to lock them, while the clock is `trusted`."""
+    in seconds, `trusted` tells whether the wall clock is right. `reconfirm`: seconds after which a target is
+    asked again for what it confirmed; `read_back`: the share of clips whose bytes are read back even though
+    the target told their digest; `periods`: for how long a target that can is to lock them."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Uploads:
         reconfirm: float = 7 * 86400.0,
         read_back: float = 0.01,
         periods: Periods = Periods(),  # noqa: B008 - frozen
+        limits: Limits | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -59,9 +62,11 @@ class Uploads:
     ) -> None:
         rng = rng or random.Random()
         self._generation = Generation(catalog, targets)
+        self._limits = limits or Limits()
         self._courier = Courier(
             self._generation,
             store_path,
+            self._limits,
             lambda clip: _chosen(clip, read_back, wall()),
             lambda db, clip: periods.lock(locks.times(db, clip), wall()) if trusted() else None,
         )
@@ -73,6 +78,7 @@ class Uploads:
         self._monotonic, self._wall, self._trusted = monotonic, wall, trusted
         self._changed = threading.Condition()
         self._calls = 0
+        self._asking = False  # one at a time: a long reading back must not keep all from carrying clips
         self._stopping = False
         self._rejected_look = monotonic()
         self._signs: dict[str, tuple[str, float]] = {}  # thread at work: its target, its last sign of life
@@ -97,6 +103,19 @@ class Uploads:
             if (lane := self._lanes.get(target)) is not None:
                 lane.again()
         self.notify()
+
+    def hurry(self, clip: int) -> None:
+        """Somebody asked for it to be sent now."""
+        with self._changed:
+            for lane in self._turns:
+                lane.hurry(clip)
+        self.notify()
+
+    def retry(self, clip: int | None, who: str) -> int:
+        """Try this rejected clip again, or all; return how many. `who` asked for that. Raises Reject."""
+        tried = self._generation.write(lambda tx, targets: deliveries.retry_asked(tx, clip, who, targets))
+        self.notify()
+        return tried
 
     def stop(self, timeout: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Ask all to leave everything so that the next start goes on; True when they have ended.
@@ -172,17 +191,30 @@ class Uploads:
             self._changed.wait_for(lambda: self._stopping or self._calls != calls, max(pause, 0.01))
 
     def _take(self) -> tuple[Lane, Errand, int] | None:
-        now, wall = self._monotonic(), self._wall()
-        # Under a wrong clock everything, or nothing, would seem to be due.
-        again = Again(wall - self._reconfirm, wall) if self._trusted() else None
-        self._retry_rejected(now)
+        now = self._now()
+        self._retry_rejected(now.at)
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)  # the next target's turn, whatever comes of this one
             place = self._generation.place(lane.target.name)
-            if (taken := lane.take(self._generation.read(), place, now, again)) is not None:
+            if (taken := lane.take(self._generation.read(), place, now)) is not None:
+                self._asking |= taken[0] is Errand.ASK
                 return lane, *taken
         return None
+
+    def _now(self) -> Now:
+        """A clock that may be wrong knows neither the hours nor how long ago anything was."""
+        at, wall, trusted = self._monotonic(), self._wall(), self._trusted()
+        if trusted and not self._limits.open_at(wall):
+            return Now(at, least=_PRESSING)
+        return Now(at, again=Again(wall - self._reconfirm, wall) if trusted and not self._asking else None)
+
+    def _turn(self, lane: Lane, clip: int) -> None:
+        """Raises Stopping when the rest of the clip is to wait."""
+        place = self._generation.place(lane.target.name)
+        with self._changed:
+            if lane.gives_way(self._generation.read(), place, self._now(), clip):
+                raise Stopping
 
     def _retry_rejected(self, now: float) -> None:
         if now < self._rejected_look:
@@ -204,10 +236,10 @@ class Uploads:
         except StationError as error:
             failure = error
             _log.info("%s: %s", lane.target.name, error)
-            self._tell(lambda now: lane.failed(GREETING, failure, now))
+            self._tell(lambda now: lane.failed(GREETING, failure, now, question=True))
         except Exception as error:  # noqa: BLE001 - logged and told
             bug = _unexpected(error, lane.target.name)
-            self._tell(lambda now: lane.failed(GREETING, bug, now))
+            self._tell(lambda now: lane.failed(GREETING, bug, now, question=True))
         else:
             self._tell(lambda _: lane.greeted())
 
@@ -233,7 +265,7 @@ class Uploads:
 
         target = lane.target.name
         try:
-            done = self._courier.deliver(clip, lane.target, self._check, sent)
+            done = self._courier.deliver(clip, lane.target, self._check, sent, lambda: self._turn(lane, clip))
         except Stopping:
             self._tell(lambda _: lane.left(clip))
         except WrongState as error:
@@ -253,23 +285,25 @@ class Uploads:
             bug = _unexpected(error, f"{target}: clip {clip}")
             self._tell(lambda now: lane.failed(clip, bug, now))
         else:
-            self._tell(lambda _: lane.carried(clip) if done else lane.left(clip))
+            self._tell(lambda _: lane.settled(clip) if done else lane.left(clip))
 
     def _ask(self, lane: Lane, clip: int) -> None:
         target = lane.target.name
         try:
-            has = self._courier.ask(clip, lane.target, self._check)
+            self._courier.ask(clip, lane.target, self._check)
         except (Stopping, WrongState):
             self._tell(lambda _: lane.left(clip))
         except StationError as error:
             failure = error
             _log.info("%s: clip %d is not asked for now: %s", target, clip, error)
-            self._tell(lambda now: lane.failed(clip, failure, now))
+            self._tell(lambda now: lane.failed(clip, failure, now, question=True))
         except Exception as error:  # noqa: BLE001 - logged and told
             bug = _unexpected(error, f"{target}: clip {clip}")
-            self._tell(lambda now: lane.failed(clip, bug, now))
+            self._tell(lambda now: lane.failed(clip, bug, now, question=True))
         else:
-            self._tell(lambda _: lane.asked(clip) if has else lane.lost(clip))
+            self._tell(lambda _: lane.asked(clip))
+        finally:
+            self._asking = False
 
     def _tell(self, what: Callable[[float], None]) -> None:
         with self._changed:

@@ -18,7 +18,8 @@ from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, 
 from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
 from agent.upload.generation import Generation
-from agent.upload.targets.base import Check, Target
+from agent.upload.limits import Limits
+from agent.upload.targets.base import Check, Target, go_on
 
 #: Failures to read a clip back, while the target says that it has it, after which it is taken for damaged.
 _UNREADABLE = 4
@@ -34,6 +35,7 @@ class Courier:
 
     generation: Generation
     store_path: Callable[[str], Path]
+    limits: Limits
     #: Whether a clip's bytes are to be read back. The same answer for as long as it is asked for one clip.
     read_back: Callable[[int], bool] = lambda clip: False
     #: What a clip is to be locked under; None while the clock does not tell.
@@ -51,12 +53,13 @@ class Courier:
                 target.name, printable(target.address), place, before,
             )  # fmt: skip
 
-    def deliver(self, clip: int, target: Target, check: Check, sent: Sent) -> bool:
+    def deliver(self, clip: int, target: Target, check: Check, sent: Sent, turn: Check = go_on) -> bool:
         """True when `target` vouched for the clip; False when there was nothing to do any more.
 
-        `check` is called between parts and inside long reads; it may raise Stopping. `sent` is
-        called after each part. Raises what stood in the way, after the catalog knows of it: Rejected,
-        NotEqual (quarantined now), any other StationError (to be tried again)."""
+        `check` is called between parts and inside long reads; it may raise Stopping. `sent` is called after
+        each part, `turn` before each: it raises Stopping when the rest is to wait. Raises what stood in the
+        way, after the catalog knows of it: Rejected, NotEqual (quarantined now), any other StationError (to
+        be tried again)."""
         place = self.generation.place(target.name)
         delivery = deliveries.load(self.generation.read(), clip, target.name, place)
         if delivery is None:
@@ -67,7 +70,7 @@ class Courier:
             check()  # after the token was read: one of a generation that came later is not ours
             self._same_place(target)
             if delivery.state is not DeliveryState.SENT:
-                self._send(delivery, target, check, sent)
+                self._send(delivery, target, check, sent, turn)
             self._confirm(delivery, target, check, lock_known=lock is not None)
         except Stopping:
             self._clear_away(delivery.clip, target)
@@ -134,13 +137,14 @@ class Courier:
         if swept := target.sweep(deliveries.under_way(self.generation.read(), target.name), _ORPHAN):
             _log.info("%s: %d transfers that nobody goes on with were cleared away", target.name, swept)
 
-    def _send(self, delivery: Delivery, target: Target, check: Check, sent: Sent) -> None:
-        clip = delivery.clip
-        with local.opened(self.store_path(""), clip.key, clip.manifest.size, check) as reader:
+    def _send(self, delivery: Delivery, target: Target, check: Check, sent: Sent, turn: Check) -> None:
+        clip, size = delivery.clip, delivery.clip.manifest.size
+        with local.opened(self.store_path(""), clip.key, size, check, self.limits) as reader:
             token, position = self._resume(delivery, target, check)
-            for offset, length in spans(clip.manifest.size, clip.manifest.part_size):
+            for offset, length in spans(size, clip.manifest.part_size):
                 if offset >= position:
                     check()
+                    turn()
                     token = self._send_part(clip, target, token, reader, offset, length)
                     sent()
         target.finish(clip, token, check)

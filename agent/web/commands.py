@@ -1,7 +1,7 @@
 """The narrow door: what an administrator at this machine may have the agent do.
 
 Only over the Unix socket, whose mode says who may; over TCP nothing can be changed. Each command is one
-function that raises Reject for what it does not take.
+function that raises Reject for what it does not take, and returns what there is to tell.
 """
 
 import json
@@ -13,12 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agent.errors import CatalogError, Reject
+from agent.errors import CatalogError, Reject, Stopping
+from agent.status.plain import plain
 from agent.web.answers import as_json, refusal
 from agent.web.guard import local_user
 
-#: (its arguments, who asks) → nothing. By name, as in `/commands/NAME`.
-Commands = Mapping[str, Callable[[Mapping[str, str], str], None]]
+#: (its arguments, who asks) → what there is to tell. By name, as in `/commands/NAME`.
+Commands = Mapping[str, Callable[[Mapping[str, str], str], Mapping[str, Any]]]
 
 _LARGEST = 4096  # bytes of arguments
 log = logging.getLogger(__name__)
@@ -34,13 +35,13 @@ def door(commands: Commands) -> Callable[[Request], Any]:
             return refusal("not-found", 404)
         try:
             arguments = _arguments(await _body(request))
-            await run_in_threadpool(work, arguments, f"uid {user}")
+            told = await run_in_threadpool(work, arguments, f"uid {user}")
         except Reject as error:
             return refusal(error.key, 400, error.params)
-        except CatalogError as error:
+        except (CatalogError, Stopping) as error:
             return refusal(error.key, 503, error.params)
         log.info("%s %s, by uid %d", request.path_params["name"], arguments, user)
-        return as_json({"done": True})
+        return as_json({"done": True, **plain(told)})
 
     return command
 

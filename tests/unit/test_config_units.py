@@ -6,16 +6,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from agent.config.units import Duration, Size, parse_duration, parse_size, show_duration, show_size
+from agent.config.units import (
+    Duration,
+    Rate,
+    Size,
+    parse_duration,
+    parse_rate,
+    parse_size,
+    show_duration,
+    show_rate,
+    show_size,
+)
 
 SIZE = TypeAdapter(Size)
 DURATION = TypeAdapter(Duration)
+RATE = TypeAdapter(Rate)
 
 
 @given(st.integers(0, (1 << 63) - 1))
 def test_a_size_is_written_and_read_back_to_the_byte(size: int) -> None:
     assert parse_size(show_size(size)) == size
     assert SIZE.validate_json(SIZE.dump_json(size)) == size
+
+
+@given(st.integers(0, (1 << 63) - 1))
+def test_a_speed_is_written_and_read_back_to_the_byte(rate: int) -> None:
+    assert parse_rate(show_rate(rate)) == rate
+    assert RATE.validate_json(RATE.dump_json(rate)) == rate
+    assert re.search(RATE.json_schema()["pattern"], show_rate(rate))
+
+
+@pytest.mark.parametrize(
+    ("written", "rate"), [("20 MiB/s", 20 << 20), ("1.5 MB / s", 1_500_000), ("64kib/s", 65536), (9, 9)]
+)
+def test_speeds_read_as_people_write_them(written: object, rate: int) -> None:
+    assert parse_rate(written) == rate
+
+
+@pytest.mark.parametrize("written", ["20 MiB", "20/s", "20 Mbit/s", "MiB/s", "20 MiB/min", "/s", True, None])
+def test_what_is_no_speed_is_refused(written: object) -> None:
+    with pytest.raises(ValueError, match="such as `20 MiB/s`"):
+        parse_rate(written)
 
 
 @given(st.floats(0, 36_500 * 86_400).map(lambda seconds: round(seconds, 6)))

@@ -11,6 +11,7 @@ from agent.status.health.catalog import catalog_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
+from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
@@ -84,6 +85,13 @@ def test_clips_that_need_a_person_are_counted() -> None:
         ("clips-missing", 2),
         ("clips-rejected", 3),
     ]
+
+
+def test_clips_that_are_late_are_counted() -> None:
+    assert found(deadline_check(lambda: 0, lambda: 86400.0)) == []
+    [issue] = deadline_check(lambda: 3, lambda: 86400.0)()
+    assert (issue.key, issue.severity) == ("clips-overdue", WARNING)
+    assert issue.params == {"count": 3, "deadline": 86400.0}
 
 
 def test_a_surface_that_could_not_open_is_told() -> None:

@@ -55,14 +55,22 @@ class Station:
             health=self.health.issues,
             waiting_for=lambda: self.waiting_for,
         )
-        commands = {"target-accept": self._accept}
+        uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
+        commands = {"target-accept": self._accept, **uploads}
         app = application(sources, catalog_clips(self.catalog.read), lambda: self.language, commands)
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
 
-    def _accept(self, arguments: Mapping[str, str], who: str) -> None:
+    def _accept(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         if arguments.get("target") == "unknown":
             raise Reject("no-such-target", target="unknown")
         self.commands.append((arguments, who))
+        return {}
+
+    def _upload(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        if arguments.get("clip") == "404":
+            raise Reject("no-such-clip", clip="404")
+        self.commands.append((arguments, who))
+        return {"recorder": "1234567", "clips": 12}
 
     def __enter__(self) -> "Station":
         self.server.start()

@@ -148,7 +148,10 @@ def test_wrong_usage_is_told_before_anything_is_asked(command: Command) -> None:
     assert command("status", "--lang", "de").exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["status", "--watch"], ["clips"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["status", "--json"], ["status", "--watch"], ["clips"], ["upload", "retry"]],
+)
 def test_without_an_agent_it_is_said_and_the_exit_code_is_3(
     command: Command, configured: Path, arguments: list[str]
 ) -> None:
@@ -219,6 +222,32 @@ def test_doctor_names_every_fault_of_the_configuration(command: Command, configu
 def test_a_faulty_configuration_does_not_keep_status_from_asking(command: Command, configured: Path) -> None:
     configured.write_text("nonsense: true\n")
     assert command("status", "--lang", "en").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent", "told"),
+    [
+        (["now", "7"], {"clip": "7"}, "Clip 7 goes first now."),
+        (["slot", "A1"], {"slot": "A1"}, "Recorder 1234567 in slot A1: 12 clips go first now"),
+        (["retry"], {}, "12 clips are tried again now."),
+        (["retry", "7"], {"clip": "7"}, "12 clips are tried again now."),
+    ],
+)
+def test_what_cannot_wait_is_asked_for_and_the_answer_is_told(
+    station: Station, command: Command, arguments: list[str], sent: dict[str, str], told: str
+) -> None:
+    ended = command("upload", *arguments)
+    assert ended.exit_code == 0
+    assert told in ended.stdout
+    assert station.commands == [(sent, f"uid {os.getuid()}")]
+
+
+def test_what_cannot_be_asked_for_is_told(station: Station, command: Command) -> None:
+    ended = command("upload", "now", "404")
+    assert ended.exit_code == 1
+    assert "There is no clip 404." in ended.stderr
+    assert command("upload", "now", "A1").exit_code == 2
+    assert station.commands == []
 
 
 def test_every_state_can_be_asked_for(station: Station, command: Command) -> None:

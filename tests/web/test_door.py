@@ -45,3 +45,8 @@ def test_arguments_that_are_none_are_refused(station: Station, body: bytes) -> N
 def test_a_refusal_tells_why(station: Station) -> None:
     answer = station.get_local(ACCEPT, method="POST", body=b'{"target": "unknown"}')
     assert (answer.status, answer.json()) == (400, {"key": "no-such-target", "params": {"target": "unknown"}})
+
+
+def test_an_answer_tells_what_there_is_to_tell(station: Station) -> None:
+    answer = station.get_local("/commands/upload-slot", method="POST", body=b'{"slot": "A1"}')
+    assert answer.json() == {"done": True, "recorder": "1234567", "clips": 12}

@@ -26,7 +26,9 @@ def go_on() -> None:
 class LocalReader(Protocol):
     """The stored clip's bytes, for sending."""
 
-    def pread(self, length: int, offset: int) -> bytes: ...
+    def pread(self, length: int, offset: int) -> bytes:
+        """Up to `length` bytes, none only at the end. It may wait: a limit holds here, for every target."""
+        ...
 
 
 class Target(Protocol):
