@@ -29,7 +29,7 @@ from scripts.benchmarks.machine import forget_memory_peak, memory_now, memory_pe
 
 _WHO = Identity("0000001", True, "0001-BE7C")
 _SETTLE = 1.0  # seconds: a greeted target is swept once
-_LOOK = 0.005
+_LOOK = 0.02  # seconds: rarer than would disturb what is measured
 _PATIENCE = 1800.0
 
 

@@ -17,7 +17,7 @@ from scripts.benchmarks.machine import memory_peak
 from scripts.benchmarks.measure import BenchError
 from scripts.benchmarks.seaweed import KEYS
 
-_LOOK = 0.005  # seconds
+_LOOK = 0.02  # seconds: rarer than would disturb what is measured
 
 
 @dataclass(frozen=True, slots=True)
