@@ -5,6 +5,7 @@ The file is that of the AWS tools ("Configuration and credential file settings")
 """
 
 import configparser
+import functools
 import os
 import stat
 from collections.abc import Callable
@@ -35,14 +36,20 @@ def _path(name: str) -> Path:
 
 def _parse(path: Path) -> Credentials:
     text = _read(path)
-    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(text)
-        section = parser["default"]
-        return Credentials(section["aws_access_key_id"].strip(), section["aws_secret_access_key"].strip())
+        return _keys(text)
     except (configparser.Error, KeyError):
         # What exactly is wrong with a line would show the line.
         raise AuthFailed("credentials-unusable", path=str(path)) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _keys(text: str) -> Credentials:
+    """Kept, since the same few lines are read for every request."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    section = parser["default"]
+    return Credentials(section["aws_access_key_id"].strip(), section["aws_secret_access_key"].strip())
 
 
 def _read(path: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import alone, rack, years
+from scripts.benchmarks import alone, centre, due, rack, years
 from scripts.benchmarks.machine import Cold
 from scripts.benchmarks.measure import Bench, BenchError, Figure
 
@@ -24,7 +24,12 @@ SCENARIOS: Mapping[str, Callable[[Bench], Iterable[Figure]]] = {
     "arrival": rack.arrival,
     "start": years.start,
     "idle": years.idle,
+    "next": due.next_clip,
+    "s3": centre.long_clip,
+    "s3-memory": centre.memory,
+    "s3-small": centre.short_clips,
 }
+_FINE = ("", "ok", "not here")
 _NEEDED = 12 << 30  # bytes: the catalog twice, or a gigabyte and its copies
 
 
@@ -35,7 +40,7 @@ def main() -> int:
     if not options.quick and shutil.disk_usage(folder).free < _NEEDED:
         print(f"scripts/bench: {folder} needs {_NEEDED >> 30} GiB of room", file=sys.stderr)
         return 2
-    bench = Bench(folder, options.rounds, options.quick, Cold(folder))
+    bench = Bench(folder, options.rounds, options.quick, Cold(folder), options.boto3)
     began = time.time()
     try:
         machine = _machine(bench)
@@ -55,7 +60,7 @@ def main() -> int:
         )
     else:
         _print(figures, machine, judged=not options.quick)
-    return 0 if options.quick or all(figure.verdict in ("", "ok") for figure in figures) else 1
+    return 0 if options.quick or all(figure.verdict in _FINE for figure in figures) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -74,6 +79,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--keep", action="store_true", help="keep the catalog of a million clips (4 GB) for the next run"
+    )
+    parser.add_argument(
+        "--boto3", default=sys.executable, metavar="PYTHON", help="a Python that has it (default: this one)"
     )
     options = parser.parse_args()
     if options.quick:
@@ -108,8 +116,8 @@ def _print(figures: Iterable[Figure], machine: Mapping[str, Any], judged: bool) 
             (
                 figure.name,
                 figure.what,
-                f"{figure.median:.2f}",
-                f"{min(figure.runs):.2f}–{max(figure.runs):.2f}",
+                f"{figure.median:.2f}" if figure.runs else "–",
+                f"{min(figure.runs):.2f}–{max(figure.runs):.2f}" if figure.runs else "",
                 figure.unit,
                 limit,
                 figure.verdict if judged else "",

@@ -73,10 +73,20 @@ def spent(pid: int) -> Spent:
 
 
 def memory_peak(pid: int) -> int:
-    """Largest resident set so far, in bytes, as the kernel kept it."""
+    """Largest resident set so far, in bytes, as the kernel kept it; 0 of a process that has ended."""
     return _field(Path(f"/proc/{pid}/status"), "VmHWM:") << 10
 
 
+def memory_now(pid: int) -> int:
+    """Resident set, in bytes."""
+    return _field(Path(f"/proc/{pid}/status"), "VmRSS:") << 10
+
+
+def forget_memory_peak() -> None:
+    """This process' own largest resident set is counted from now on."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def _field(file: Path, name: str) -> int:
-    line = next(line for line in file.read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1])
+    found = (int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith(name))
+    return next(found, 0)

@@ -19,7 +19,8 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`runs` in `unit`; × is our time over the peer's, one ratio for each round."""
+    """`runs` in `unit`; × is our time over the peer's, one ratio for each round. None where the peer is not
+    installed."""
 
     name: str
     what: str
@@ -35,6 +36,8 @@ class Figure:
 
     @property
     def verdict(self) -> str:
+        if not self.runs:
+            return "not here"
         if self.limit is None:
             return ""
         good = self.median >= self.limit if self.at_least else self.median <= self.limit
@@ -45,9 +48,9 @@ class Figure:
             "name": self.name,
             "what": self.what,
             "unit": self.unit,
-            "median": self.median,
-            "min": min(self.runs),
-            "max": max(self.runs),
+            "median": self.median if self.runs else None,
+            "min": min(self.runs, default=None),
+            "max": max(self.runs, default=None),
             "runs": list(self.runs),
             "limit": self.limit,
             "limit_is": "at least" if self.at_least else "at most",
@@ -62,6 +65,7 @@ class Bench:
     rounds: int
     quick: bool  # everything small: shows that it works, says nothing of speed
     cold: Cold
+    boto3: str = sys.executable  # a Python that may have it
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from agent.catalog.migrate import migrate, steps
 from scripts.benchmarks.machine import scratch
 from scripts.benchmarks.measure import Bench
 
+TARGET = "centre"
+PLACE = "11111111-0000-4000-8000-000000000000"  # which store it was; no station of a benchmark meets it again
 _CARD = 50  # clips of one docking
 _SIZE = 200 << 20  # bytes of a clip
 _PART = 8 << 20
@@ -34,7 +36,7 @@ TABLES = {
     " assigned, officer, sequence, recorded_at, time_source, name_parsed, partial, key, sha256, stored_at",
     "manifests": "clip, part_size, parts, unreadable",
     "names": "id, recorder, fs_id, path, size, mtime_ns, samples, clip",
-    "deliveries": "clip, target, state, token, receipt, updated",
+    "deliveries": "clip, target, state, token, place, receipt, updated, asked",
 }
 
 
@@ -45,15 +47,33 @@ def build(path: Path, clips: int, recorders: int = 400) -> None:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -1000000")
         migrate(db, path)
-        rests = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in rests:
-            db.execute(f"DROP TRIGGER {name}")
-        _fill(db, clips, recorders)
-        db.execute("INSERT INTO clip_counts SELECT state, count(*), sum(size) FROM clips GROUP BY state")
-        for _, sql in rests:
-            db.execute(sql)
+        with _triggers_rest(db):
+            _fill(db, clips, recorders)
         db.execute("PRAGMA optimize")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def let_all_wait(path: Path) -> None:
+    """As if no target but this one had taken a clip for years, and nothing had been released."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -1000000")
+        with _triggers_rest(db):
+            db.execute("UPDATE clips SET state = 'stored'")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def _triggers_rest(db: sqlite3.Connection) -> Iterator[None]:
+    """Those that count, too; so all is counted afterwards."""
+    rests = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in rests:
+        db.execute(f"DROP TRIGGER {name}")
+    yield
+    db.execute("DELETE FROM clip_counts")
+    db.execute("INSERT INTO clip_counts SELECT state, count(*), sum(size) FROM clips GROUP BY state")
+    for _, sql in rests:
+        db.execute(sql)
 
 
 def lay(bench: Bench, store: Path) -> int:
@@ -151,12 +171,12 @@ class _Card:
             case "stored":
                 return {"key": key, "size": _SIZE, "sha256": digest.hex(), "partial": False}
             case "confirmed":
-                return {"target": "centre", "receipt": self._receipt(key, digest)}
+                return {"target": TARGET, "receipt": self._receipt(key, digest)}
             case _:
-                return {"target": "centre"}
+                return {"target": TARGET}
 
     def _receipt(self, key: str, digest: bytes) -> dict[str, Any]:
-        return {"location": key, "size": _SIZE, "sha256": digest.hex(), "at": self._at}
+        return {"location": key, "size": _SIZE, "sha256": digest.hex(), "at": self._at, "place": PLACE}
 
     def _key(self, path: str, digest: bytes) -> str:
         stem = path.rpartition("/")[2].removesuffix(".mp4")
@@ -172,4 +192,5 @@ class _Card:
         self.rows["manifests"].append((clip, _PART, digest * (_SIZE // _PART), "[]"))
         self.rows["names"].append((number + 1, *card, digest, clip))
         receipt = json.dumps(self._receipt(key, digest))
-        self.rows["deliveries"].append((clip, "centre", "confirmed", "token", receipt, self._at))
+        asked = None if state == "released" else self._at
+        self.rows["deliveries"].append((clip, TARGET, "confirmed", "token", PLACE, receipt, self._at, asked))

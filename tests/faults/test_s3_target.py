@@ -130,6 +130,18 @@ def test_a_refusal_says_what_to_do_and_loses_nothing(
     arrives(kit, target, clip, data, token)
 
 
+def test_a_clip_that_was_taken_in_words_only_is_not_vouched_for(kit: S3Kit, proxy: FaultProxy) -> None:
+    data = content(SMALL)
+    clip, target = kit.clip(data), through(kit, proxy)
+    proxy.add(Rule(Reply(200), "PUT", PUT_CLIP))
+    token = send_all(target, clip, target.begin(clip), Bytes(data))
+    target.finish(clip, token)
+    with pytest.raises(Transient) as raised:
+        target.verify(clip, token)
+    assert raised.value.key == "not-there"
+    assert arrives(kit, target, clip, data, token) == SMALL
+
+
 @pytest.mark.parametrize(
     "reply", [s3_error("InternalError", 200), s3_error("InternalError", 500), Reply(200, b"no XML")]
 )
@@ -147,3 +159,14 @@ def test_an_object_that_was_not_made_of_its_parts_is_not_vouched_for(
         target.verify(clip, token)
     assert raised.value.key == "not-there"
     assert arrives(kit, target, clip, data, token) == 0
+
+
+def test_a_short_clip_costs_seven_requests(kit: S3Kit, proxy: FaultProxy) -> None:
+    """Who it is, what lies there, the manifest, the clip, what lies there now, its manifest, who it was."""
+    data = content(SMALL)
+    clip, target = kit.clip(data), through(kit, proxy)
+    target.place()
+    token = deliver(target, clip, data)
+    target.verify(clip, token)
+    methods = [seen.method for seen in proxy.seen]
+    assert methods == ["GET", "HEAD", "PUT", "PUT", "HEAD", "GET", "GET"]

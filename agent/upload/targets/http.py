@@ -8,10 +8,9 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
-import requests
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.exceptions import (
     ChunkedEncodingError,
@@ -21,6 +20,8 @@ from requests.exceptions import (
     SSLError,
     Timeout,
 )
+from requests.models import Response
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from agent.errors import AuthFailed, NotEqual, StationError, Transient
@@ -32,6 +33,7 @@ PIECE = 256 << 10  # bytes of a body at a time
 _ANSWER_MAX = 16 << 20  # bytes of an answer that is taken into memory: a manifest at most
 #: What OpenSSL says when a file holds no certificate or key, or the server wants another one.
 _OF_CERTIFICATES = ("certificate", "unknown ca", "pem lib", "x509", "no start line", "key values mismatch")
+_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})  # their length is told even when it is 0
 _PARALLEL = 8  # connections kept open; uploaders are fewer
 
 
@@ -71,30 +73,17 @@ class Part:
             yield data
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Nowhere: `requests` would take the whole body of a redirect into memory before it is told not to
-        follow it."""
-        return None
-
-
 class Wire:
     """One server. Used by several uploaders at the same time."""
 
     def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS) -> None:
         self._timeouts = timeouts
-        self._session = _Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none at all
-        # A proxy or a bundle of authorities in the environment would count for more than what is configured.
-        self._session.trust_env = False
-        self._session.verify = str(line.ca) if line.ca else True
-        if line.certificate:
-            self._session.cert = (str(line.certificate[0]), str(line.certificate[1]))
-        if line.proxy:
-            self._session.proxies = {"http": line.proxy, "https": line.proxy}
-        self._session.headers.clear()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=_PARALLEL))
+        self._verify = str(line.ca) if line.ca else True
+        self._certificate = (str(line.certificate[0]), str(line.certificate[1])) if line.certificate else None
+        self._proxies = {"http": line.proxy, "https": line.proxy} if line.proxy else {}
+        # The adapter alone: a session would follow redirects, keep cookies and believe the environment, and
+        # costs more for each request than to send it.
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_PARALLEL)
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
         """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
@@ -111,15 +100,19 @@ class Wire:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b""
     ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """The answer, and its body piece by piece, each up to 1 MiB."""
+        request = PreparedRequest()
+        request.method, request.url = method, url
+        request.body = body or None  # type: ignore[assignment]  # which may be anything to iterate over
+        length = {"Content-Length": str(len(body))} if body or method in _WITH_BODY else {}
+        request.headers = CaseInsensitiveDict({"Accept-Encoding": "identity", **length, **headers})
         with told():
-            response = self._session.request(
-                method,
-                url,
-                headers={"Accept-Encoding": "identity", **headers},
-                data=body or None,
-                timeout=self._timeouts,
-                allow_redirects=False,
+            response = self._adapter.send(
+                request,
                 stream=True,
+                timeout=self._timeouts,
+                verify=self._verify,
+                cert=self._certificate,
+                proxies=self._proxies,
             )
         try:
             yield Answer(response.status_code, response.headers), _pieces(response)
@@ -127,7 +120,7 @@ class Wire:
             response.close()
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
+def _pieces(response: Response) -> Iterator[bytes]:
     with told():
         yield from response.iter_content(1 << 20)
 

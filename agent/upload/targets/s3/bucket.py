@@ -123,7 +123,11 @@ class Bucket:
         """Write an object whole. False, and nothing is changed, when there is one and it is not to be
         replaced. `digest`: the SHA-256 of `body`."""
         sent = {**(headers or {}), **_checksum(digest), **({} if replace else _ONCE)}
-        return self._ask("PUT", key, headers=sent, body=body, digest=digest, fine=(200, 412)).status == 200
+        answer = self._ask("PUT", key, headers=sent, body=body, digest=digest, fine=(200, 412))
+        if answer.status == 412:
+            return False
+        _in_earnest(answer, key)
+        return True
 
     def locks(self) -> bool:
         """Whether objects can be locked here. Not as far as we know when we may not ask."""
@@ -188,8 +192,7 @@ class Bucket:
             return False
         if answer.status == 400:
             raise errors.told(answer, key)
-        if errors.code_of(answer):  # a 200 is sent before the work is done, and may turn out an error
-            raise errors.told(Answer(500, answer.headers, answer.body), key)
+        _in_earnest(answer, key)
         return True
 
     def abort(self, key: str, upload: str) -> None:
@@ -246,6 +249,12 @@ class Bucket:
         query = sign.query(asked)
         sent = sign.signed(self._credentials(), self._region, method, self._host, where, query, headers, body)
         return f"{self._origin}{where}" + (f"?{query}" if query else ""), sent
+
+
+def _in_earnest(answer: Answer, key: str) -> None:
+    """A 200 is sent before the work is done, and may turn out an error."""
+    if errors.code_of(answer):
+        raise errors.told(Answer(500, answer.headers, answer.body), key)
 
 
 def _checksum(digest: bytes) -> dict[str, str]:

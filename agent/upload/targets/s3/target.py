@@ -72,8 +72,8 @@ class S3Target:
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         check()
-        upload = _upload(token, clip)
-        if self._there(clip, check, token) is _There.OURS:
+        upload, there = _upload(token, clip), self._there(clip, check, token)
+        if there is _There.OURS and (upload is not None or self._described(clip)):
             return clip.manifest.size
         return 0 if upload is None else _good(clip.manifest, self._rows(clip, upload))
 
@@ -96,19 +96,17 @@ class S3Target:
 
     def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
         check()
-        upload, there = _upload(token, clip), self._there(clip, check, token)
-        replaced = token.startswith(_ANEW) and upload is None and bool(clip.manifest.parts)
-        if there is _There.OURS or (replaced and there is _There.DAMAGED):
-            # What `send` has replaced looks as before to one who does not believe the server.
+        if (upload := _upload(token, clip)) is None:
+            # `send` has made all of it; of an empty clip nothing was sent.
+            if not clip.manifest.parts:
+                self._put(clip, b"", check, token)
+            return
+        there = self._there(clip, check, token)
+        if there is _There.OURS:
             self._lay_manifest(clip)
-        elif upload is not None:
-            self._complete(clip, upload, there, check)
-        elif clip.manifest.parts:
-            raise Transient("token-lost")
-        else:
-            self._put(clip, b"", check, token)
-        if there is _There.OURS and upload is not None:
             self._forget(clip, upload)
+        else:
+            self._complete(clip, upload, there, check)
 
     def verify(
         self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
@@ -134,7 +132,7 @@ class S3Target:
             return False
         if head.digest and head.digest not in clip.manifest.digests:
             return False
-        return document.describes(self._bucket.get(key + keys.MANIFEST), clip.manifest)
+        return self._described(clip)
 
     def protect(self, clip: StoredClip, token: str) -> Lock:
         key = _CLIPS + clip.key
@@ -209,6 +207,10 @@ class S3Target:
         if digest in clip.manifest.digests:
             return True
         return self._read(_CLIPS + clip.key, check)[1] == clip.manifest.sha256
+
+    def _described(self, clip: StoredClip) -> bool:
+        """Whether its manifest is there."""
+        return document.describes(self._bucket.get(_CLIPS + clip.key + keys.MANIFEST), clip.manifest)
 
     def _read(self, key: str, check: Check) -> tuple[int, str]:
         """(bytes, their SHA-256 in hex) of an object, read back."""
