@@ -94,7 +94,7 @@ class _Teller(threading.Thread):
         except StationError as error:
             _log.warning("%s is told later: %s", self.target, error)
             self._problem = Problem(error.key, error.params)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged and told
             _log.exception("%s: unexpected", self.target)
             self._problem = Problem("internal", {"error": type(error).__name__})
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from agent.catalog import story
 from agent.catalog.story import Told
+from agent.errors import Transient
 from agent.upload.generation import Generation, same_place
 from agent.upload.targets.base import Check
 from agent.upload.targets.documents import Documents
@@ -76,7 +77,7 @@ class Report:
         now = self._monotonic()
         if now >= self._look_at:
             self._look_at = now + DAY
-            if told.last and self._following(told.story, told.last) != told.next:
+            if told.last and self._retold(told.last, self._fetched(told.story, told.last)) != told.next:
                 # Restored from an old copy, perhaps. What is there is passed over, what is missing is laid.
                 _log.warning("%s: the log of this station is not as it was left", self._target.name)
                 return replace(told, next=1, last=0)
@@ -95,17 +96,22 @@ class Report:
     def _tell_segment(self, told: Told, data: bytes, following: int) -> Told:
         path = self._segment(told.story, told.next)
         if not self._target.lay(path, data, replace=False, check=self._check):
-            there = self._following(told.story, told.next)
-            if there is None:
+            there = self._fetched(told.story, told.next)
+            same = self._retold(told.next, there)
+            if same is None:
+                if there is None or self._fetched(told.story, told.next) != there:
+                    raise Transient("target-answer", why="log")  # a bit that flipped on its way, perhaps
                 self._written_by_another(f"other events lie in {path}")
                 return story.begun()
-            following = there
+            following = same
         self._tell_dockings(told, following)
         return Told(told.story, following, told.next)
 
-    def _following(self, name: str, first: int) -> int | None:
-        """The number after the segment that lies at the target; None when that is not this catalog's."""
-        there = self._target.fetch(self._segment(name, first), self._check)
+    def _fetched(self, name: str, first: int) -> bytes | None:
+        return self._target.fetch(self._segment(name, first), self._check)
+
+    def _retold(self, first: int, there: bytes | None) -> int | None:
+        """The number of the event after those that lie there; None when they are not this catalog's."""
         return None if there is None else story.retold(self._generation.read(), first, there)
 
     def _tell_dockings(self, told: Told, following: int) -> None:
