@@ -149,7 +149,11 @@ class Station:
         """Without its data disk a station does not know who it is, and tells nobody anything."""
         if self._data_problem:
             return None
-        who = station_id(self._store.root)
+        try:
+            who = station_id(self._store.root)
+        except OSError as error:  # collecting goes on
+            log.error("this station has no id, the centre is not told of it: %s", error)
+            return None
         return Reports(Author(who, secrets.token_hex(8), lambda: snapshot(self._looked_at)))
 
     def _look(self, config: Config) -> Sources:

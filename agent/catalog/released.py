@@ -33,7 +33,9 @@ def drawn(db: sqlite3.Connection, target: str, place: str, count: int, rng: rand
     if row is None or not row[0]:
         return []
     reach = min(int(row[0]), _STEP)
-    last = db.execute("SELECT max(id) FROM clips WHERE state = 'released'").fetchone()[0]
+    (last,) = db.execute(
+        "SELECT max(id) FROM clips INDEXED BY clips_released WHERE state = 'released'"
+    ).fetchone()
     found = set[int]()
     for _ in range(count):
         first = rng.randint(0, last) if row[0] > _STEP else 0

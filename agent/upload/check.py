@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stop
 from agent.model import Manifest, Problem, StoredClip, spans
 from agent.upload.targets.base import Target
+from agent.upload.targets.documents import Documents
 
 PART = 5 << 20  # bytes: the smallest part that every server takes
 _FOLDER = "recorder-station-check"
@@ -49,6 +50,8 @@ def check(make: Callable[[], Target]) -> Iterator[Tried]:
     yield _tried("parts", lambda: _in_two_goes(make, two, large))
     yield _tried("damage", lambda: _damaged(target, _clip(f"{folder}/damaged.bin", small)))
     yield _tried("replace", lambda: _replaced(target, _clip(one.key, small[::-1]), small[::-1]))
+    if isinstance(target, Documents):
+        yield _tried("tell", lambda: _told(target, f"{folder}/status.json", small))
 
 
 def _tried(step: str, what: Callable[[], object]) -> Tried:
@@ -109,6 +112,16 @@ def _replaced(target: Target, clip: StoredClip, data: bytes) -> None:
             return
         raise
     raise Stop("target-replaces")
+
+
+def _told(target: Documents, path: str, data: bytes) -> None:
+    """What a station tells about itself is replaced every few minutes, and its log never."""
+    for said in (data, data[::-1]):
+        target.lay(path, said, replace=True)
+        if target.lay(path, data, replace=False):
+            raise Stop("target-replaces")
+        if target.fetch(path) != said:
+            raise Stop("target-forgets")
 
 
 def _clip(key: str, data: bytes) -> StoredClip:

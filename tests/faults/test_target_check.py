@@ -14,7 +14,7 @@ from agent.upload.targets.base import Check, LocalReader, Target, go_on
 from agent.upload.targets.folder import FolderTarget
 from tests.servers.weed import ADMIN, STATION, Identity, Weed
 
-STEPS = ["who", "small", "parts", "damage", "replace"]
+STEPS = ["who", "small", "parts", "damage", "replace", "tell"]
 
 
 def found(make: Callable[[], Target]) -> dict[str, str]:
@@ -46,6 +46,16 @@ class Replaces(FolderTarget):
         return 0
 
 
+class NeverReplaces(FolderTarget):
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        return super().lay(path, data, replace=False, check=check)
+
+
+class AlwaysReplaces(FolderTarget):
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        return super().lay(path, data, replace=True, check=check)
+
+
 class SaysYes(FolderTarget):
     def verify(
         self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
@@ -64,6 +74,8 @@ def test_a_good_folder_can_do_everything(tmp_path: Path) -> None:
         (StartsOver, "parts", "target-does-not-resume"),
         (Replaces, "replace", "target-replaces"),
         (SaysYes, "small", "target-vouches-for-other"),
+        (NeverReplaces, "tell", "target-forgets"),
+        (AlwaysReplaces, "tell", "target-replaces"),
     ],
 )
 def test_what_a_target_cannot_do_is_found(

@@ -1,5 +1,5 @@
 -- What each docking brought, for the centre, whatever lies behind it.
-CREATE INDEX clips_of_docking ON clips (docking, id);
+CREATE INDEX clips_of_docking ON clips (docking);
 CREATE INDEX dockings_by_start ON dockings (started);
 -- Released clips: the centre alone has them, and a few of them are asked for every day.
 CREATE INDEX clips_released ON clips (id) WHERE state = 'released';

@@ -1,12 +1,12 @@
 """Tells one target. Below `stations/<id>/`:
 
-    status.json                        what the station is; replaced at every turn
-    <story>/log/<first>.jsonl          its events from number <first> on; never replaced
-    <story>/dockings/<day>.jsonl       a docking in each line; replaced when it changed
-    <story>/clips/<day>/<docking>.jsonl  a clip in each line; replaced when it changed
+    status.json                          what the station is; replaced at every turn
+    <story>/log/<first>.jsonl            its events from number <first> on; never replaced
+    <story>/dockings/<day>.jsonl         a docking in each line; replaced when one of them changed
+    <story>/clips/<day>/<docking>.jsonl  a clip in each line; replaced when one of them changed
 
-A segment of the log is laid, then what follows from it, then it is noted: a crash in between lays nothing
-twice, since what lies there under the number is compared with the catalog and passed over.
+A segment of the log is laid, then what follows from it, then it is noted. After a crash in between, what
+lies there under the number is compared with the catalog and passed over: nothing is lost, nothing doubled.
 """
 
 import json
@@ -80,7 +80,7 @@ class Report:
             if told.last and self._retold(told.last, self._fetched(told.story, told.last)) != told.next:
                 # Restored from an old copy, perhaps. What is there is passed over, what is missing is laid.
                 _log.warning("%s: the log of this station is not as it was left", self._target.name)
-                return replace(told, next=1, last=0)
+                return self._keep(place, replace(told, next=1, last=0))
         return told
 
     def _tell_events(self, place: str, told: Told) -> Told:
