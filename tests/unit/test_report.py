@@ -283,6 +283,35 @@ def test_a_centre_that_was_restored_from_an_old_copy_gets_what_it_lost(
     assert not reporting.written_by_two()
 
 
+def test_laying_again_what_a_centre_lost_goes_on_after_an_error(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporting = report(station)
+    for number in range(3):
+        station.store(f"{number}.mp4", content(1000, number))
+        station.run()
+        reporting.turn()
+    for name in segments(station)[1:]:
+        [path] = (station.share / "stations").rglob(f"log/{name}")
+        path.unlink()
+    station.clock.now += turn.DAY
+    real = Counted.lay
+
+    def lay(self: Counted, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        done = real(self, path, data, replace=replace, check=check)
+        if done and not replace:
+            raise Transient
+        return done
+
+    monkeypatch.setattr(Counted, "lay", lay)
+    with pytest.raises(Transient):
+        reporting.turn()
+    monkeypatch.undo()
+    reporting.turn()
+    assert told(station) == happened(station)
+    assert not reporting.written_by_two()
+
+
 def test_another_catalog_begins_another_story_and_leaves_the_first_alone(
     station: Station, tmp_path: Path
 ) -> None:
@@ -338,12 +367,13 @@ def twin(station: Station, tmp_path: Path) -> Iterator[Station]:
 
 def test_a_copy_of_the_disk_is_noticed_and_overwrites_no_story(station: Station, twin: Station) -> None:
     mine, its = report(station, "mine"), report(twin, "its")
-    for number in range(2, 4):
+    for number in range(2, 5):
         for one, reporting in ((station, mine), (twin, its)):
             one.store(f"{number}.mp4", content(1000 + (one is twin), number))
             one.run()
             reporting.turn()
     assert its.written_by_two()
+    assert mine.written_by_two()
     assert len(stories(station)) == 2
     whole = [told(station, name) for name in sorted(stories(station))]
     assert happened(station) in whole
