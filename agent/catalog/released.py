@@ -48,7 +48,7 @@ def drawn(db: sqlite3.Connection, target: str, place: str, count: int, rng: rand
 def lost(db: sqlite3.Connection, target: str) -> list[int]:
     """Released clips that `target` was found not to have any more, whatever place said so."""
     rows = db.execute(
-        "SELECT clip FROM deliveries INDEXED BY deliveries_lost WHERE target = ? AND lost IS NOT NULL",
+        "SELECT clip FROM deliveries INDEXED BY deliveries_gone WHERE target = ? AND gone IS NOT NULL",
         (target,),
     )
     return [int(row[0]) for row in rows]
@@ -57,26 +57,26 @@ def lost(db: sqlite3.Connection, target: str) -> list[int]:
 def counted(db: sqlite3.Connection) -> dict[str, int]:
     """How many of these there are, by target."""
     rows = db.execute(
-        "SELECT target, count(*) FROM deliveries INDEXED BY deliveries_lost WHERE lost IS NOT NULL"
+        "SELECT target, count(*) FROM deliveries INDEXED BY deliveries_gone WHERE gone IS NOT NULL"
         " GROUP BY target"
     )
     return {str(target): int(count) for target, count in rows}
 
 
 def load(db: sqlite3.Connection, clip: int, target: str) -> Released:
-    token, lost_since = db.execute(
-        "SELECT token, lost FROM deliveries WHERE clip = ? AND target = ?", (clip, target)
+    token, gone_since = db.execute(
+        "SELECT token, gone FROM deliveries WHERE clip = ? AND target = ?", (clip, target)
     ).fetchone()
-    return Released(stored_clip(db, clip), str(token), lost_since is not None)
+    return Released(stored_clip(db, clip), str(token), gone_since is not None)
 
 
 def missed(tx: sqlite3.Connection, clip: int, target: str, place: str) -> None:
-    tx.execute("UPDATE deliveries SET lost = ? WHERE clip = ? AND target = ?", (time.time(), clip, target))
+    tx.execute("UPDATE deliveries SET gone = ? WHERE clip = ? AND target = ?", (time.time(), clip, target))
     door.note(tx, "lost-after-release", clip, {"target": target, "place": place})
 
 
 def found(tx: sqlite3.Connection, clip: int, target: str, place: str) -> None:
-    tx.execute("UPDATE deliveries SET lost = NULL WHERE clip = ? AND target = ?", (clip, target))
+    tx.execute("UPDATE deliveries SET gone = NULL WHERE clip = ? AND target = ?", (clip, target))
     door.note(tx, "found-after-release", clip, {"target": target, "place": place})
 
 
