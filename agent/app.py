@@ -7,12 +7,13 @@ other way round.
 
 import logging
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, home, priority, queries
+from agent.catalog import Catalog, deliveries, home, priority, queries, released
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
@@ -34,6 +35,7 @@ from agent.privileged.verbs import InProcess
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
+from agent.status.health.centre import centre_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
@@ -43,10 +45,13 @@ from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
 from agent.status.remembered import Remembered
-from agent.status.snapshot import Sources
+from agent.status.snapshot import Sources, snapshot
 from agent.supervise import Supervisor
 from agent.upload.commands import commands
 from agent.upload.live import LiveUploads
+from agent.upload.report.reports import Reports
+from agent.upload.report.turn import Author
+from agent.upload.report.who import station_id
 from agent.web.app import application
 from agent.web.clips import catalog_clips
 from agent.web.server import WebServer
@@ -83,7 +88,7 @@ class Station:
         self._catalog = Catalog.open(home.settle(store))
         self._check = CatalogCheck(self._catalog)
         self._store = Store(store, lambda: live.current.store.reserve)
-        self._uploads = LiveUploads(self._catalog, self._store.path)
+        self._uploads = LiveUploads(self._catalog, self._store.path, self._reports())
         self._ingest = Ingest(
             self._catalog,
             self._store,
@@ -101,6 +106,7 @@ class Station:
             mounts,
             Tools(self._board, mounts, best, self._collect),
         )
+        self._looked_at = self._look(config)
         self._web = self._make_web(config)
         self._supervisor = Supervisor([self._dock_beats, self._catalog_beats])
 
@@ -143,8 +149,19 @@ class Station:
             raise Stop("no-data-disk")
         return self._ingest.collect(session, docking.slot, docking.device.port, reporter)
 
-    def _make_web(self, config: Config) -> WebServer:
-        sources = Sources(
+    def _reports(self) -> Reports | None:
+        """Without its data disk a station does not know who it is, and tells nobody anything."""
+        if self._data_problem:
+            return None
+        try:
+            who = station_id(self._store.root)
+        except OSError as error:  # collecting goes on
+            log.error("this station has no id, the centre is not told of it: %s", error)
+            return None
+        return Reports(Author(who, secrets.token_hex(8), lambda: snapshot(self._looked_at)))
+
+    def _look(self, config: Config) -> Sources:
+        return Sources(
             station=config.station.name,
             version=__version__,
             started=self._started,
@@ -156,9 +173,11 @@ class Station:
             health=self._health().issues,
             waiting_for=lambda: () if self._ready else ("dock",),
         )
+
+    def _make_web(self, config: Config) -> WebServer:
         clips = catalog_clips(self._catalog.read)
         asked = commands(self._uploads)
-        app = application(sources, clips, lambda: self._live.current.station.language, asked)
+        app = application(self._looked_at, clips, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _health(self) -> HealthBoard:
@@ -171,6 +190,7 @@ class Station:
                 "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in self._sources]),
                 "catalog": catalog_check(self._check.checking, self._check.damage),
                 "targets": targets_check(lambda: list(live.current.targets), self._uploads.failing),
+                "centre": centre_check(self._uploads.untold, lambda: released.counted(self._catalog.read())),
                 "clock": clock_check(clock.synchronised),
                 "clips": clips_check(self._counts),
                 "deadline": deadline_check(

@@ -15,6 +15,7 @@ IMAGE = Path("/usr/lib/recorder-station/image")
 #: Of this boot: `problems.json`, and `data-problem` with one word when no data disk can be used.
 BOOT = Path("/run/recorder-station-boot")
 MOUNTS = Path("/proc/self/mountinfo")
+MACHINE_ID = Path("/etc/machine-id")
 
 #: Where an agent without a data disk keeps its catalog of nothing: the status must work.
 STAND_IN = Path("/run/recorder-station/without-data-disk")
@@ -47,6 +48,11 @@ def data_problem(store: Path) -> str:
     if word:
         return word if word in DATA_WORDS else "damaged"
     return "missing" if _file_system(store) in _NO_STORE else ""
+
+
+def machine_id() -> str:
+    """By which a station made from an image is known, as its data disk keeps it; "" on any other machine."""
+    return MACHINE_ID.read_text(encoding="ascii", errors="replace").strip() if on_image() else ""
 
 
 def not_central() -> tuple[Path, ...]:

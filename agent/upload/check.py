@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stop
 from agent.model import Lock, Manifest, Problem, StoredClip, spans
 from agent.upload.targets.base import Target
+from agent.upload.targets.documents import Documents
 
 PART = 5 << 20  # bytes: the smallest part that every server takes
 _FOLDER = "recorder-station-check"
@@ -54,6 +55,8 @@ def check(make: Callable[[], Target]) -> Iterator[Tried]:
     yield _tried("replace", lambda: _replaced(target, _clip(one.key, small[::-1]), small[::-1]))
     yield _tried("abort", lambda: _forgotten(target, _clip(f"{folder}/aborted.bin", large), large))
     yield _tried("sweep", lambda: target.sweep((), _NEVER))
+    if isinstance(target, Documents):
+        yield _tried("tell", lambda: _told(target, f"{folder}/status.json", small))
     if target.locking:
         yield _tried("lock", lambda: _locked(target, _clip(f"{folder}/locked.bin", small), small))
 
@@ -146,6 +149,16 @@ def _locked(target: Target, clip: StoredClip, data: bytes) -> None:
         token = _deliver(target, clip, data)
         if not target.protect(clip, token).covers(clip.lock):
             raise Stop("target-no-lock")
+
+
+def _told(target: Documents, path: str, data: bytes) -> None:
+    """What a station tells about itself is replaced every few minutes, and its log never."""
+    for said in (data, data[::-1]):
+        target.lay(path, said, replace=True)
+        if target.lay(path, data, replace=False):
+            raise Stop("target-replaces")
+        if target.fetch(path) != said:
+            raise Stop("target-forgets")
 
 
 def _clip(key: str, data: bytes) -> StoredClip:

@@ -9,10 +9,18 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from agent.catalog import Catalog, deliveries, places
-from agent.catalog.deliveries import Targets
+from agent.catalog.deliveries import PlaceChanged, Targets
 from agent.errors import Stopping
+from agent.upload.targets.base import Target
 
 T = TypeVar("T")
+
+
+def same_place(target: Target, place: str) -> None:
+    """Raises PlaceChanged when another store answers by now than `place`, which was greeted."""
+    now = target.place()
+    if now != place:
+        raise PlaceChanged(target=target.name, address=target.address, was=place, now=now)
 
 
 class Generation:

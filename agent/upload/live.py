@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.catalog import Catalog, deliveries, places, priority, reconfirm
@@ -13,6 +13,7 @@ from agent.model import Problem
 from agent.upload.build import build
 from agent.upload.limits import Limits
 from agent.upload.locks import Periods
+from agent.upload.report.reports import Reports
 from agent.upload.scheduler import Uploads
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,12 @@ _STOP = 10.0
 class LiveUploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all."""
 
-    def __init__(self, catalog: Catalog, store_path: Callable[[str], Path]) -> None:
+    def __init__(
+        self, catalog: Catalog, store_path: Callable[[str], Path], reports: Reports | None = None
+    ) -> None:
+        """`reports`: who tells the targets of this station; None when nobody does."""
         self._catalog = catalog
+        self._reports = reports
         self._store_path = store_path
         self._lock = threading.Lock()  # held while one generation gives way to the next
         self._limits = Limits()
@@ -101,7 +106,8 @@ class LiveUploads:
             return False
         try:
             late = [one for one in self._all() if not one.stop(max(0.0, end - time.monotonic()))]
-            return not late
+            told = self._reports is None or self._reports.stop(max(0.0, end - time.monotonic()))
+            return told and not late
         finally:
             self._lock.release()
 
@@ -122,6 +128,13 @@ class LiveUploads:
                 found[name] = Problem("target-hangs", {"seconds": seconds})
         return found
 
+    def untold(self) -> Iterator[tuple[str, Problem]]:
+        """(target, why it does not know of this station), as far as `failing` does not say so."""
+        failing = self.failing()
+        for target, problem in self._reports.problems() if self._reports else ():
+            if target not in failing or problem.key != "station-not-told":
+                yield target, problem
+
     def _replace(self, config: Config) -> None:
         self._applied = None
         if self._uploads is not None and not self._retire(self._uploads):
@@ -139,6 +152,8 @@ class LiveUploads:
         )
         uploads.start()
         self._uploads = uploads
+        if self._reports is not None:
+            self._reports.follow(uploads.generation, targets)
 
     def _retire(self, uploads: Uploads) -> bool:
         """False when the agent is stopping: then nothing else is to be started."""

@@ -87,6 +87,11 @@ class Uploads:
             for number in range(1, workers + 1)
         ]
 
+    @property
+    def generation(self) -> Generation:
+        """Who may commit for these, and who each target said that it is."""
+        return self._generation
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.catalog import deliveries, reconfirm
-from agent.catalog.deliveries import Delivery, PlaceChanged, ReceiptDiffers
+from agent.catalog.deliveries import Delivery, ReceiptDiffers
 from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
-from agent.upload.generation import Generation
+from agent.upload.generation import Generation, same_place
 from agent.upload.limits import Limits
 from agent.upload.targets.base import Check, Target, go_on
 
@@ -110,10 +110,7 @@ class Courier:
         return False
 
     def _same_place(self, target: Target) -> None:
-        """Raises PlaceChanged when another store answers by now than the one that was greeted."""
-        place, now = self.generation.place(target.name), target.place()
-        if now != place:
-            raise PlaceChanged(target=target.name, address=target.address, was=place, now=now)
+        same_place(target, self.generation.place(target.name))
 
     def _read(self, clip: StoredClip, token: str, target: Target, check: Check) -> Receipt:
         """Read back. Bytes that cannot be read again and again, of a clip that the target says it has, are

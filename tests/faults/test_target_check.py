@@ -15,7 +15,7 @@ from agent.upload.targets.base import Check, LocalReader, Target, go_on
 from agent.upload.targets.folder import FolderTarget
 from tests.servers.weed import ADMIN, LOCKED, STATION, Identity, Weed
 
-STEPS = ["who", "clock", "small", "parts", "damage", "replace", "abort", "sweep"]
+STEPS = ["who", "clock", "small", "parts", "damage", "replace", "abort", "sweep", "tell"]
 
 
 def found(make: Callable[[], Target]) -> dict[str, str]:
@@ -45,6 +45,16 @@ class Replaces(FolderTarget):
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         return 0
+
+
+class NeverReplaces(FolderTarget):
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        return super().lay(path, data, replace=False, check=check)
+
+
+class AlwaysReplaces(FolderTarget):
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        return super().lay(path, data, replace=True, check=check)
 
 
 class SaysYes(FolderTarget):
@@ -83,6 +93,8 @@ def test_a_good_folder_can_do_everything(tmp_path: Path) -> None:
         (LivesInAnotherHour, "clock", "target-clock-differs"),
         (KeepsWhatWasGivenUp, "abort", "target-keeps-aborted"),
         (CannotSweep, "sweep", "target-auth"),
+        (NeverReplaces, "tell", "target-forgets"),
+        (AlwaysReplaces, "tell", "target-replaces"),
     ],
 )
 def test_what_a_target_cannot_do_is_found(

@@ -1,11 +1,13 @@
-"""What a docking asks of the catalog costs the same, however much its recorder has brought before."""
+"""What a docking asks of the catalog costs the same, however much its recorder has brought before;
+and so does telling the centre of it."""
 
 import hashlib
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from agent.catalog import deliveries, intake, queries
+from agent.catalog import deliveries, intake, queries, released, story
 from agent.model import ClipState, Identity, Manifest, SourceClip
 from scripts.benchmarks.million import build
 
@@ -17,12 +19,18 @@ RECORDER = Identity("0000000", True, "0000-BE7C")  # the one of all clips in the
 def test_a_docking_costs_the_catalog_the_same_after_a_hundred_clips_and_after_thousands(
     tmp_path: Path,
 ) -> None:
-    few, many = (_instructions(tmp_path / str(past), past) for past in (200, 4_000))
+    few, many = (_instructions(tmp_path / str(past), past, _dock) for past in (200, 4_000))
     assert few > 0
     assert many < 1.5 * few
 
 
-def _instructions(path: Path, past: int) -> int:
+def test_telling_the_centre_costs_the_same_after_a_hundred_clips_and_after_thousands(tmp_path: Path) -> None:
+    few, many = (_instructions(tmp_path / str(past), past, _tell) for past in (200, 4_000))
+    assert few > 0
+    assert many < 1.5 * few
+
+
+def _instructions(path: Path, past: int, work: Callable[[sqlite3.Connection], None]) -> int:
     build(path, past, recorders=1)
     counted = 0
 
@@ -34,7 +42,7 @@ def _instructions(path: Path, past: int) -> int:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("BEGIN")
         db.set_progress_handler(count, GRAIN)
-        _dock(db)
+        work(db)
         db.set_progress_handler(None, 0)
         db.execute("COMMIT")
     return counted * GRAIN
@@ -61,3 +69,18 @@ def _dock(db: sqlite3.Connection) -> None:
     intake.end_docking(db, docking, "collected")
     assert queries.counts(db)[ClipState.STORED] == NEW
     assert deliveries.queue(db)[0] == NEW
+
+
+def _tell(db: sqlite3.Connection) -> None:
+    """What is asked for a turn in which one docking is told."""
+    first = int(db.execute("SELECT max(seq) FROM events").fetchone()[0]) + 1
+    docking = intake.begin_docking(db, "A1", RECORDER)
+    intake.see(db, docking, RECORDER, [SourceClip("DCIM/200MEDIA/1.mp4", 1 << 20, 1)])
+    data, following = story.segment(db, first)
+    assert story.retold(db, first, data) == following
+    [(touched, day)] = story.dockings_touched(db, first, following).items()
+    assert touched == docking
+    assert list(story.clips_of(db, docking)) == []
+    assert story.dockings_of(db, day).count(b"\n") == 1
+    assert released.counted(db) == {}
+    assert released.lost(db, "centre") == []

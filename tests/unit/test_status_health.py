@@ -8,6 +8,7 @@ import pytest
 from agent.model import ClipState, Problem
 from agent.status.health import Check, HealthBoard, Issue, Severity
 from agent.status.health.catalog import catalog_check
+from agent.status.health.centre import centre_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
@@ -46,6 +47,18 @@ def test_faults_and_waiting_settings_are_two_issues() -> None:
     assert [issue.key for issue in issues] == ["config-invalid", "config-restart-needed"]
     assert issues[0].params == {"count": 2, "first": "a.yaml:1: x", "faults": ["a.yaml:1: x", "a.yaml:2: y"]}
     assert issues[1].params == {"settings": ["web.listen"]}
+
+
+def test_what_the_centre_lost_for_good_outweighs_what_it_was_not_told() -> None:
+    assert found(centre_check(list, dict)) == []
+    told = [("a", Problem("station-not-told", {"seconds": 4000})), ("b", Problem("station-id-twice"))]
+    issues = list(centre_check(lambda: told, lambda: {"a": 2})())
+    assert [(issue.key, issue.severity, issue.subject) for issue in issues] == [
+        ("lost-after-release", CRITICAL, "a"),
+        ("station-not-told", WARNING, "a"),
+        ("station-id-twice", CRITICAL, "b"),
+    ]
+    assert issues[0].params == {"target": "a", "clips": 2}
 
 
 def test_each_dead_source_of_events_is_told() -> None:

@@ -5,6 +5,7 @@
     clips/<key>.json           its manifest; laid first, so a clip is never seen without one
     incoming/<token>.part      a transfer under way
     damaged/<token>.*.clip     a copy of ours that did not read back equal; set aside, never deleted
+    stations/<path>            what stations tell about themselves
 
 The mark is made at first contact only, in a folder that is empty. A station that has been in touch with
 this target there before does not make it again: a folder without the mark is then a share that is not
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from agent.errors import NotEqual, Rejected, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, printable, spans
-from agent.upload.targets import document, keys, share
+from agent.upload.targets import document, documents, keys, share
 from agent.upload.targets.base import Check, LocalReader, go_on
 
 MARK = ".recorder-station-target"
@@ -180,6 +181,33 @@ class FolderTarget:
         with self._share(clip.key) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             share.forget(incoming, _partial(token))
             share.forget(incoming, token + keys.MANIFEST)
+
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        *folders, name = documents.components(path, data)
+        temp = f"{secrets.token_hex(8)}-{secrets.token_hex(8)}.part"  # swept, should it be left behind
+        with (
+            self._share(path) as (root, _),
+            share.folder(root, [_INCOMING], create=True) as incoming,
+            share.folder(root, [documents.FOLDER, *folders], create=True) as place,
+        ):
+            check()
+            # An empty file is a name that was claimed, by somebody who did not come back.
+            replace = replace or _size(place, name) == 0
+            try:
+                share.lay(incoming, temp, place, name, data, replace=replace)
+            except FileExistsError:
+                share.forget(incoming, temp)
+                return False
+        return True
+
+    def fetch(self, path: str, check: Check = go_on) -> bytes | None:
+        *folders, name = documents.components(path)
+        with self._share(path) as (root, _):
+            try:
+                with share.folder(root, [documents.FOLDER, *folders]) as place:
+                    return _content(place, name, documents.LARGEST)
+            except FileNotFoundError:
+                return None
 
     def _set_aside(self, root: int, place: int, name: str, token: str) -> None:
         _log.warning("%s: %s did not read back equal, set aside", self.name, printable(name))
@@ -340,11 +368,23 @@ def _lay_manifest(incoming: int, token: str, place: int, name: str, clip: Stored
 def _beside(place: int, name: str) -> bytes | None:
     """What lies where the clip's manifest belongs; None when nothing does."""
     try:
-        with share.opened(place, name + keys.MANIFEST, os.O_RDONLY) as fd:
-            share.drop_cache(fd)
-            data = bytearray()
-            while len(data) < _MANIFEST_MAX and (more := os.pread(fd, share.CHUNK, len(data))):
-                data += more
-            return bytes(data)
+        return _content(place, name + keys.MANIFEST, _MANIFEST_MAX)
+    except FileNotFoundError:
+        return None
+
+
+def _content(place: int, name: str, largest: int) -> bytes:
+    """As it lies on the share; no more than about `largest` bytes of it."""
+    with share.opened(place, name, os.O_RDONLY) as fd:
+        share.drop_cache(fd)
+        data = bytearray()
+        while len(data) < largest and (more := os.pread(fd, share.CHUNK, len(data))):
+            data += more
+        return bytes(data)
+
+
+def _size(place: int, name: str) -> int | None:
+    try:
+        return os.stat(name, dir_fd=place, follow_symlinks=False).st_size
     except FileNotFoundError:
         return None

@@ -1,4 +1,4 @@
-"""A clip's key, fit to be a name at the centre.
+"""A clip's key, or a document's path, fit to be a name at the centre.
 
 Ingest made it from names that a recorder chose; this is the second lock on the same door."""
 

@@ -3,6 +3,7 @@
     .recorder-station-target   the mark: which store this is
     clips/<key>                a clip, never replaced
     clips/<key>.json           its manifest; laid first, so a clip is never seen without one
+    stations/<path>            what stations tell about themselves
 
 A clip of one part is one PUT, a longer one an upload of parts. Both are made only where nothing is, and
 each part carries its digest, which the server compares before it takes the part.
@@ -17,7 +18,7 @@ from enum import Enum
 
 from agent.errors import NotEqual, Rejected, StationError, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, spans
-from agent.upload.targets import document, keys
+from agent.upload.targets import document, documents, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
 from agent.upload.targets.http import Part
 from agent.upload.targets.s3.bucket import Bucket, Row
@@ -152,6 +153,16 @@ class S3Target:
     def abort(self, clip: StoredClip, token: str) -> None:
         if (upload := _upload(token, clip)) is not None:
             self._bucket.abort(_CLIPS + clip.key, upload)
+
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        documents.components(path, data)
+        body, digest = Part(documents.Pieces(data, check), 0, len(data)), hashlib.sha256(data).digest()
+        return self._bucket.put(f"{documents.FOLDER}/{path}", body, digest, _JSON, replace=replace)
+
+    def fetch(self, path: str, check: Check = go_on) -> bytes | None:
+        documents.components(path)
+        check()
+        return self._bucket.get(f"{documents.FOLDER}/{path}")
 
     def _forget(self, clip: StoredClip, upload: str) -> None:
         """Best effort: the clip is there, and whoever may not abort leaves an upload behind, no more."""

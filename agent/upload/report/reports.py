@@ -1,0 +1,110 @@
+"""A thread for each target, that tells it every five minutes what this station is and did.
+
+A share that hangs holds up its own thread, and nothing else. What fails is tried again at the next turn.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from agent.errors import StationError, Stopping
+from agent.model import Problem
+from agent.upload.generation import Generation
+from agent.upload.report.sample import Sample
+from agent.upload.report.turn import Author, Report
+from agent.upload.targets.base import Target
+from agent.upload.targets.documents import Documents
+
+EVERY = 300.0  # seconds
+FIRST = 10.0  # seconds after the start: by then a target has said who it is
+#: Seconds without a report after which that is told. A target that takes no clips either says so itself.
+PATIENCE = 3600.0
+_log = logging.getLogger(__name__)
+
+
+class Reports:
+    def __init__(self, author: Author) -> None:
+        self._author = author
+        self._tellers: list[_Teller] = []
+
+    def follow(self, generation: Generation, targets: Mapping[str, Target]) -> None:
+        """From now on these targets are told. Those who told others before end by themselves."""
+        for one in self._tellers:
+            one.end()
+        alive = [one for one in self._tellers if one.is_alive()]
+        new = [
+            _Teller(self._author, generation, target)
+            for target in targets.values()
+            if isinstance(target, Documents)
+        ]
+        for one in new:
+            one.start()
+        self._tellers = alive + new
+
+    def stop(self, timeout: float) -> bool:
+        """For good. True when all have ended."""
+        end = time.monotonic() + timeout
+        for one in self._tellers:
+            one.end()
+        for one in self._tellers:
+            one.join(max(0.0, end - time.monotonic()))
+        return not any(one.is_alive() for one in self._tellers)
+
+    def problems(self) -> Iterator[tuple[str, Problem]]:
+        """(target, what is wrong)"""
+        for one in self._tellers:
+            yield from ((one.target, problem) for problem in one.problems())
+
+
+class _Teller(threading.Thread):
+    def __init__(
+        self,
+        author: Author,
+        generation: Generation,
+        target: Documents,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(name=f"report-{target.name}", daemon=True)
+        self.target = target.name
+        self._report = Report(author, generation, target, self._check)
+        self._sample = Sample(generation, target, self._check)
+        self._ending = threading.Event()
+        self._monotonic = monotonic
+        self._heard = monotonic()
+        self._problem: Problem | None = None
+
+    def end(self) -> None:
+        self._ending.set()
+
+    def run(self) -> None:
+        pause = FIRST
+        while not self._ending.wait(pause):
+            self.step()
+            pause = EVERY
+
+    def step(self) -> None:
+        """One turn; never raises."""
+        try:
+            self._report.turn()
+            self._heard, self._problem = self._monotonic(), None
+            self._sample.ask()
+        except Stopping:
+            return
+        except StationError as error:
+            _log.warning("%s is told later: %s", self.target, error)
+            self._problem = Problem(error.key, error.params)
+        except Exception as error:  # noqa: BLE001 - logged and told
+            _log.exception("%s: unexpected", self.target)
+            self._problem = Problem("internal", {"error": type(error).__name__})
+
+    def problems(self) -> Iterator[Problem]:
+        if self._report.written_by_two():
+            yield Problem("station-id-twice")
+        if not self._ending.is_set() and (since := self._monotonic() - self._heard) > PATIENCE:
+            why = self._problem.key if self._problem else "target-hangs"
+            yield Problem("station-not-told", {"seconds": round(since), "error": why})
+
+    def _check(self) -> None:
+        if self._ending.is_set():
+            raise Stopping
