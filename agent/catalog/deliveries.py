@@ -163,9 +163,7 @@ def confirmed(
     compare(tx, clip, target, receipt)
     said = asdict(receipt)
     asked = time.time() if complete else 0.0
-    changes = {
-        "receipt": json.dumps(said), "problem": None, "asked": asked, "distrusted": 0, "lost": 0,
-    }  # fmt: skip
+    changes = {"receipt": json.dumps(said), "problem": None, "asked": asked, "distrusted": 0, "lost": 0}
     _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
     if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})

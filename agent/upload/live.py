@@ -51,8 +51,10 @@ class LiveUploads:
         self._limits.set(upload)
         self.notify()
         wanted = (
-            config.targets, config.retention, upload.uploaders, upload.reconfirm, upload.read_back_percent,
-        )  # fmt: skip
+            config.targets,
+            config.retention,
+            (upload.uploaders, upload.reconfirm, upload.read_back_percent),
+        )
         with self._lock:
             if self._stopping.is_set() or wanted == self._applied:
                 return

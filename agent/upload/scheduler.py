@@ -29,6 +29,7 @@ from agent.upload.worker import Courier
 _LONGEST_REST = 30.0  # seconds between two looks, even when nobody calls
 _GLANCE = 0.1  # seconds between two questions whether to go on waiting
 _REJECTED_LOOK = 3600.0
+_AT_ONCE = 1.0  # wall time: "asked before that" are those that are to be asked for as soon as may be
 _PRESSING = (0, 1)  # the least rank that is sent at any hour: important, or asked for
 REJECTED_AGAIN = 86400.0
 #: Seconds without a sign of life after which a target is said to hang. It is told and no more: an NFS
@@ -52,8 +53,8 @@ class Uploads:
         workers: int = 2,
         reconfirm: float = 7 * 86400.0,
         read_back: float = 0.01,
-        periods: Periods = Periods(),  # noqa: B008 - frozen
         limits: Limits | None = None,
+        periods: Periods = Periods(),  # noqa: B008 - frozen
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -209,10 +210,12 @@ class Uploads:
 
     def _now(self) -> Now:
         """A clock that may be wrong knows neither the hours nor how long ago anything was."""
-        at, wall, trusted = self._monotonic(), self._wall(), self._trusted()
-        if trusted and not self._limits.open_at(wall):
-            return Now(at, least=_PRESSING)
-        return Now(at, again=Again(wall - self._reconfirm, wall) if trusted and not self._asking else None)
+        at, wall = self._monotonic(), self._wall()
+        if not self._trusted():
+            return Now(at)
+        inside = self._limits.open_at(wall)
+        again = Again(wall - self._reconfirm if inside else _AT_ONCE, wall)
+        return Now(at, (0, 0) if inside else _PRESSING, None if self._asking else again)
 
     def _turn(self, lane: Lane, clip: int) -> None:
         """Raises Stopping when the rest of the clip is to wait."""

@@ -141,6 +141,26 @@ def test_outside_the_hours_only_what_presses_is_sent(night: Station) -> None:
     assert night.state(plain) == "confirmed"
 
 
+def test_outside_the_hours_nothing_is_asked_for_but_what_cannot_wait(night: Station) -> None:
+    """A clip that was confirmed while the clock was wrong is to be locked as soon as it is right."""
+    week_ago, at_once = night.store("1.mp4", b"1"), night.store("2.mp4", b"2")
+    night.run()
+    night.clock.now += 9 * 3600
+
+    def asked(clip: int) -> float:
+        return float(night.delivery(clip)["asked"])
+
+    night.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = asked - 8 * 86400"))
+    night.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = 0 WHERE clip = ?", (at_once,)))
+    before = asked(week_ago)
+    night.run()
+    assert asked(at_once) > before
+    assert asked(week_ago) == before
+    night.clock.now += 16 * 3600
+    night.run()
+    assert asked(week_ago) > before
+
+
 def test_while_the_clock_is_wrong_clips_are_sent_at_any_hour(night: Station) -> None:
     night.clock.now += 9 * 3600
     night.clock.trusted = False
