@@ -2,6 +2,7 @@
 sent stays sent, and every refusal says what to do."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,11 @@ def deliver(target: Target, clip: StoredClip, data: bytes, reader: Bytes | None 
     token = send_all(target, clip, target.begin(clip), reader or Bytes(data))
     target.finish(clip, token)
     return token
+
+
+def clip_with(clip: StoredClip, **more: str) -> StoredClip:
+    """The same bytes, of which more is told."""
+    return replace(clip, document={**clip.document, **more})
 
 
 def arrives(kit: S3Kit, target: Target, clip: StoredClip, data: bytes, token: str) -> int:
@@ -170,3 +176,46 @@ def test_a_short_clip_costs_seven_requests(kit: S3Kit, proxy: FaultProxy) -> Non
     target.verify(clip, token)
     methods = [seen.method for seen in proxy.seen]
     assert methods == ["GET", "HEAD", "PUT", "PUT", "HEAD", "GET", "GET"]
+
+
+def test_a_manifest_that_is_damaged_on_its_way_back_is_nobody_elses(kit: S3Kit, proxy: FaultProxy) -> None:
+    data = content(SMALL)
+    clip, target = kit.clip(data), through(kit, proxy)
+    token = deliver(target, clip, data)
+    kit.remove(clip, manifest=False)
+    proxy.add(Rule(Flip(at=40, way="out"), "GET", r"\.json$"))
+    with pytest.raises(Transient) as raised:
+        deliver(target, clip_with(clip, more="told"), data)
+    assert raised.value.key == "target-answer"
+    assert arrives(kit, target, clip, data, token) == SMALL
+
+
+def test_a_mark_that_is_damaged_on_its_way_back_is_no_other_store(kit: S3Kit, proxy: FaultProxy) -> None:
+    target = through(kit, proxy)
+    before = target.place()
+    proxy.add(Rule(Flip(at=30, way="out"), "GET", "recorder-station-target$"))
+    with pytest.raises(Transient) as raised:
+        target.place()
+    assert raised.value.key == "target-answer"
+    assert target.place() == before
+
+
+def test_a_list_of_parts_that_is_damaged_on_its_way_never_has_the_clip_refused(
+    kit: S3Kit, proxy: FaultProxy
+) -> None:
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    token, struck = target.begin(clip), 0
+    for at in range(0, 600, 37):
+        proxy.clear()
+        proxy.add(Rule(Flip(at, bit=at % 5), "POST", COMPLETE))
+        try:
+            target.finish(clip, send_all(target, clip, token, Bytes(data)))
+        except Transient as error:
+            token = target.begin(clip) if error.key == "token-lost" else token
+        else:
+            kit.remove(clip, manifest=False)
+            token = target.begin(clip)
+        struck += any(isinstance(seen.fault, Flip) for seen in proxy.seen)
+    assert struck > 10
+    arrives(kit, target, clip, data, token)
