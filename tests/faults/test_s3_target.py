@@ -219,3 +219,21 @@ def test_a_list_of_parts_that_is_damaged_on_its_way_never_has_the_clip_refused(
         struck += any(isinstance(seen.fault, Flip) for seen in proxy.seen)
     assert struck > 10
     arrives(kit, target, clip, data, token)
+
+
+@pytest.mark.parametrize(("method", "path"), [("HEAD", PUT_CLIP), ("GET", r"\.json$")])
+def test_one_answer_that_is_not_the_servers_puts_no_clip_off(
+    kit: S3Kit, proxy: FaultProxy, method: str, path: str
+) -> None:
+    data = content(SMALL)
+    clip, target = kit.clip(data), through(kit, proxy)
+    deliver(target, clip, data)
+    kit.remove(clip, manifest=False)
+    if method == "HEAD":
+        kit.place(clip, data)
+    proxy.add(Rule(Reply(200, b"<html>Welcome to our network"), method, path))
+    with pytest.raises(Transient) as raised:
+        deliver(target, clip_with(clip, more="told"), data)
+    assert raised.value.key == "target-answer"
+    deliver(target, clip, data)
+    assert kit.object(clip) == data
