@@ -3,15 +3,19 @@ sent stays sent, and every refusal says what to do."""
 
 from contextlib import suppress
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
+import requests
 
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
 from agent.model import StoredClip
 from agent.upload.targets.base import Target
 from agent.upload.targets.s3.errors import Damaged
 from tests.contract.s3_kit import S3Kit
-from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Stall, retry_after, s3_error
+from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Slow, Stall
+
+from tests.servers.faults import retry_after, s3_error  # isort: skip
 from tests.servers.proxy import FaultProxy
 from tests.uploading import Bytes, content, send_all
 
@@ -237,3 +241,23 @@ def test_one_answer_that_is_not_the_servers_puts_no_clip_off(
     assert raised.value.key == "target-answer"
     deliver(target, clip, data)
     assert kit.object(clip) == data
+
+
+def test_an_answer_that_drips_does_not_hold_an_uploader(kit: S3Kit, proxy: FaultProxy) -> None:
+    clip = kit.clip(content(SMALL))
+    deliver(kit.target(), clip, content(SMALL))
+    target = kit.target_at(proxy.url, timeouts=_PATIENCE, whole=0.5)
+    proxy.add(Rule(Slow(5), "GET", r"\.json$"))
+    with pytest.raises(Transient) as raised:
+        target.holds(clip, "")
+    assert raised.value.key == "target-silent"
+    assert target.holds(clip, "")
+
+
+@pytest.mark.parametrize("path", ["/a b", "/ü", "/a%20b/", "/!$&'()*+,;=:@[]", "/100%"])
+def test_odd_letters_in_the_address_are_asked_for_as_they_are_signed(kit: S3Kit, path: str) -> None:
+    """A proxy in front of a store may have it below a path."""
+    bucket = kit.bucket(f"http://127.0.0.1:1{path}")
+    url, _ = bucket._signed("GET", "x", {}, {}, "")
+    assert requests.Request("GET", url).prepare().url == url
+    assert unquote(url).startswith(f"http://127.0.0.1:1{unquote(path).rstrip('/')}/{kit.name}")

@@ -89,9 +89,11 @@ class Wire:
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
         """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
-        end = time.monotonic() + self._whole
         with self._response(method, url, headers, body) as response, told():
-            data = bytearray()
+            data, end = (
+                bytearray(),
+                time.monotonic() + self._whole,
+            )  # of the answer alone: a part may take its time
             while piece := response.raw.read1(PIECE):  # what there is: `read` would wait for all of it
                 data += piece
                 if len(data) > _ANSWER_MAX:

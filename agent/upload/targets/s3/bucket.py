@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from agent.errors import AuthFailed, Rejected, Transient
@@ -70,7 +70,7 @@ class Bucket:
         self._wire = wire
         parts = urlsplit(url)
         self._origin, self._host = f"{parts.scheme}://{parts.netloc}", parts.netloc
-        self._root = parts.path.rstrip("/") + "/" + sign.path(name)
+        self._root = sign.path(unquote(parts.path).rstrip("/")) + "/" + sign.path(name)
         self._credentials, self._region = credentials, region
 
     def head(self, key: str) -> Head | None:
