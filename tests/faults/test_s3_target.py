@@ -261,3 +261,48 @@ def test_odd_letters_in_the_address_are_asked_for_as_they_are_signed(kit: S3Kit,
     url, _ = bucket._signed("GET", "x", {}, {}, "")
     assert requests.Request("GET", url).prepare().url == url
     assert unquote(url).startswith(f"http://127.0.0.1:1{unquote(path).rstrip('/')}/{kit.name}")
+
+
+def listed(*parts: tuple[int, int], more: str = "") -> Reply:
+    """What a server says of the (number, size) of parts that it has."""
+    rows = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><Size>{size}</Size><ETag>e{number}</ETag></Part>"
+        for number, size in parts
+    )
+    return Reply(200, f"<ListPartsResult>{more}{rows}</ListPartsResult>".encode())
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        listed((1, PART), (2, PART), (3, 77)),
+        listed((1, PART), (3, 77)),
+        listed((1, PART - 1)),
+        listed((7, PART)),
+        listed(),
+        listed(
+            (1, PART), more="<IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker>"
+        ),
+        Reply(200, b"<ListPartsResult><Part><PartNumber>x</PartNumber></Part></ListPartsResult>"),
+    ],
+    ids=["all of it", "a gap", "a short part", "a part too many", "nothing", "round in circles", "no number"],
+)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_server_that_lies_about_what_it_has_gets_the_clip_all_the_same(
+    kit: S3Kit, proxy: FaultProxy, lie: Reply, times: int
+) -> None:
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    token = target.send(clip, target.begin(clip), Bytes(data), 0, PART)
+    proxy.add(Rule(lie, "GET", r"\?uploadId=", times=times))
+    for _ in range(2 * times + 1):
+        try:
+            target.finish(clip, send_all(target, clip, token, Bytes(data)))
+        except Transient as error:
+            if error.key == "token-lost":
+                token = target.begin(clip)
+        else:
+            break
+    assert any(seen.fault is lie for seen in proxy.seen)
+    assert target.verify(clip, token, read_back=True).sha256 == clip.manifest.sha256
+    assert kit.object(clip) == data
