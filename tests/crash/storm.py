@@ -18,7 +18,7 @@ from typing import Any
 from agent.catalog.home import catalog_path
 from agent.errors import StationError
 from agent.status.shape import StatusShape
-from tests.agent_process import PATIENCE, Agent, AgentEnded
+from tests.agent_process import IMPATIENT, PATIENCE, Agent, AgentEnded
 from tests.crash import promises, verdict, weather
 from tests.crash.centres import Centre
 from tests.crash.promises import Broken
@@ -26,18 +26,6 @@ from tests.crash.rack import Rack, mixed_load
 from tests.servers.faults import Rule
 from tests.servers.proxy import FaultProxy
 
-#: A station that waits seconds where others wait minutes, and soon asks again for what was confirmed.
-IMPATIENT = """
-from agent.upload import breaker, scheduler
-from agent.upload.retry import Backoff
-from agent.upload.targets import http
-http.Wire.__init__.__defaults__ = ((2.0, 2.0), 30.0)
-breaker.AUTH_PROBE, breaker.OPEN = 0.5, Backoff(0.1, cap=0.5, patience=1.0)
-make = scheduler.Uploads.__init__
-def impatient(self, *args, **named):
-    make(self, *args, **{**named, "reconfirm": 5.0, "backoff": Backoff(0.1, cap=0.5, patience=1.0)})
-scheduler.Uploads.__init__ = impatient
-"""
 _GLANCE = 0.05  # seconds between two looks
 _PASSED = 1.0  # seconds after which a fault that did not strike is left to strike later
 _LONGEST = 2.0  # seconds of work before a kill
