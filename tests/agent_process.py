@@ -28,6 +28,18 @@ _STEP = 0.03
 _LAST_WORDS = 30  # lines of the agent's log
 
 MAIN = "from agent.cli import main; main()\n"
+#: A patch: an agent that waits a second where others wait minutes, and soon asks again for what is confirmed.
+IMPATIENT = """
+from agent.upload import breaker, scheduler
+from agent.upload.retry import Backoff
+from agent.upload.targets import http
+http.Wire.__init__.__defaults__ = ((2.0, 2.0), 30.0)
+breaker.AUTH_PROBE, breaker.OPEN = 0.5, Backoff(0.1, cap=0.5, patience=1.0)
+make = scheduler.Uploads.__init__
+def impatient(self, *args, **named):
+    make(self, *args, **{**named, "reconfirm": 5.0, "backoff": Backoff(0.1, cap=0.5, patience=1.0)})
+scheduler.Uploads.__init__ = impatient
+"""
 
 
 class AgentEnded(AssertionError):

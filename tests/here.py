@@ -142,6 +142,7 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "seccomp": _seccomp,
     "ffprobe": lambda: _program("ffprobe"),
     "node": _node,
+    "rclone": lambda: _program("rclone"),
     "chromium": lambda: _program("chromium"),
     "qemu": _qemu,
     "image": _image,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from agent.config.kinds import AbsolutePath, Section, Text
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
 _CREDENTIAL = re.compile(r"/.+|[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -21,6 +22,8 @@ def _server(url: str) -> str:
         raise ValueError("should be an address such as `https://s3.example.org:8443`")
     if "@" in parts.netloc:
         raise ValueError("may hold no user and no password: they belong into a file of their own")
+    if not _HOST.fullmatch(parts.hostname or ""):
+        raise ValueError("names a host with letters that none can have: write others than a-z as `xn--…`")
     if parts.query or parts.fragment:
         raise ValueError("may have nothing behind its path: no `?`, no `#`")
     return url.rstrip("/")
@@ -78,7 +81,9 @@ class S3Target(_HttpTarget):
         default="governance",
         description="How clips are locked for as long as they must be kept, in a bucket with object lock.",
     )
-    region: Text = Field(default="us-east-1", description="The server's region; most servers have this one.")
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
+        default="us-east-1", description="The server's region; most servers have this one."
+    )
     credentials: Annotated[Text, AfterValidator(_credential)] = Field(
         description="File with the keys, as the AWS tools write it; or the name of a systemd credential."
     )

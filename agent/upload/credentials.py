@@ -7,6 +7,7 @@ The file is that of the AWS tools ("Configuration and credential file settings")
 import configparser
 import functools
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from agent.errors import AuthFailed
 from agent.upload.targets.s3.sign import Credentials
 
+_KEY = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _LARGEST = 64 << 10  # bytes
 _OTHERS = (
     stat.S_IRWXO | stat.S_IWGRP
@@ -37,10 +39,13 @@ def _path(name: str) -> Path:
 def _parse(path: Path) -> Credentials:
     text = _read(path)
     try:
-        return _keys(text)
+        found = _keys(text)
     except (configparser.Error, KeyError):
         # What exactly is wrong with a line would show the line.
         raise AuthFailed("credentials-unusable", path=str(path)) from None
+    if not all(map(_KEY.fullmatch, (found.key, found.secret))):
+        raise AuthFailed("credentials-odd", path=str(path))
+    return found
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,7 +1,7 @@
 """What every target promises. A new kind of target is done when it has a kit here and this is green."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from agent.upload.targets.base import Target
 from tests.contract.kits import KITS, Kit
 from tests.uploading import Bytes, InterruptedTest, content, send_all
 
+_LONG, _FEW = 16 << 20, 4 << 20  # bytes that are long to read; between two signs of life at most
 #: (parts, bytes more than those)
 SIZES = [(0, 0), (0, 1), (1, -1), (1, 0), (1, 1), (3, 0), (3, 7)]
 
@@ -380,21 +381,35 @@ def test_two_stations_that_send_the_same_clip_do_not_disturb_each_other(kit: Kit
 
 @pytest.mark.parametrize("does", ["position", "finish", "verify"])
 def test_long_reading_back_can_be_stopped(kit: Kit, does: str) -> None:
-    data = content(3 * kit.part)
+    """At its first sign of life, and in the middle of what it reads."""
+    data = content(_LONG)
     clip, target = kit.clip(data), kit.target()
     token = deliver(target, clip, data)
 
-    def check() -> None:
-        raise Stopping
+    def signs(stop_at: int | None = None) -> int:
+        """How many it gives until it ends, or is stopped."""
+        given = 0
 
-    with pytest.raises(Stopping):
-        match does:
-            case "position":
-                target.position(clip, token, check)
-            case "finish":
-                target.finish(clip, token, check)
-            case "verify":
-                target.verify(clip, token, check)
+        def check() -> None:
+            nonlocal given
+            given += 1
+            if given == stop_at:
+                raise Stopping
+
+        with pytest.raises(Stopping) if stop_at else nullcontext():
+            match does:
+                case "position":
+                    target.position(clip, token, check)
+                case "finish":
+                    target.finish(clip, token, check)
+                case "verify":
+                    target.verify(clip, token, check, read_back=True)
+        return given
+
+    every = signs()
+    assert every > _LONG // _FEW or (does != "verify" and every > 0)
+    for stop_at in {1, every // 2 or 1}:
+        assert signs(stop_at) == stop_at
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from agent.model import COLLECTED, ClipState
 from agent.status.shape import StatusShape
 
 _FAR = {ClipState.CONFIRMED: 2, ClipState.RELEASED: 2, ClipState.MERGED: 2}
-_NEVER = (ClipState.QUARANTINED, ClipState.MISSING, ClipState.REJECTED)
+NEVER = (ClipState.QUARANTINED, ClipState.MISSING, ClipState.REJECTED)
 
 
 class Broken(AssertionError):
@@ -31,7 +31,7 @@ class Promises:
         for what, now, before in (("confirmed", confirmed, self._confirmed), ("known", total, self._seen)):
             if now < before:
                 raise Broken(f"{before} clips were {what}, now {now} are")
-        for state in _NEVER:
+        for state in NEVER:
             if counts[state]:
                 raise Broken(f"{counts[state]} clips are {state}")
         for slot in status["slots"]:

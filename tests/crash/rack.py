@@ -3,9 +3,10 @@
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from agent.status.shape import StatusShape
 from scripts.demo_rack import FOLDER, make_recorder, record
@@ -51,7 +52,20 @@ def _mixed(path: Path, number: str, seed: int) -> None:
     (path / FOLDER / f"{number}_000001_20260301080000_0902.mp4").touch()
 
 
-KINDS = (_small, _large, _mixed, _large)
+def mixed_load(path: Path, number: str, seed: int) -> None:
+    """Many small clips, some important, an empty one and one of a byte; of the large ones each recorder has
+    another: exactly a part, a byte more, several parts."""
+    make_recorder(path, number=number, clips=12, size=100_000, seed=seed)
+    rng = Random(f"{seed}/{number}/load")
+    large = (8 * MIB, 8 * MIB + 1, 20 * MIB)
+    for at, size in enumerate((0, 1, large[int(number) % len(large)], rng.choice(large)), start=901):
+        name = f"{number}_000001_20260301080000_{at:04}{rng.choice(('', '_IMP'))}.mp4"
+        (path / FOLDER / name).write_bytes(rng.randbytes(size))
+
+
+#: Makes what a recorder of that number holds, at a path.
+Kind = Callable[[Path, str, int], None]
+KINDS: Sequence[Kind] = (_small, _large, _mixed, _large)
 
 
 def _copy_as(path: Path, file: Path, name: str) -> None:
@@ -66,6 +80,7 @@ class Rack:
     agent: Agent
     slots: int
     seed: int
+    kinds: Sequence[Kind] = KINDS
     docked: dict[str, str] = field(default_factory=dict)  # slot -> recorder
     contents: dict[str, Contents] = field(default_factory=dict)  # of every recorder there ever was
 
@@ -86,7 +101,7 @@ class Rack:
     def _dock(self, slot: str, index: int) -> None:
         number = f"{index + 1:07}"
         path = self.agent.shelf / number
-        KINDS[index % len(KINDS)](path, number, self.seed)
+        self.kinds[index % len(self.kinds)](path, number, self.seed)
         self.contents[number] = contents(path)
         self.agent.dock(number, slot)
         self.docked[slot] = number

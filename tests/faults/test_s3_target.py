@@ -2,15 +2,20 @@
 sent stays sent, and every refusal says what to do."""
 
 from contextlib import suppress
+from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
+import requests
 
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
 from agent.model import StoredClip
 from agent.upload.targets.base import Target
 from agent.upload.targets.s3.errors import Damaged
 from tests.contract.s3_kit import S3Kit
-from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Stall, retry_after, s3_error
+from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Slow, Stall
+
+from tests.servers.faults import retry_after, s3_error  # isort: skip
 from tests.servers.proxy import FaultProxy
 from tests.uploading import Bytes, content, send_all
 
@@ -29,6 +34,11 @@ def deliver(target: Target, clip: StoredClip, data: bytes, reader: Bytes | None 
     token = send_all(target, clip, target.begin(clip), reader or Bytes(data))
     target.finish(clip, token)
     return token
+
+
+def clip_with(clip: StoredClip, **more: str) -> StoredClip:
+    """The same bytes, of which more is told."""
+    return replace(clip, document={**clip.document, **more})
 
 
 def arrives(kit: S3Kit, target: Target, clip: StoredClip, data: bytes, token: str) -> int:
@@ -170,3 +180,129 @@ def test_a_short_clip_costs_seven_requests(kit: S3Kit, proxy: FaultProxy) -> Non
     target.verify(clip, token)
     methods = [seen.method for seen in proxy.seen]
     assert methods == ["GET", "HEAD", "PUT", "PUT", "HEAD", "GET", "GET"]
+
+
+def test_a_manifest_that_is_damaged_on_its_way_back_is_nobody_elses(kit: S3Kit, proxy: FaultProxy) -> None:
+    data = content(SMALL)
+    clip, target = kit.clip(data), through(kit, proxy)
+    token = deliver(target, clip, data)
+    kit.remove(clip, manifest=False)
+    proxy.add(Rule(Flip(at=40, way="out"), "GET", r"\.json$"))
+    with pytest.raises(Transient) as raised:
+        deliver(target, clip_with(clip, more="told"), data)
+    assert raised.value.key == "target-answer"
+    assert arrives(kit, target, clip, data, token) == SMALL
+
+
+def test_a_mark_that_is_damaged_on_its_way_back_is_no_other_store(kit: S3Kit, proxy: FaultProxy) -> None:
+    target = through(kit, proxy)
+    before = target.place()
+    proxy.add(Rule(Flip(at=30, way="out"), "GET", "recorder-station-target$"))
+    with pytest.raises(Transient) as raised:
+        target.place()
+    assert raised.value.key == "target-answer"
+    assert target.place() == before
+
+
+def test_a_list_of_parts_that_is_damaged_on_its_way_never_has_the_clip_refused(
+    kit: S3Kit, proxy: FaultProxy
+) -> None:
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    token, struck = target.begin(clip), 0
+    for at in range(0, 600, 37):
+        proxy.clear()
+        proxy.add(Rule(Flip(at, bit=at % 5), "POST", COMPLETE))
+        try:
+            target.finish(clip, send_all(target, clip, token, Bytes(data)))
+        except Transient as error:
+            token = target.begin(clip) if error.key == "token-lost" else token
+        else:
+            kit.remove(clip, manifest=False)
+            token = target.begin(clip)
+        struck += any(isinstance(seen.fault, Flip) for seen in proxy.seen)
+    assert struck > 10
+    arrives(kit, target, clip, data, token)
+
+
+@pytest.mark.parametrize(("method", "path"), [("HEAD", PUT_CLIP), ("GET", r"\.json$")])
+def test_one_answer_that_is_not_the_servers_puts_no_clip_off(
+    kit: S3Kit, proxy: FaultProxy, method: str, path: str
+) -> None:
+    data = content(SMALL)
+    clip, target = kit.clip(data), through(kit, proxy)
+    deliver(target, clip, data)
+    kit.remove(clip, manifest=False)
+    if method == "HEAD":
+        kit.place(clip, data)
+    proxy.add(Rule(Reply(200, b"<html>Welcome to our network"), method, path))
+    with pytest.raises(Transient) as raised:
+        deliver(target, clip_with(clip, more="told"), data)
+    assert raised.value.key == "target-answer"
+    deliver(target, clip, data)
+    assert kit.object(clip) == data
+
+
+def test_an_answer_that_drips_does_not_hold_an_uploader(kit: S3Kit, proxy: FaultProxy) -> None:
+    clip = kit.clip(content(SMALL))
+    deliver(kit.target(), clip, content(SMALL))
+    target = kit.target_at(proxy.url, timeouts=_PATIENCE, whole=0.5)
+    proxy.add(Rule(Slow(5), "GET", r"\.json$"))
+    with pytest.raises(Transient) as raised:
+        target.holds(clip, "")
+    assert raised.value.key == "target-silent"
+    assert target.holds(clip, "")
+
+
+@pytest.mark.parametrize("path", ["/a b", "/ü", "/a%20b/", "/!$&'()*+,;=:@[]", "/100%"])
+def test_odd_letters_in_the_address_are_asked_for_as_they_are_signed(kit: S3Kit, path: str) -> None:
+    """A proxy in front of a store may have it below a path."""
+    bucket = kit.bucket(f"http://127.0.0.1:1{path}")
+    url, _ = bucket._signed("GET", "x", {}, {}, "")
+    assert requests.Request("GET", url).prepare().url == url
+    assert unquote(url).startswith(f"http://127.0.0.1:1{unquote(path).rstrip('/')}/{kit.name}")
+
+
+def listed(*parts: tuple[int, int], more: str = "") -> Reply:
+    """What a server says of the (number, size) of parts that it has."""
+    rows = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><Size>{size}</Size><ETag>e{number}</ETag></Part>"
+        for number, size in parts
+    )
+    return Reply(200, f"<ListPartsResult>{more}{rows}</ListPartsResult>".encode())
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        listed((1, PART), (2, PART), (3, 77)),
+        listed((1, PART), (3, 77)),
+        listed((1, PART - 1)),
+        listed((7, PART)),
+        listed(),
+        listed(
+            (1, PART), more="<IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker>"
+        ),
+        Reply(200, b"<ListPartsResult><Part><PartNumber>x</PartNumber></Part></ListPartsResult>"),
+    ],
+    ids=["all of it", "a gap", "a short part", "a part too many", "nothing", "round in circles", "no number"],
+)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_server_that_lies_about_what_it_has_gets_the_clip_all_the_same(
+    kit: S3Kit, proxy: FaultProxy, lie: Reply, times: int
+) -> None:
+    data = content(LARGE)
+    clip, target = kit.clip(data), through(kit, proxy)
+    token = target.send(clip, target.begin(clip), Bytes(data), 0, PART)
+    proxy.add(Rule(lie, "GET", r"\?uploadId=", times=times))
+    for _ in range(2 * times + 1):
+        try:
+            target.finish(clip, send_all(target, clip, token, Bytes(data)))
+        except Transient as error:
+            if error.key == "token-lost":
+                token = target.begin(clip)
+        else:
+            break
+    assert any(seen.fault is lie for seen in proxy.seen)
+    assert target.verify(clip, token, read_back=True).sha256 == clip.manifest.sha256
+    assert kit.object(clip) == data

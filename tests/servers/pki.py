@@ -25,6 +25,18 @@ class Pki:
         self.server = self._make("server", f"subjectAltName=IP:{HOST}", *signed)
         self.client = self._make("client", "extendedKeyUsage=clientAuth", *signed)
 
+    def expire(self) -> None:
+        """From now on the server's certificate is one of yesterday."""
+        request, extensions = self._folder / "server.csr", self._folder / "server.ext"
+        extensions.write_text(f"subjectAltName=IP:{HOST}\nauthorityKeyIdentifier=keyid\n")
+        ours = ("-key", self.server.key, "-subj", "/CN=server", "-out", request)
+        by = ("-CA", self.authority.certificate, "-CAkey", self.authority.key, "-CAcreateserial")
+        made = ("-days", "-1", "-extfile", extensions, "-out", self.server.certificate)
+        subprocess.run(["openssl", "req", "-batch", "-new", *ours], capture_output=True, check=True)
+        subprocess.run(
+            ["openssl", "x509", "-req", "-in", request, *by, *made], capture_output=True, check=True
+        )
+
     def _make(self, name: str, *extensions: str) -> Pair:
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         by: list[str] = []

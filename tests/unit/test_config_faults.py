@@ -29,6 +29,8 @@ def faults(station: Path, text: str | bytes | None = None) -> list[str]:
     return [fault.removeprefix(f"{station.parent}/") for fault in caught.value.faults]
 
 
+S3 = "targets:\n  c:\n    kind: s3\n    bucket: clips\n    credentials: /k\n    url: "
+
 CASES = {
     "unknown key": ("dock:\n  stuck_aftre: 1 s\n", 2, "`stuck_aftre`: did you mean `stuck_after`?"),
     "unknown section": ("uplaod: {}\n", 1, "`uplaod`: did you mean `upload`?"),
@@ -102,6 +104,9 @@ CASES = {
     ),
     "target without kind": ("targets:\n  c: {path: /x}\n", 2, "`targets.c.kind` is missing"),
     "target of another kind": ("targets:\n  c: {kind: ftp, path: /x}\n", 2, "should be 'folder'"),
+    "host in other letters": (f"{S3}https://bücher.example\n", 6, "letters that none can have"),
+    "host with a space": (f"{S3}https://a b.example/x\n", 6, "letters that none can have"),
+    "region in other letters": (f"{S3}https://a.example\n    region: é\n", 7, "`targets.c.region`"),
     "key twice": ("web: {}\nstore: {}\nweb: {}\n", 3, "`web` stands here twice, first in line 1"),
     "key twice, quoted": ("web: {}\n'web': {}\n", 2, "stands here twice"),
     "tab": ("store:\n\tpath: /x\n", 2, "indent with spaces, not with tabs"),

@@ -60,6 +60,13 @@ def test_a_file_without_keys_is_told_without_showing_it(tmp_path: Path, text: st
     assert failure(laid(tmp_path / "keys", text)).key == "credentials-unusable"
 
 
+@pytest.mark.parametrize("key", ["ключ", "two words", "tab\tin it", "é", ""])
+def test_a_key_that_no_header_can_carry_is_told(tmp_path: Path, key: str) -> None:
+    for line in ("aws_access_key_id = station-07", f"aws_secret_access_key = {SECRET}"):
+        text = GOOD.replace(line, f"{line.partition('=')[0]}= {key}")
+        assert failure(laid(tmp_path / "keys", text)).key == "credentials-odd"
+
+
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     assert failure(tmp_path / "none").key == "credentials-unreadable"
     assert failure(tmp_path).key == "credentials-unreadable"

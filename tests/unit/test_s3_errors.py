@@ -20,6 +20,7 @@ def said(status: int, code: str, headers: dict[str, str] | None = None) -> Answe
         (400, "ExpiredToken", AuthFailed, "target-auth"),
         (400, "BadDigest", errors.Damaged, "target-damaged"),
         (400, "XAmzContentSHA256Mismatch", errors.Damaged, "target-damaged"),
+        (400, "MalformedXML", errors.Damaged, "target-damaged"),
         (400, "EntityTooLarge", Rejected, "target-too-large"),
         (400, "KeyTooLongError", Rejected, "target-name"),
         (400, "QuotaExceeded", TargetFull, "target-full"),

@@ -10,7 +10,7 @@ _NEEDS_SOMEBODY = frozenset(
     {
         "target-auth", "target-lost-clips", "target-changed", "target-rejected", "target-no-mark",
         "target-no-bucket", "target-clock", "target-certificate", "credentials-unreadable",
-        "credentials-open", "credentials-unusable", "target-lock-refused",
+        "credentials-open", "credentials-unusable", "credentials-odd", "target-lock-refused",
     }
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ never larger in memory than was asked for.
 """
 
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ from requests.exceptions import (
 )
 from requests.models import Response
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from agent.errors import AuthFailed, NotEqual, StationError, Transient
 from agent.upload.targets.base import LocalReader
 
 #: Seconds. The first also bounds each piece of a body that is sent, the second each piece of an answer.
 TIMEOUTS = (30.0, 120.0)
+WHOLE = 600.0  # seconds until an answer that is taken into memory must be there, however it drips
 PIECE = 256 << 10  # bytes of a body at a time
 _ANSWER_MAX = 16 << 20  # bytes of an answer that is taken into memory: a manifest at most
 #: What OpenSSL says when a file holds no certificate or key, or the server wants another one.
@@ -76,8 +78,8 @@ class Part:
 class Wire:
     """One server. Used by several uploaders at the same time."""
 
-    def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS) -> None:
-        self._timeouts = timeouts
+    def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS, whole: float = WHOLE) -> None:
+        self._timeouts, self._whole = timeouts, whole
         self._verify = str(line.ca) if line.ca else True
         self._certificate = (str(line.certificate[0]), str(line.certificate[1])) if line.certificate else None
         self._proxies = {"http": line.proxy, "https": line.proxy} if line.proxy else {}
@@ -87,19 +89,31 @@ class Wire:
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
         """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
-        with self.asked(method, url, headers, body) as (answer, pieces):
-            data = bytearray()
-            for piece in pieces:
+        with self._response(method, url, headers, body) as response, told():
+            data, end = (
+                bytearray(),
+                time.monotonic() + self._whole,
+            )  # of the answer alone: a part may take its time
+            while piece := response.raw.read1(PIECE):  # what there is: `read` would wait for all of it
                 data += piece
                 if len(data) > _ANSWER_MAX:
                     raise Transient("target-answer", why="too long")
-            return Answer(answer.status, answer.headers, bytes(data))
+                if time.monotonic() > end:
+                    raise Transient("target-silent")
+            return Answer(response.status_code, response.headers, bytes(data))
 
     @contextmanager
     def asked(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b""
     ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """The answer, and its body piece by piece, each up to 1 MiB."""
+        with self._response(method, url, headers, body) as response:
+            yield Answer(response.status_code, response.headers), _pieces(response)
+
+    @contextmanager
+    def _response(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part
+    ) -> Iterator[Response]:
         request = PreparedRequest()
         request.method, request.url = method, url
         request.body = body or None  # type: ignore[assignment]  # which may be anything to iterate over
@@ -115,7 +129,7 @@ class Wire:
                 proxies=self._proxies,
             )
         try:
-            yield Answer(response.status_code, response.headers), _pieces(response)
+            yield response
         finally:
             response.close()
 
@@ -136,7 +150,7 @@ def told() -> Iterator[None]:
         raise Transient("target-proxy", error=_reason(error)) from error
     except SSLError as error:
         raise _of_tls(error) from error
-    except Timeout as error:
+    except (Timeout, ReadTimeoutError) as error:
         raise Transient("target-silent") from error
     except (ConnectionError, ChunkedEncodingError, HTTPError) as error:
         raise Transient(error=_reason(error)) from error

@@ -26,6 +26,7 @@ _DAMAGED = {
     "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "ContentSHA256Mismatch",
     "XAmzContentChecksumMismatch",
 }  # fmt: skip
+_GARBLED = {"MalformedXML"}  # ours is well-formed: it was altered on its way
 OTHER_PARTS = {"InvalidPart", "InvalidPartOrder", "NoSuchUpload", *_DAMAGED}
 _TOO_LARGE = {"EntityTooLarge", "MaxMessageLengthExceeded", "TooManyParts"}
 _NAME = {"KeyTooLongError", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidURI"}
@@ -57,7 +58,7 @@ def told(answer: Answer, key: str) -> StationError:
     code = code_of(answer)
     said = code or str(answer.status)
     for codes, error in (
-        (_DAMAGED, Damaged(error=said)),
+        (_DAMAGED | _GARBLED, Damaged(error=said)),
         (_CLOCK, AuthFailed("target-clock", error=said)),
         (_WHO, AuthFailed(error=said)),
         (_ELSEWHERE, AuthFailed("target-no-bucket", error=said)),

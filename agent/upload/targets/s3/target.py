@@ -211,7 +211,10 @@ class S3Target:
         # Only what says of itself that it should be this clip: a manifest alone may be older than the object.
         if head.headers.get("x-amz-meta-sha256") == clip.manifest.sha256:
             return _There.DAMAGED
-        raise Rejected("target-conflict", key=clip.key)
+        again = self._bucket.head(key)
+        raise _conflict(
+            clip, certain=again is not None and (again.size, again.digest) == (head.size, head.digest)
+        )
 
     def _is_ours(self, clip: StoredClip, digest: str, check: Check) -> bool:
         """A digest of a form that we do not know says nothing: then the bytes are read."""
@@ -252,11 +255,17 @@ class S3Target:
             if there == wanted:
                 return
             if there is not None and not document.describes(there, clip.manifest):
-                raise Rejected("target-conflict", key=clip.key)
+                raise _conflict(clip, certain=self._bucket.get(key) == there)
             self._bucket.put(key, wanted, digest, headers, replace=True)
 
 
 _JSON = {"Content-Type": "application/json"}
+
+
+def _conflict(clip: StoredClip, *, certain: bool) -> StationError:
+    """A clip is put off for a day only by what the server says twice: one answer may be somebody else's, who
+    stands on the way."""
+    return Rejected("target-conflict", key=clip.key) if certain else Transient("target-answer", why="varies")
 
 
 def _metadata(clip: StoredClip) -> dict[str, str]:
