@@ -90,10 +90,8 @@ class Wire:
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
         """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
         with self._response(method, url, headers, body) as response, told():
-            data, end = (
-                bytearray(),
-                time.monotonic() + self._whole,
-            )  # of the answer alone: a part may take its time
+            data = bytearray()
+            end = time.monotonic() + self._whole  # of the answer alone: a part may take its time
             while piece := response.raw.read1(PIECE):  # what there is: `read` would wait for all of it
                 data += piece
                 if len(data) > _ANSWER_MAX:
