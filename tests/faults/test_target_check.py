@@ -160,7 +160,7 @@ def test_a_bucket_without_locks_is_told_unless_that_is_meant(command: Callable[.
     ("identity", "changes", "key"),
     [
         (Identity(STATION.access, "wrong"), {}, "target-auth"),
-        (Identity("nobody", "at all"), {}, "target-auth"),
+        (Identity("nobody", "at-all"), {}, "target-auth"),
         (STATION, {"bucket": "not-there"}, "target-auth"),
         (STATION, {"mode": 0o644}, "credentials-open"),
         (STATION, {"url": "http://127.0.0.1:1"}, "target-unreachable"),
