@@ -14,8 +14,8 @@ from agent.model import TRANSITIONS, ClipState
 from agent.upload.targets.folder import MARK
 from tests.crash.rack import Contents, clip_files, digest
 
-OF_THE_STORE = {"agent.lock", "catalog", "clips", "incoming", "quarantine"}
-OF_THE_CENTRE = {MARK, "clips", "incoming"}
+OF_THE_STORE = {"agent.lock", "catalog", "clips", "incoming", "quarantine", "station-id"}
+OF_THE_CENTRE = {MARK, "clips", "incoming", "stations"}
 
 
 def faults(store: Path, centre: Path, recorders: Mapping[str, Contents]) -> list[str]:
