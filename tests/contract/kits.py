@@ -9,7 +9,10 @@ from agent.upload.targets.base import Target
 from agent.upload.targets.folder import FolderTarget
 from tests.uploading import KEY, PART, clip_of
 
-KITS = ["folder_kit", "s3_kit", "weed_tus_kit", "tus_node_kit", "tus_resumable_kit"]  # fixtures
+# Fixtures. Where things lie under names of ours it is seen what others laid there, and what is to be swept;
+# a bare server names everything itself, and each transfer finds only what it made.
+NAMED = ["folder_kit", "s3_kit", "weed_tus_kit"]
+BARE = ["tus_node_kit", "tus_resumable_kit"]
 
 
 class Kit(Protocol):
@@ -17,7 +20,6 @@ class Kit(Protocol):
 
     part: int  # bytes of a part: as small as the server takes them
     compares_parts: bool  # a position tells even of parts whose content was altered
-    names: bool  # it finds things by names of ours: what others laid there, what is to be swept
     #: The last byte makes the object. What was altered in the transfer before, only reading back tells.
     appends: bool
     reads: int  # how often the bytes of a part are read to be sent
@@ -43,7 +45,7 @@ class Kit(Protocol):
 
 class FolderKit:
     part = PART
-    compares_parts = names = True
+    compares_parts = True
     appends = False
     reads = 1
 

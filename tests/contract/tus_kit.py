@@ -47,7 +47,6 @@ class TusKit(ABC):
     part = PART
     compares_parts = False
     appends = True
-    names: bool
     reads: int
     url: str  # where uploads are created
     port: int
@@ -79,7 +78,6 @@ class TusKit(ABC):
 class WeedTusKit(TusKit):
     """A folder of its own in the filer."""
 
-    names = True
     reads = 2
 
     def __init__(self, weed: Weed) -> None:
@@ -156,8 +154,6 @@ class Upload:
 
 class BareKit(TusKit):
     """What was begun since, of all that the server has."""
-
-    names = False
 
     def __init__(self, url: str, port: int, uploads: Path) -> None:
         self.url, self.port = url, port
