@@ -26,14 +26,6 @@ from tests.uploading import KEY, PART, clip_of
 
 _numbers = itertools.count(1)
 _TUS = {"Tus-Resumable": "1.0.0"}
-#: @tus/server dies now and then of a connection that ends right behind the last byte of what it gave: so none
-#: ends before the tests do.
-_kept: list[Wire] = []
-
-
-def reach(url: str, **wire: Any) -> Server:
-    _kept.append(Wire(Line(), **wire))
-    return Server(_kept[-1], url)
 
 
 def call(method: str, url: str, data: bytes = b"", **headers: str) -> requests.Response:
@@ -95,7 +87,7 @@ class WeedTusKit(TusKit):
         call("DELETE", f"{self._filer}/{self._folder}?recursive=true")
 
     def target_at(self, url: str, **wire: Any) -> Target:
-        server = reach(url, **wire)
+        server = Server(Wire(Line(), **wire), url)
         made = NamedTarget("centre", "tus", server, first_contact=self._first_contact)
         if self._first_contact:
             made.place()
@@ -162,7 +154,7 @@ class BareKit(TusKit):
         self._known = ""
 
     def target_at(self, url: str, **wire: Any) -> Target:
-        made = BareTarget("centre", "tus", reach(url, **wire), known=self._known)
+        made = BareTarget("centre", "tus", Server(Wire(Line(), **wire), url), known=self._known)
         self._known = self._known or made.place()
         return made
 
