@@ -32,17 +32,16 @@ class BareTarget(TusTarget):
     def place(self) -> str:
         """The mark's id and where it lies: somewhere else it cannot be looked for."""
         with self._lock:
-            known = self._known or self._make_mark()
-            if (found := _PLACE.fullmatch(known)) is None:
-                raise Transient("target-mark-unknown", path=self.address)
-            body = self._read(found[2])
-            # Not by a GET is the last word: @tus/server 2.4.5 dies of a connection that ends right behind one.
-            self._server.offer()
-            if body is None:
-                raise Transient("target-no-mark", path=self.address)
-            if mark.read(body) != found[1]:
-                raise Transient("target-mark-damaged", path=self._server.origin + found[2])
-            self._known = known
+            self._known = known = self._known or self._make_mark()
+        if (found := _PLACE.fullmatch(known)) is None:
+            raise Transient("target-mark-unknown", path=self.address)
+        body = self._read(found[2])
+        # The last request is no GET: @tus/server 2.4.5 dies of a connection that ends right behind one.
+        self._server.offer()
+        if body is None:
+            raise Transient("target-no-mark", path=self.address)
+        if mark.read(body) != found[1]:
+            raise Transient("target-mark-damaged", path=self._server.origin + found[2])
         return known
 
     def begin(self, clip: StoredClip, *, anew: bool = False) -> str:

@@ -139,9 +139,11 @@ class NamedTarget(TusTarget):
             return
         if there is not None and not document.describes(there, clip.manifest):
             raise Rejected("target-conflict", key=clip.key)
-        self._filer.put(_CLIPS + clip.key + keys.MANIFEST, wanted, hashlib.sha256(wanted).digest(), {})
-        if self._manifest(clip) != wanted:
-            raise Damaged(error="manifest")
+        for _ in range(2):  # one that was damaged on its way must not stay: it looks like somebody else's
+            self._filer.put(_CLIPS + clip.key + keys.MANIFEST, wanted, hashlib.sha256(wanted).digest(), {})
+            if self._manifest(clip) == wanted:
+                return
+        raise Damaged(error="manifest")
 
     def _forget(self, upload: str) -> None:
         """Best effort: the clip is there, and an upload that is left behind is swept one day."""
