@@ -33,7 +33,9 @@ def tus(request: pytest.FixtureRequest) -> Iterator[TusKit]:
         with WeedTusKit(server) as made:
             yield made
     else:
-        yield NodeKit(server) if isinstance(server, TusNode) else ResumableKit(server)
+        bare = NodeKit(server) if isinstance(server, TusNode) else ResumableKit(server)
+        bare.revive()
+        yield bare
 
 
 @pytest.fixture
