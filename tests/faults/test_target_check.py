@@ -14,6 +14,7 @@ from agent.model import Receipt, StoredClip
 from agent.upload.check import PART, check
 from agent.upload.targets.base import Check, LocalReader, Target, go_on
 from agent.upload.targets.folder import FolderTarget
+from tests.servers.tus_resumable import TusResumable
 from tests.servers.weed import ADMIN, LOCKED, STATION, Identity, Weed
 
 STEPS = ["who", "clock", "small", "parts", "damage", "replace", "abort", "sweep", "tell"]
@@ -187,15 +188,28 @@ def test_a_server_that_speaks_tus_can_do_everything(
     assert said.output.count("ok: city: ") == len(STEPS)
 
 
-@pytest.mark.parametrize("path", ["", "/.tus", "/elsewhere"])
+@pytest.mark.parametrize("where", ["filer", "url"])
 def test_an_address_where_nobody_speaks_tus_is_named(
-    command: Callable[..., Result], weed: Weed, path: str
+    command: Callable[..., Result], weed: Weed, where: str
 ) -> None:
-    said = command(STATION, "--json", kind="tus", url=weed.url + path, bucket=None, credentials=None)
+    """The filer without `/.tus/`, and S3."""
+    url = f"{getattr(weed, where)}/clips"
+    said = command(STATION, "--json", kind="tus", url=url, bucket=None, credentials=None)
     assert said.exit_code == 1
     [step] = json.loads(said.output)["city"]
     assert step["step"] == "who"
-    assert step["problem"]["key"] in ("target-no-tus", "target-auth")
+    assert step["problem"]["key"] == "target-no-tus"
+
+
+def test_the_doctor_makes_no_mark_on_a_server_that_lists_nothing(
+    command: Callable[..., Result], tus_resumable: TusResumable
+) -> None:
+    command(STATION, kind="tus", url=tus_resumable.url, bucket=None, credentials=None)
+    before = set(tus_resumable.uploads.iterdir())
+    said = CliRunner().invoke(app, ["doctor", "--json"])
+    found = [each["key"] for each in json.loads(said.output) if each["check"] == "targets"]
+    assert found == ["target-answers"]
+    assert set(tus_resumable.uploads.iterdir()) == before
 
 
 @pytest.mark.parametrize(

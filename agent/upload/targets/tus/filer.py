@@ -24,7 +24,7 @@ _NAME = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 def is_one(path: str) -> bool:
     """Whether uploads that are created at `path` lie under names of our choice afterwards."""
-    return f"{path}/".find(f"{_TUS}/") >= 0
+    return f"{_TUS}/" in f"{path}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,13 @@ class Begun:
 class Filer:
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._before, _, below = server.root.partition(_TUS)
-        self._below = below
+        # What stands before `/.tus` is of a server in front of it.
+        self._before, _, below = f"{server.root}/".partition(f"{_TUS}/")
+        self._folder = f"/{below}"
 
     def path(self, key: str) -> str:
         """Where `key` lies."""
-        return f"{self._before}{self._below}/{quote(key, safe='/-_.~')}"
+        return f"{self._before}{self._folder}{quote(key, safe='/-_.~')}"
 
     def creates(self, key: str) -> str:
         """Where an upload of `key` is created."""
@@ -79,7 +80,7 @@ class Filer:
         for name in filter(_NAME.fullmatch, names):
             notes, _ = self._page(f"{self._before}{_UNDER_WAY}/{name}/", {"limit": "1"})
             note = _note(notes)
-            if str(note.get("target_path", "")).startswith(unquote(self.path(""))):
+            if str(note.get("target_path", "")).startswith(unquote(self._folder)):
                 yield Begun(f"{self._before}{_TUS}/.uploads/{name}", _seconds(note.get("created_at")))
 
     def _page(self, path: str, asked: Mapping[str, str]) -> tuple[list[dict[str, Any]], float]:

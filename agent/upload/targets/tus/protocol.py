@@ -56,11 +56,10 @@ class Server:
     def offer(self, *, anew: bool = True) -> Offer:
         """Unless `anew`, what it said before will do: nothing is confirmed for what it says here."""
         if self._offer is None or anew:
-            answer = self._ask("OPTIONS", self.root, fine=(200, 204))
-            if _VERSION not in _listed(answer, "Tus-Version") or "creation" not in _listed(
-                answer, "Tus-Extension"
-            ):
-                raise AuthFailed("target-no-tus", error="OPTIONS")
+            answer = self._ask("OPTIONS", self.root or "/", fine=(200, 204, 400, *_GONE))
+            versions, extensions = _listed(answer, "Tus-Version"), _listed(answer, "Tus-Extension")
+            if _VERSION not in versions or "creation" not in extensions:
+                raise AuthFailed("target-no-tus", error=str(answer.status))
             self._offer = Offer(_number(answer, "Tus-Max-Size"), _algorithm(answer))
         return self._offer
 
