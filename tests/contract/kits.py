@@ -13,6 +13,7 @@ from tests.uploading import KEY, PART, clip_of
 # a bare server names everything itself, and each transfer finds only what it made.
 NAMED = ["folder_kit", "s3_kit", "weed_tus_kit"]
 BARE = ["tus_node_kit", "tus_resumable_kit"]
+KITS = [*NAMED, *BARE]
 
 
 class Kit(Protocol):

@@ -8,7 +8,7 @@ import pytest
 from agent.errors import NotEqual, Rejected, Stopping, Transient
 from agent.model import StoredClip, spans
 from agent.upload.targets.base import Target
-from tests.contract.kits import BARE, NAMED, Kit
+from tests.contract.kits import BARE, KITS, NAMED, Kit
 from tests.uploading import Bytes, InterruptedTest, content, send_all
 
 _LONG, _FEW = 16 << 20, 4 << 20  # bytes that are long to read; between two signs of life at most
@@ -16,7 +16,7 @@ _LONG, _FEW = 16 << 20, 4 << 20  # bytes that are long to read; between two sign
 SIZES = [(0, 0), (0, 1), (1, -1), (1, 0), (1, 1), (3, 0), (3, 7)]
 
 
-@pytest.fixture(params=[*NAMED, *BARE])
+@pytest.fixture(params=KITS)
 def kit(request: pytest.FixtureRequest) -> Kit:
     made: Kit = request.getfixturevalue(request.param)
     return made

@@ -183,9 +183,11 @@ def test_a_server_that_speaks_tus_can_do_everything(
 ) -> None:
     running = request.getfixturevalue(server)
     url = f"{running.filer}/.tus/checked" if server == "weed" else running.url
-    said = command(STATION, kind="tus", url=url, bucket=None, credentials=None)
+    said = command(STATION, "--json", kind="tus", url=url, bucket=None, credentials=None)
     assert said.exit_code == 0, said.output
-    assert said.output.count("ok: city: ") == len(STEPS)
+    # What a station tells about itself needs names that can be written to again.
+    steps = [step for step in STEPS if server == "weed" or step != "tell"]
+    assert [step["step"] for step in json.loads(said.output)["city"]] == steps
 
 
 @pytest.mark.parametrize("where", ["filer", "url"])

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from agent.errors import Transient
+from agent.upload.targets.http import Part
 from agent.upload.targets.tus.protocol import Server
 
 _TUS, _UNDER_WAY = "/.tus", "/.uploads.tus"
@@ -57,6 +58,9 @@ class Filer:
 
     def put(self, key: str, body: bytes, digest: bytes, headers: Mapping[str, str]) -> bool:
         """Write a small object, over whatever lies there: it has no way to say "only if there is none"."""
+        return self.write(key, body)
+
+    def write(self, key: str, body: bytes | Part) -> bool:
         upload = self._server.create(self.creates(key), len(body), {}, key)
         return self._server.send(upload, 0, body, "", key)
 

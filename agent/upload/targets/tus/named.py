@@ -8,7 +8,6 @@ The server lays an upload over whatever has its name. So the name is looked at b
 who look at the same moment the second wins. Keys hold a digest, so both have the same bytes.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import Collection
@@ -16,9 +15,9 @@ from enum import Enum
 
 from agent.errors import Rejected, StationError, Transient
 from agent.model import StoredClip
-from agent.upload.targets import document, keys
-from agent.upload.targets.base import Check, go_on
-from agent.upload.targets.http import Damaged
+from agent.upload.targets import document, documents, keys
+from agent.upload.targets.base import Check, LocalReader, go_on
+from agent.upload.targets.http import Damaged, Part
 from agent.upload.targets.mark import Mark
 from agent.upload.targets.tus.filer import Filer
 from agent.upload.targets.tus.protocol import PATH, Server, State
@@ -92,6 +91,21 @@ class NamedTarget(TusTarget):
         self._inside.pop(token, None)
         self._server.forget(self._upload(token))
 
+    def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
+        documents.components(path, data)
+        check()
+        key, there = f"{documents.FOLDER}/{path}", self.fetch(path)
+        if there is not None and not replace:
+            return False
+        if there != data:
+            self._put(key, documents.Pieces(data, check), data)
+        return True
+
+    def fetch(self, path: str, check: Check = go_on) -> bytes | None:
+        documents.components(path)
+        check()
+        return self._filer.get(f"{documents.FOLDER}/{path}")
+
     def _upload(self, token: str) -> str:
         upload = token.removeprefix(_ANEW)
         if not re.fullmatch(PATH, upload, re.ASCII):
@@ -139,11 +153,16 @@ class NamedTarget(TusTarget):
             return
         if there is not None and not document.describes(there, clip.manifest):
             raise Rejected("target-conflict", key=clip.key)
-        for _ in range(2):  # one that was damaged on its way must not stay: it looks like somebody else's
-            self._filer.put(_CLIPS + clip.key + keys.MANIFEST, wanted, hashlib.sha256(wanted).digest(), {})
-            if self._manifest(clip) == wanted:
+        self._put(_CLIPS + clip.key + keys.MANIFEST, documents.Pieces(wanted, go_on), wanted)
+
+    def _put(self, key: str, reader: LocalReader, data: bytes) -> None:
+        """Raises Damaged when it did not arrive as it is. One that is damaged must not stay, since it looks
+        like somebody else's."""
+        for _ in range(2):
+            self._filer.write(key, Part(reader, 0, len(data)))
+            if self._filer.get(key) == data:
                 return
-        raise Damaged(error="manifest")
+        raise Damaged(error=key.rpartition("/")[2])
 
     def _forget(self, upload: str) -> None:
         """Best effort: the clip is there, and an upload that is left behind is swept one day."""

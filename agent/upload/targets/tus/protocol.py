@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 from agent.errors import AuthFailed, Transient
@@ -62,6 +63,14 @@ class Server:
                 raise AuthFailed("target-no-tus", error=str(answer.status))
             self._offer = Offer(_number(answer, "Tus-Max-Size"), _algorithm(answer))
         return self._offer
+
+    def now(self) -> float:
+        """Its clock: seconds since the epoch."""
+        answer = self._ask("OPTIONS", self.root or "/", fine=(200, 204))
+        try:
+            return parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+        except (ValueError, OverflowError) as error:
+            raise Transient("target-answer", why="no time") from error
 
     def create(self, path: str, length: int, metadata: Mapping[str, str], key: str) -> str:
         """Begin an upload at `path`; the path that the server gave it."""

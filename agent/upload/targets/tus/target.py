@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 
 from agent.errors import NotEqual, Rejected, Transient
-from agent.model import Receipt, StoredClip
+from agent.model import Lock, Receipt, StoredClip
 from agent.upload.targets import document, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
 from agent.upload.targets.http import Damaged, Part
@@ -22,6 +22,7 @@ class TusTarget(ABC):
     def __init__(self, name: str, address: str, server: Server) -> None:
         self.name = name
         self.address = address
+        self.locking = False
         self._server = server
         #: Transfers that the server has up to the middle of a part, by their tokens: what was just asked.
         self._inside: dict[str, int] = {}
@@ -74,6 +75,12 @@ class TusTarget(ABC):
             raise Transient("not-there", what="manifest")
         # Asked last: who answers now has answered before.
         return Receipt(self._server.origin + path, *found, time.time(), self.place())
+
+    def protect(self, clip: StoredClip, token: str) -> Lock:
+        return Lock()
+
+    def now(self) -> float:
+        return self._server.now()
 
     def _compared(self, clip: StoredClip, reader: LocalReader, offset: int, length: int, at: int) -> str:
         """The checksum of a part from `at` on; empty where the server compares nothing. Raises NotEqual when
