@@ -2,6 +2,7 @@
 that are others; and only at the store that it knows."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule
 from tests.servers.proxy import FaultProxy
 from tests.servers.tus_node import TusNode
 from tests.servers.weed import Weed
-from tests.uploading import PART, Station, content
+from tests.uploading import PART, Bytes, Station, content, send_all
 
+Filer = tuple[WeedTusKit, FaultProxy]
 HOUR, DAY = 3600.0, 86400.0
 MARK = ".recorder-station-target"
 
@@ -27,6 +29,12 @@ def station(tmp_path: Path, tus: TusKit, line: FaultProxy) -> Iterator[Station]:
     made = Station(tmp_path, {"centre": tus.target_at(tus.through(line.port))})
     yield made
     made.close()
+
+
+@pytest.fixture
+def tus_filer(weed: Weed) -> Iterator[Filer]:
+    with WeedTusKit(weed) as kit, FaultProxy(kit.port) as line:
+        yield kit, line
 
 
 def hours(station: Station, tus: TusKit, number: int) -> None:
@@ -135,6 +143,25 @@ def test_the_mark_of_a_bare_server_is_looked_for_where_it_was_made(tus_node: Tus
         with pytest.raises(Transient) as raised:
             at(known).place()
         assert raised.value.key == key
+
+
+def test_one_answer_that_was_damaged_refuses_no_clip_and_makes_no_other_store(tus_filer: Filer) -> None:
+    """A mark, a manifest that is there already, and a clip that is there already."""
+    kit, line = tus_filer
+    data = content(PART)
+    clip, target = kit.clip(data), kit.target_at(kit.through(line.port))
+    place = target.place()
+    target.finish(clip, send_all(target, clip, target.begin(clip), Bytes(data)))
+    for path, at in (("\\.json$", 100), ("\\.mp4$", 5)):
+        line.add(Rule(Flip(at=at, way="out"), "GET", path))
+        fresh = kit.target_at(kit.through(line.port))
+        with suppress(Transient):
+            token = fresh.begin(clip)
+            fresh.finish(clip, send_all(fresh, clip, token, Bytes(data)))
+    line.add(Rule(Flip(at=30, way="out"), "GET", MARK))
+    with suppress(Transient):
+        assert kit.target_at(kit.through(line.port)).place() == place
+    assert len([seen for seen in line.seen if seen.fault]) == 3
 
 
 def test_a_folder_of_a_filer_that_holds_something_else_is_not_marked(weed: Weed) -> None:
