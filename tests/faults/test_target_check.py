@@ -218,7 +218,7 @@ def test_the_doctor_makes_no_mark_on_a_server_that_lists_nothing(
     ("identity", "changes", "key"),
     [
         (Identity(STATION.access, "wrong"), {}, "target-auth"),
-        (Identity("nobody", "at all"), {}, "target-auth"),
+        (Identity("nobody", "at-all"), {}, "target-auth"),
         (STATION, {"bucket": "not-there"}, "target-auth"),
         (STATION, {"mode": 0o644}, "credentials-open"),
         (STATION, {"url": "http://127.0.0.1:1"}, "target-unreachable"),
