@@ -11,9 +11,11 @@ from agent.catalog import deliveries, door
 from agent.catalog.deliveries import PlaceChanged, Targets
 
 
-def known_at(db: sqlite3.Connection, target: str, address: str) -> bool:
-    """Whether the station has been in touch with `target` at this address before."""
-    return _bound(db, target)[0] == address
+def known_at(db: sqlite3.Connection, target: str, address: str) -> str:
+    """The place that the station has found behind `target` at this address before; empty when it was never in
+    touch with it there."""
+    before, place = _bound(db, target)
+    return place if before == address else ""
 
 
 def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -> str:

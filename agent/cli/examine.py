@@ -123,6 +123,7 @@ _EXAMINERS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "clock": clock,
     "targets": targets,
 }
+_UNTOLD = "?"  # the place of a target that is known, and not to us
 _NEED_CONFIG = frozenset({"store", "targets"})
 
 
@@ -135,13 +136,15 @@ def _folder(name: str, path: Path) -> Finding:
 
 def _server(config: Config, name: str) -> Finding:
     """Asked who it is, as one that must be known: nothing is made there."""
-    target = build({name: config.targets[name]}, lambda *_: True, config.store.path)[name]
+    target = build({name: config.targets[name]}, lambda *_: _UNTOLD, config.store.path)[name]
     params = {"target": name, "path": target.address}
     try:
         target.place()
     except StationError as error:
         if error.key == "target-no-mark":
             return Finding("targets", Level.OK, "target-new", params)
+        if error.key == "target-mark-unknown":
+            return Finding("targets", Level.OK, "target-answers", params)
         return Finding("targets", Level.FAIL, error.key, {**params, **error.params})
     return Finding("targets", Level.OK, "target-answers", params)
 

@@ -55,9 +55,10 @@ def _tried(config: Config, name: str | None) -> Iterator[tuple[str, list[Tried]]
             yield target, list(try_all(partial(_make, config, target)))
 
 
-def _make(config: Config, target: str) -> Target:
-    """As at first contact: in a store that is empty the mark is made, as the agent would."""
-    return build({target: config.targets[target]}, lambda *_: False, config.store.path)[target]
+def _make(config: Config, target: str, place: str) -> Target:
+    """As at first contact unless it has said its place: in a store that is empty the mark is made, as the
+    agent would."""
+    return build({target: config.targets[target]}, lambda *_: place, config.store.path)[target]
 
 
 def _object(one: Tried) -> dict[str, Any]:

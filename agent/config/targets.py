@@ -89,4 +89,8 @@ class S3Target(_HttpTarget):
     )
 
 
-Target = Annotated[FolderTarget | S3Target, Field(discriminator="kind")]
+class TusTarget(_HttpTarget):
+    kind: Literal["tus"] = Field(description="A server that speaks tus 1.0.")
+
+
+Target = Annotated[FolderTarget | S3Target | TusTarget, Field(discriminator="kind")]

@@ -12,10 +12,14 @@ from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3.bucket import Bucket
 from agent.upload.targets.s3.lock import Mode
 from agent.upload.targets.s3.target import S3Target
+from agent.upload.targets.tus import filer
+from agent.upload.targets.tus.bare import BareTarget
+from agent.upload.targets.tus.named import NamedTarget
+from agent.upload.targets.tus.protocol import Server
 
 _LOCKS = {"governance": Mode.GOVERNANCE, "compliance": Mode.COMPLIANCE}
-#: (name, address) -> whether this station has been in touch with that target there before
-Known = Callable[[str, str], bool]
+#: (name, address) -> the place that this station has found there before; empty when it never was in touch
+Known = Callable[[str, str], str]
 
 
 def build(targets: Mapping[str, config.Target], known_at: Known, store: Path) -> dict[str, Target]:
@@ -36,10 +40,18 @@ def _target(name: str, target: config.Target, known_at: Known, store: Path) -> T
             address = f"{target.url}/{target.bucket}"
             first, lock = not known_at(name, address), _LOCKS.get(target.lock)
             return S3Target(name, address, _bucket(target), first_contact=first, lock=lock)
+        case config.TusTarget():
+            server, known = Server(_wire(target), target.url), known_at(name, target.url)
+            if filer.is_one(server.root):
+                return NamedTarget(name, target.url, server, first_contact=not known)
+            return BareTarget(name, target.url, server, known=known)
 
 
 def _bucket(target: config.S3Target) -> Bucket:
-    ours, key = target.certificate, target.certificate_key
-    line = Line(target.ca, (ours, key) if ours and key else None, target.proxy or "")
     keys = credentials.of(target.credentials)
-    return Bucket(Wire(line), target.url, target.bucket, keys, target.region)
+    return Bucket(_wire(target), target.url, target.bucket, keys, target.region)
+
+
+def _wire(target: config.S3Target | config.TusTarget) -> Wire:
+    ours, key = target.certificate, target.certificate_key
+    return Wire(Line(target.ca, (ours, key) if ours and key else None, target.proxy or ""))

@@ -37,22 +37,39 @@ class _Bytes:
         return self._data[offset : offset + length]
 
 
-def check(make: Callable[[], Target]) -> Iterator[Tried]:
-    """`make` gives the target anew, as after a restart. What a later step needs, an earlier one has shown:
-    after the first that fails only those that stand alone are tried."""
-    target = make()
+class _Altered(_Bytes):
+    """As read first it is right, and altered from then on: to who compares before he sends, what alters the
+    bytes on their way."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._read = False
+        self.again = False  # it was read once more
+
+    def pread(self, length: int, offset: int) -> bytes:
+        data = super().pread(length, offset)
+        self.again, self._read = self._read, True
+        return bytes(len(data)) if self.again else data
+
+
+def check(make: Callable[[str], Target]) -> Iterator[Tried]:
+    """`make` gives the target anew, as after a restart of a station that knows its place; of an empty one, as
+    at first contact. What a later step needs, an earlier one has shown: after the first that fails only those
+    that stand alone are tried."""
+    target = make("")
     who = _tried("who", lambda: target.place())
     yield who
     if who.problem is not None:
         return
+    place = target.place()
     yield _tried("clock", lambda: _same_time(target))
     small, large = os.urandom(1000), os.urandom(PART + 1000)
     folder = f"{_FOLDER}/{time.strftime('%Y-%m-%d', time.gmtime())}/{uuid.uuid4().hex}"
     one, two = _clip(f"{folder}/small.bin", small), _clip(f"{folder}/large.bin", large)
     yield _tried("small", lambda: _deliver(target, one, small))
-    yield _tried("parts", lambda: _in_two_goes(make, two, large))
-    yield _tried("damage", lambda: _damaged(target, _clip(f"{folder}/damaged.bin", small)))
-    yield _tried("replace", lambda: _replaced(target, _clip(one.key, small[::-1]), small[::-1]))
+    yield _tried("parts", lambda: _in_two_goes(lambda: make(place), two, large))
+    yield _tried("damage", lambda: _damaged(target, _clip(f"{folder}/damaged.bin", small), small))
+    yield _tried("replace", lambda: _replaced(target, f"{folder}/once.bin", small))
     yield _tried("abort", lambda: _forgotten(target, _clip(f"{folder}/aborted.bin", large), large))
     yield _tried("sweep", lambda: target.sweep((), _NEVER))
     if isinstance(target, Documents):
@@ -70,11 +87,15 @@ def _tried(step: str, what: Callable[[], object]) -> Tried:
 
 
 def _deliver(target: Target, clip: StoredClip, data: bytes) -> str:
-    token = target.begin(clip)
-    for offset, length in spans(clip.manifest.size, clip.manifest.part_size):
-        token = target.send(clip, token, _Bytes(data), offset, length)
-    target.finish(clip, token)
+    token = _send(target, clip, target.begin(clip), _Bytes(data))
     _vouched(target, clip, token)
+    return token
+
+
+def _send(target: Target, clip: StoredClip, token: str, reader: _Bytes) -> str:
+    for offset, length in spans(clip.manifest.size, clip.manifest.part_size):
+        token = target.send(clip, token, reader, offset, length)
+    target.finish(clip, token)
     return token
 
 
@@ -99,7 +120,24 @@ def _vouched(target: Target, clip: StoredClip, token: str) -> None:
         raise Retry("not-there", what="clip")
 
 
-def _damaged(target: Target, clip: StoredClip) -> None:
+def _damaged(target: Target, clip: StoredClip, data: bytes) -> None:
+    """Refused; or, where nobody compares what arrives, found when it is read back, and sent anew."""
+    _refused(target, clip)
+    reader, token = _Altered(data), target.begin(clip)
+    try:
+        token = _send(target, clip, token, reader)
+    except Retry as error:
+        if error.key != "target-damaged":
+            raise
+        return target.abort(clip, token)
+    if reader.again and target.verify(clip, token).sha256 in clip.manifest.digests:
+        raise Stop("target-takes-damage")
+    if reader.again:
+        token = _send(target, clip, target.begin(clip, anew=True), _Bytes(data))
+    return _vouched(target, clip, token)
+
+
+def _refused(target: Target, clip: StoredClip) -> None:
     token = target.begin(clip)
     try:
         target.send(clip, token, _Bytes(bytes(clip.manifest.size)), 0, clip.manifest.size)
@@ -112,14 +150,23 @@ def _damaged(target: Target, clip: StoredClip) -> None:
     raise Stop("target-takes-damage")
 
 
-def _replaced(target: Target, clip: StoredClip, data: bytes) -> None:
+def _replaced(target: Target, key: str, data: bytes) -> None:
+    """Another clip of the same name is refused, or lies beside it."""
+    clip, other = _clip(key, data), _clip(key, data[::-1])
+    token = _deliver(target, clip, data)
     try:
-        _deliver(target, clip, data)
+        _deliver(target, other, data[::-1])
     except Rejected as error:
-        if error.key == "target-conflict":
-            return
-        raise
-    raise Stop("target-replaces")
+        if error.key != "target-conflict":
+            raise
+    try:
+        kept = target.verify(clip, token, read_back=True).sha256 in clip.manifest.digests
+    except Retry as error:
+        if error.key != "not-there":
+            raise
+        kept = False
+    if not kept:
+        raise Stop("target-replaces")
 
 
 def _same_time(target: Target) -> None:

@@ -176,5 +176,5 @@ class LiveUploads:
         log.error("the configuration of the targets cannot be applied now: %s", problem)
         self._failure = dict.fromkeys(config.targets, problem)
 
-    def _known_at(self, target: str, address: str) -> bool:
+    def _known_at(self, target: str, address: str) -> str:
         return places.known_at(self._catalog.read(), target, address)

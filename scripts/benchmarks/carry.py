@@ -74,7 +74,7 @@ def _uploads(config: Config, catalog: Catalog) -> Uploads:
     store = Store(config.store.path, lambda: 0)
     return Uploads(
         catalog,
-        build(config.targets, lambda name, address: False, store.path("")),
+        build(config.targets, lambda name, address: "", store.path("")),
         store.path,
         workers=config.upload.uploaders,
         reconfirm=config.upload.reconfirm,

@@ -9,7 +9,11 @@ from agent.upload.targets.base import Target
 from agent.upload.targets.folder import FolderTarget
 from tests.uploading import KEY, PART, clip_of
 
-KITS = ["folder_kit", "s3_kit"]  # fixtures
+# Fixtures. Where things lie under names of ours it is seen what others laid there, and what is to be swept;
+# a bare server names everything itself, and each transfer finds only what it made.
+NAMED = ["folder_kit", "s3_kit", "weed_tus_kit"]
+BARE = ["tus_node_kit", "tus_resumable_kit"]
+KITS = [*NAMED, *BARE]
 
 
 class Kit(Protocol):
@@ -17,6 +21,9 @@ class Kit(Protocol):
 
     part: int  # bytes of a part: as small as the server takes them
     compares_parts: bool  # a position tells even of parts whose content was altered
+    #: The last byte makes the object. What was altered in the transfer before, only reading back tells.
+    appends: bool
+    reads: int  # how often the bytes of a part are read to be sent
 
     def target(self) -> Target:
         """A new one, as after a restart of the station."""
@@ -40,6 +47,8 @@ class Kit(Protocol):
 class FolderKit:
     part = PART
     compares_parts = True
+    appends = False
+    reads = 1
 
     def __init__(self, root: Path) -> None:
         self.root = root / "share"

@@ -1,6 +1,5 @@
 """What every target promises. A new kind of target is done when it has a kit here and this is green."""
 
-from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from agent.errors import NotEqual, Rejected, Stopping, Transient
 from agent.model import StoredClip, spans
 from agent.upload.targets.base import Target
-from tests.contract.kits import KITS, Kit
+from tests.contract.kits import BARE, KITS, NAMED, Kit
 from tests.uploading import Bytes, InterruptedTest, content, send_all
 
 _LONG, _FEW = 16 << 20, 4 << 20  # bytes that are long to read; between two signs of life at most
@@ -18,9 +17,21 @@ SIZES = [(0, 0), (0, 1), (1, -1), (1, 0), (1, 1), (3, 0), (3, 7)]
 
 
 @pytest.fixture(params=KITS)
-def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+def kit(request: pytest.FixtureRequest) -> Kit:
     made: Kit = request.getfixturevalue(request.param)
-    yield made
+    return made
+
+
+@pytest.fixture(params=NAMED)
+def named(request: pytest.FixtureRequest) -> Kit:
+    made: Kit = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture(params=BARE)
+def bare(request: pytest.FixtureRequest) -> Kit:
+    made: Kit = request.getfixturevalue(request.param)
+    return made
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -94,7 +105,7 @@ def test_a_sender_that_dies_in_any_part_goes_on_with_that_part(
         target, rest = kit.target(), Bytes(data)
         assert target.position(clip, token) == offset
         token = send_all(target, clip, token, rest)
-        assert rest.read == size - offset
+        assert rest.read == kit.reads * (size - offset)
         target.finish(clip, token)
         assert vouched(target, clip, token)
         assert kit.object(clip) == data
@@ -130,18 +141,25 @@ FLIPPED = [
 def test_a_position_never_claims_more_than_is_there(
     kit: Kit, sent: int, held: Any, claim: tuple[int, int]
 ) -> None:
-    """Where only the server could tell that a part is not what it was, it must not become an object."""
+    """Where only the server could tell that a part is not what it was, it must not become an object, or
+    not be vouched for."""
     data = content(3 * kit.part + 7)
     clip, target = kit.clip(data), kit.target()
     token = target.begin(clip)
     for offset, length in list(spans(len(data), kit.part))[:sent]:
         token = target.send(clip, token, Bytes(data), offset, length)
+    if kit.appends and sent == 4:
+        assert kit.transfer(token) is None, "an object, and no transfer any more"
+        assert kit.object(clip) == data
+        return
     kit.set_transfer(token, held(data[: min(len(data), sent * kit.part)], kit.part))
     target = kit.target()
     seen = kit.compares_parts or (sent, held, claim) in CUT
     with suppress(Transient):
         assert not seen or target.position(clip, token) <= claim[0] * kit.part + claim[1]
     token = arrive(target, clip, data, token)
+    if kit.appends and not vouched(target, clip, token):
+        token = arrive(target, clip, data, target.begin(clip, anew=True))
     assert vouched(target, clip, token)
     assert kit.object(clip) == data
 
@@ -170,56 +188,66 @@ def test_finish_refuses_a_transfer_that_is_not_complete(kit: Kit) -> None:
     assert target.position(clip, token) in (0, kit.part)
 
 
-def test_a_clip_that_is_there_already_is_not_sent_again(kit: Kit) -> None:
-    data = content(2 * kit.part)
-    clip = kit.clip(data)
-    deliver(kit.target(), clip, data)
-    reader, target = Bytes(data), kit.target()
+def test_a_clip_that_is_there_already_is_not_sent_again(named: Kit) -> None:
+    data = content(2 * named.part)
+    clip = named.clip(data)
+    deliver(named.target(), clip, data)
+    reader, target = Bytes(data), named.target()
     token = send_all(target, clip, target.begin(clip), reader)
     target.finish(clip, token)
     assert vouched(target, clip, token)
     assert reader.read == 0
 
 
+def test_without_names_clips_of_one_key_lie_beside_each_other(bare: Kit) -> None:
+    """Also the same one twice: nothing is found by its key, and nothing replaced."""
+    contents = [content(2 * bare.part, seed) for seed in (0, 9, 0)]
+    clips, target = [bare.clip(data) for data in contents], bare.target()
+    tokens = [deliver(target, clip, data) for clip, data in zip(clips, contents, strict=True)]
+    for clip, token in zip(clips, tokens, strict=True):
+        assert vouched(bare.target(), clip, token)
+        assert target.holds(clip, token)
+
+
 @pytest.mark.parametrize("other", [b"", b"something else", None], ids=["empty", "short", "as long"])
-def test_other_content_is_never_replaced(kit: Kit, other: bytes | None) -> None:
-    data = content(2 * kit.part)
-    clip, target = kit.clip(data), kit.target()
+def test_other_content_is_never_replaced(named: Kit, other: bytes | None) -> None:
+    data = content(2 * named.part)
+    clip, target = named.clip(data), named.target()
     token = target.begin(clip)
     other = content(len(data), seed=9) if other is None else other
-    kit.place(clip, other)
+    named.place(clip, other)
     with pytest.raises(Rejected) as raised:
         target.finish(clip, send_all(target, clip, token, Bytes(data)))
     assert raised.value.key == "target-conflict"
-    assert kit.object(clip) == other
+    assert named.object(clip) == other
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_another_clip_under_the_same_key_is_never_replaced(kit: Kit, parts: int) -> None:
+def test_another_clip_under_the_same_key_is_never_replaced(named: Kit, parts: int) -> None:
     """Also when nobody asked for the position before."""
-    first, second = content(parts * kit.part), content(parts * kit.part, seed=9)
-    clip, other, target = kit.clip(first), kit.clip(second), kit.target()
+    first, second = content(parts * named.part), content(parts * named.part, seed=9)
+    clip, other, target = named.clip(first), named.clip(second), named.target()
     token = deliver(target, clip, first)
-    before = kit.manifest(clip)
+    before = named.manifest(clip)
     with pytest.raises(Rejected) as raised:
         late = target.begin(other)
-        for offset, length in spans(len(second), kit.part):
+        for offset, length in spans(len(second), named.part):
             late = target.send(other, late, Bytes(second), offset, length)
         target.finish(other, late)
     assert raised.value.key == "target-conflict"
-    assert kit.object(clip) == first
-    assert kit.manifest(clip) == before
+    assert named.object(clip) == first
+    assert named.manifest(clip) == before
     assert vouched(target, clip, token)
 
 
-def test_other_content_that_comes_during_the_transfer_is_never_replaced(kit: Kit) -> None:
-    data = content(2 * kit.part)
-    clip, target = kit.clip(data), kit.target()
+def test_other_content_that_comes_during_the_transfer_is_never_replaced(named: Kit) -> None:
+    data = content(2 * named.part)
+    clip, target = named.clip(data), named.target()
     token = send_all(target, clip, target.begin(clip), Bytes(data))
-    kit.place(clip, b"something else")
+    named.place(clip, b"something else")
     with pytest.raises(Rejected):
         target.finish(clip, token)
-    assert kit.object(clip) == b"something else"
+    assert named.object(clip) == b"something else"
 
 
 @pytest.mark.parametrize(("parts", "more"), [(0, 0), (1, 0), (3, 6)])
@@ -345,21 +373,29 @@ def test_a_part_that_is_not_what_was_stored_is_never_kept(kit: Kit, index: int, 
     assert target.position(clip, token) == index * kit.part
 
 
-def test_the_sweep_takes_what_nobody_goes_on_with_and_nothing_else(kit: Kit) -> None:
-    data = content(3 * kit.part)
-    ours, orphan, done = (kit.clip(data, f"8888888/{name}.mp4") for name in ("ours", "orphan", "done"))
-    target = kit.target()
-    going = target.send(ours, target.begin(ours), Bytes(data), 0, kit.part)
-    left = target.send(orphan, target.begin(orphan), Bytes(data), 0, kit.part)
+def test_the_sweep_takes_what_nobody_goes_on_with_and_nothing_else(named: Kit) -> None:
+    data = content(3 * named.part)
+    ours, orphan, done = (named.clip(data, f"8888888/{name}.mp4") for name in ("ours", "orphan", "done"))
+    target = named.target()
+    going = target.send(ours, target.begin(ours), Bytes(data), 0, named.part)
+    left = target.send(orphan, target.begin(orphan), Bytes(data), 0, named.part)
     token = deliver(target, done, data)
     assert target.sweep({going}, age=3600) == 0
-    assert kit.transfer(left) is not None
+    assert named.transfer(left) is not None
     assert target.sweep({going}, age=-3600) == 1
-    assert kit.transfer(left) is None
+    assert named.transfer(left) is None
     target.finish(ours, send_all(target, ours, going, Bytes(data)))
     assert vouched(target, ours, going)
     assert vouched(target, done, token)
     assert target.sweep((), age=-3600) == 0
+
+
+def test_without_names_nothing_is_swept(bare: Kit) -> None:
+    data = content(3 * bare.part)
+    clip, target = bare.clip(data), bare.target()
+    left = target.send(clip, target.begin(clip), Bytes(data), 0, bare.part)
+    assert target.sweep((), age=-3600) == 0
+    assert target.position(clip, left) == bare.part
 
 
 def test_two_stations_that_send_the_same_clip_do_not_disturb_each_other(kit: Kit) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.s3_kit import S3Kit
+from tests.contract.tus_kit import NodeKit, ResumableKit, TusKit, WeedTusKit
 from tests.servers.proxy import FaultProxy
+from tests.servers.tus_node import TusNode
 from tests.servers.weed import Weed
 
 
@@ -20,4 +22,24 @@ def kit(weed: Weed) -> Iterator[S3Kit]:
 @pytest.fixture
 def proxy(weed: Weed) -> Iterator[FaultProxy]:
     with FaultProxy(weed.ports[0]) as made:
+        yield made
+
+
+@pytest.fixture(params=["weed", "tus_node", "tus_resumable"])
+def tus(request: pytest.FixtureRequest) -> Iterator[TusKit]:
+    """Each server that speaks tus; what it has of others is not seen."""
+    server = request.getfixturevalue(request.param)
+    if isinstance(server, Weed):
+        with WeedTusKit(server) as made:
+            yield made
+    else:
+        bare = NodeKit(server) if isinstance(server, TusNode) else ResumableKit(server)
+        bare.revive()
+        yield bare
+
+
+@pytest.fixture
+def line(tus: TusKit) -> Iterator[FaultProxy]:
+    """A bad network in front of it."""
+    with FaultProxy(tus.port) as made:
         yield made

@@ -11,7 +11,7 @@ import requests
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
 from agent.model import StoredClip
 from agent.upload.targets.base import Target
-from agent.upload.targets.s3.errors import Damaged
+from agent.upload.targets.http import Damaged
 from tests.contract.s3_kit import S3Kit
 from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Slow, Stall
 

@@ -2,29 +2,31 @@
 
 import json
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from agent.cli import app
-from agent.errors import AuthFailed
+from agent.errors import AuthFailed, NotEqual
 from agent.model import Receipt, StoredClip
-from agent.upload.check import check
+from agent.upload.check import PART, check
 from agent.upload.targets.base import Check, LocalReader, Target, go_on
 from agent.upload.targets.folder import FolderTarget
+from tests.servers.tus_resumable import TusResumable
 from tests.servers.weed import ADMIN, LOCKED, STATION, Identity, Weed
 
 STEPS = ["who", "clock", "small", "parts", "damage", "replace", "abort", "sweep", "tell"]
 
 
-def found(make: Callable[[], Target]) -> dict[str, str]:
+def found(make: Callable[[str], Target]) -> dict[str, str]:
     return {tried.step: tried.problem.key if tried.problem else "" for tried in check(make)}
 
 
-def folder(tmp_path: Path, kind: type[FolderTarget] = FolderTarget) -> Callable[[], Target]:
+def folder(tmp_path: Path, kind: type[FolderTarget] = FolderTarget) -> Callable[[str], Target]:
     (tmp_path / "share").mkdir()
-    return lambda: kind("centre", tmp_path / "share", first_contact=True)
+    return lambda place: kind("centre", tmp_path / "share", first_contact=not place)
 
 
 class TakesAnything(FolderTarget):
@@ -45,6 +47,24 @@ class Replaces(FolderTarget):
 
     def position(self, clip: StoredClip, token: str, check: Check = go_on) -> int:
         return 0
+
+
+class NeverReadsBack(FolderTarget):
+    """Compares before it sends, keeps what arrives, and vouches for what it wanted to keep."""
+
+    def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
+        if sha256(reader.pread(length, offset)).digest() != clip.manifest.parts[offset // PART]:
+            raise NotEqual
+        (self.root / "incoming").mkdir(exist_ok=True)
+        with (self.root / "incoming" / f"{token}.part").open("ab") as partial:
+            partial.write(reader.pread(length, offset))
+        return token
+
+    def verify(
+        self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
+    ) -> Receipt:
+        there = (self.root / "clips" / clip.key).read_bytes()
+        return Receipt("there", len(there), clip.manifest.sha256, 0.0)
 
 
 class NeverReplaces(FolderTarget):
@@ -87,6 +107,7 @@ def test_a_good_folder_can_do_everything(tmp_path: Path) -> None:
     ("kind", "step", "key"),
     [
         (TakesAnything, "damage", "target-takes-damage"),
+        (NeverReadsBack, "damage", "target-takes-damage"),
         (StartsOver, "parts", "target-does-not-resume"),
         (Replaces, "replace", "target-replaces"),
         (SaysYes, "small", "target-vouches-for-other"),
@@ -104,7 +125,7 @@ def test_what_a_target_cannot_do_is_found(
 
 
 def test_a_target_that_cannot_be_reached_is_told_at_once(tmp_path: Path) -> None:
-    def make() -> Target:
+    def make(place: str) -> Target:
         return FolderTarget("centre", tmp_path / "nowhere", first_contact=True)
 
     assert found(make) == {"who": "target-not-mounted"}
@@ -130,7 +151,7 @@ def command(weed: Weed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
         config = {
             "station": {"language": "en"},
             "store": {"path": str(tmp_path / "store")},
-            "targets": {"city": {**target, **changes}},
+            "targets": {"city": {k: v for k, v in {**target, **changes}.items() if v is not None}},
         }
         (tmp_path / "station.yaml").write_text(json.dumps(config))
         monkeypatch.setenv("RECORDER_STATION_CONFIG", str(tmp_path / "station.yaml"))
@@ -154,6 +175,43 @@ def test_a_bucket_without_locks_is_told_unless_that_is_meant(command: Callable[.
     problems = [step["problem"] for step in json.loads(said.output)["city"] if not step["ok"]]
     assert [problem["key"] for problem in problems] == ["target-no-lock"]
     assert command(STATION, lock="none").exit_code == 0
+
+
+@pytest.mark.parametrize("server", ["weed", "tus_node", "tus_resumable"])
+def test_a_server_that_speaks_tus_can_do_everything(
+    command: Callable[..., Result], request: pytest.FixtureRequest, server: str
+) -> None:
+    running = request.getfixturevalue(server)
+    url = f"{running.filer}/.tus/checked" if server == "weed" else running.url
+    said = command(STATION, "--json", kind="tus", url=url, bucket=None, credentials=None)
+    assert said.exit_code == 0, said.output
+    # What a station tells about itself needs names that can be written to again.
+    steps = [step for step in STEPS if server == "weed" or step != "tell"]
+    assert [step["step"] for step in json.loads(said.output)["city"]] == steps
+
+
+@pytest.mark.parametrize("where", ["filer", "url"])
+def test_an_address_where_nobody_speaks_tus_is_named(
+    command: Callable[..., Result], weed: Weed, where: str
+) -> None:
+    """The filer without `/.tus/`, and S3."""
+    url = f"{getattr(weed, where)}/clips"
+    said = command(STATION, "--json", kind="tus", url=url, bucket=None, credentials=None)
+    assert said.exit_code == 1
+    [step] = json.loads(said.output)["city"]
+    assert step["step"] == "who"
+    assert step["problem"]["key"] == "target-no-tus"
+
+
+def test_the_doctor_makes_no_mark_on_a_server_that_lists_nothing(
+    command: Callable[..., Result], tus_resumable: TusResumable
+) -> None:
+    command(STATION, kind="tus", url=tus_resumable.url, bucket=None, credentials=None)
+    before = set(tus_resumable.uploads.iterdir())
+    said = CliRunner().invoke(app, ["doctor", "--json"])
+    found = [each["key"] for each in json.loads(said.output) if each["check"] == "targets"]
+    assert found == ["target-answers"]
+    assert set(tus_resumable.uploads.iterdir()) == before
 
 
 @pytest.mark.parametrize(

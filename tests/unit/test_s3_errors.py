@@ -3,7 +3,7 @@
 import pytest
 
 from agent.errors import AuthFailed, Rejected, TargetFull, Transient
-from agent.upload.targets.http import Answer
+from agent.upload.targets.http import Answer, Damaged
 from agent.upload.targets.s3 import errors
 
 
@@ -18,9 +18,9 @@ def said(status: int, code: str, headers: dict[str, str] | None = None) -> Answe
         (400, "RequestTimeout", Transient, "target-unreachable"),
         (400, "IncompleteBody", Transient, "target-unreachable"),
         (400, "ExpiredToken", AuthFailed, "target-auth"),
-        (400, "BadDigest", errors.Damaged, "target-damaged"),
-        (400, "XAmzContentSHA256Mismatch", errors.Damaged, "target-damaged"),
-        (400, "MalformedXML", errors.Damaged, "target-damaged"),
+        (400, "BadDigest", Damaged, "target-damaged"),
+        (400, "XAmzContentSHA256Mismatch", Damaged, "target-damaged"),
+        (400, "MalformedXML", Damaged, "target-damaged"),
         (400, "EntityTooLarge", Rejected, "target-too-large"),
         (400, "KeyTooLongError", Rejected, "target-name"),
         (400, "QuotaExceeded", TargetFull, "target-full"),

@@ -52,7 +52,7 @@ def accepted(catalog: Catalog) -> list[dict[str, Any]]:
 
 def built(station: Station, *, local: bool) -> None:
     made = FolderConfig(kind="folder", path=station.share, local=local)
-    station.targets = {**build({"centre": made}, lambda *_: False, station.clips)}
+    station.targets = {**build({"centre": made}, lambda *_: "", station.clips)}
     station.uploads = station.make_uploads()
 
 

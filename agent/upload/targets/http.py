@@ -55,6 +55,12 @@ class Answer:
     body: bytes = b""
 
 
+class Damaged(Transient):
+    """What arrived is not what its checksum says: on the way, or on our disk."""
+
+    key = "target-damaged"
+
+
 class Part:
     """`length` bytes of the stored clip from `offset`, as the body of a request."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
-from agent.upload.targets.http import Answer
+from agent.upload.targets.http import Answer, Damaged
 from agent.upload.targets.waits import retry_after
 
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)  # it is shown
@@ -30,12 +30,6 @@ _GARBLED = {"MalformedXML"}  # ours is well-formed: it was altered on its way
 OTHER_PARTS = {"InvalidPart", "InvalidPartOrder", "NoSuchUpload", *_DAMAGED}
 _TOO_LARGE = {"EntityTooLarge", "MaxMessageLengthExceeded", "TooManyParts"}
 _NAME = {"KeyTooLongError", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidURI"}
-
-
-class Damaged(Transient):
-    """What arrived is not what its checksum says: on the way, or on our disk."""
-
-    key = "target-damaged"
 
 
 def code_of(answer: Answer) -> str:

@@ -20,12 +20,11 @@ from agent.errors import NotEqual, Rejected, StationError, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, spans
 from agent.upload.targets import document, documents, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
-from agent.upload.targets.http import Part
+from agent.upload.targets.http import Damaged, Part
+from agent.upload.targets.mark import Mark
 from agent.upload.targets.s3.bucket import Bucket, Row
-from agent.upload.targets.s3.errors import Damaged
 from agent.upload.targets.s3.lock import Mode
 from agent.upload.targets.s3.locks import Locks
-from agent.upload.targets.s3.mark import Mark
 
 _CLIPS = "clips/"
 _KEY_MAX = 1024  # bytes of an object's whole key
