@@ -13,7 +13,7 @@ from scripts.benchmarks.cargo import DAY, Cargo, carried, holes, noise
 from scripts.benchmarks.clients import Ran
 from scripts.benchmarks.machine import scratch, spent
 from scripts.benchmarks.measure import Bench, BenchError, Contestant, Figure, ratios, seconds_note
-from scripts.benchmarks.seaweed import KEYS, Seaweed
+from scripts.benchmarks.seaweed import KEYS, Seaweed, running
 
 _MIB = 1 << 20
 _FOLDER = f"clips/{DAY}"  # in a bucket
@@ -150,7 +150,7 @@ def short_clips(bench: Bench) -> Iterable[Figure]:
 
 @contextmanager
 def _server(bench: Bench) -> Iterator[Seaweed]:
-    with scratch(bench.folder, "centre") as folder, Seaweed(folder) as weed:
+    with scratch(bench.folder, "centre") as folder, running(folder) as weed:
         yield weed
 
 
