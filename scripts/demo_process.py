@@ -51,6 +51,10 @@ class Process:
                 start_new_session=True,  # Ctrl-C is for the demo, which then asks the others to end
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def until(self, ready: Callable[[], bool]) -> None:
         """Raises DemoError when it does not come up."""
         end = time.monotonic() + START_WITHIN

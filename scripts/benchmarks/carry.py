@@ -24,6 +24,8 @@ from agent.config import Config, load
 from agent.ingest.store import Store
 from agent.model import ClipState, Identity, Manifest, SourceClip
 from agent.upload.build import build
+from agent.upload.limits import Limits
+from agent.upload.locks import Periods
 from agent.upload.scheduler import Uploads
 from scripts.benchmarks.machine import forget_memory_peak, memory_now, memory_peak
 
@@ -71,7 +73,8 @@ def main(folder: Path) -> int:
 
 
 def _uploads(config: Config, catalog: Catalog) -> Uploads:
-    store = Store(config.store.path, lambda: 0)
+    store, limits = Store(config.store.path, lambda: 0), Limits()
+    limits.set(config.upload)
     return Uploads(
         catalog,
         build(config.targets, lambda name, address: "", store.path("")),
@@ -79,6 +82,8 @@ def _uploads(config: Config, catalog: Catalog) -> Uploads:
         workers=config.upload.uploaders,
         reconfirm=config.upload.reconfirm,
         read_back=config.upload.read_back_percent / 100,
+        limits=limits,
+        periods=Periods(config.retention.ordinary, config.retention.important),
     )
 
 

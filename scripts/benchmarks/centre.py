@@ -1,19 +1,18 @@
 """From the store to a bucket: a long clip, several at once, an endless one, and a thousand short ones."""
 
-import base64
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from agent.upload.targets.s3 import sign
 from scripts.benchmarks import clients
 from scripts.benchmarks.cargo import DAY, Cargo, carried, holes, noise
 from scripts.benchmarks.clients import Ran
 from scripts.benchmarks.machine import scratch, spent
 from scripts.benchmarks.measure import Bench, BenchError, Contestant, Figure, ratios, seconds_note
-from scripts.benchmarks.seaweed import KEYS, Seaweed
+from scripts.benchmarks.seaweed import Seaweed, running
+from scripts.benchmarks.ways import S3, Way, split
 
 _MIB = 1 << 20
 _FOLDER = f"clips/{DAY}"  # in a bucket
@@ -24,8 +23,8 @@ _BYTES_ONLY = {"read_back_percent": 0}  # else chance would have one of a hundre
 class _Race:
     """Clients that bring the same files to one server, each time to a bucket that is empty."""
 
-    def __init__(self, bench: Bench, weed: Seaweed, cargo: list[Cargo]) -> None:
-        self._bench, self._weed, self.cargo = bench, weed, cargo
+    def __init__(self, bench: Bench, way: Way, cargo: list[Cargo]) -> None:
+        self._bench, self._weed, self._way, self.cargo = bench, way.weed, way, cargo
         self.cpu: dict[str, list[float]] = defaultdict(list)
         self.memory: dict[str, list[float]] = defaultdict(list)  # MiB, at most
         self.growth: list[float] = []  # MiB of ours, over what it was before
@@ -48,7 +47,7 @@ class _Race:
 
     def ours(self, upload: Mapping[str, object], folder: Path, bucket: str) -> Ran:
         """`upload`: that section of the configuration."""
-        told = carried(folder, self.cargo, _target(self._weed, bucket, folder), upload)
+        told = carried(folder, self.cargo, self._way.target(bucket, folder), upload)
         self.growth.append((told["peak"] - told["idle"]) / _MIB)
         return Ran(told["seconds"], told["cpu"], told["peak"])
 
@@ -67,16 +66,8 @@ class _Race:
         return clients.boto3(self._bench.boto3, self._weed.url, bucket, key, one.file, self._part)
 
     def curl(self, parts: list[Path], folder: Path, bucket: str) -> Ran:
-        """The parts alone are counted; an object is made of them to see that they were taken."""
         (one,) = self.cargo
-        there, key = self._weed.bucket(bucket), f"{_FOLDER}/{one.file.name}"
-        upload = there.create(key, {})
-        digests = [bytes.fromhex(part) for part in one.clip["parts"]]
-        ran = clients.curl(_for_curl(self._weed, bucket, key, upload, parts, digests), len(parts))
-        rows = sorted(there.parts(key, upload) or [], key=lambda row: row.number)
-        if not there.complete(key, upload, rows, digests):
-            raise BenchError("the parts of curl make no object")
-        return ran
+        return self._way.by_curl(bucket, f"{_FOLDER}/{one.file.name}", one, parts)
 
     @property
     def _part(self) -> int:
@@ -87,10 +78,10 @@ def long_clip(bench: Bench) -> Iterable[Figure]:
     size = (24 << 20) if bench.quick else (1 << 30)
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
         one = noise(source / "clip.mp4", size)
-        race = _Race(bench, weed, [one])
+        race = _Race(bench, S3(weed), [one])
         entrants = {
             "station": race.entrant("station", partial(race.ours, _BYTES_ONLY)),
-            "curl": race.entrant("curl", partial(race.curl, _split(one, source / "parts"))),
+            "curl": race.entrant("curl", partial(race.curl, split(one, source / "parts"))),
         }
         if clients.has_rclone():
             command = ["copyto", str(one.file)]
@@ -116,11 +107,11 @@ def memory(bench: Bench) -> Iterable[Figure]:
     several, endless = (12 << 20, 96 << 20) if bench.quick else (256 << 20, 8 << 30)
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
         four = [noise(source / f"clip-{number}.mp4", several) for number in range(4)]
-        race = _Race(bench, weed, four)
+        race = _Race(bench, S3(weed), four)
         run = partial(race.ours, {**_BYTES_ONLY, "uploaders": 4})
         bench.contest("s3-memory", {"four": race.entrant("four", run)})
         yield Figure("s3-memory", "4 × 256 MiB at once: RSS over idle", "MiB", race.growth, _GROWTH)
-        race = _Race(bench, weed, [holes(source / "endless.mp4", endless)])
+        race = _Race(bench, S3(weed), [holes(source / "endless.mp4", endless)])
         bench.cold.drop()
         with scratch(bench.folder, "endless") as folder:
             seconds = race.entrant("endless", partial(race.ours, _BYTES_ONLY))(folder)
@@ -133,7 +124,7 @@ def short_clips(bench: Bench) -> Iterable[Figure]:
     files = 20 if bench.quick else 1000
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
         many = [noise(source / f"clip-{number:04}.mp4", 100_000) for number in range(files)]
-        race = _Race(bench, weed, many)
+        race = _Race(bench, S3(weed), many)
         entrants = {"station": race.entrant("station", partial(race.ours, {"uploaders": 2}))}
         if clients.has_rclone():
             command = ["copy", str(source), "--transfers", "2", "--checkers", "2"]
@@ -150,50 +141,5 @@ def short_clips(bench: Bench) -> Iterable[Figure]:
 
 @contextmanager
 def _server(bench: Bench) -> Iterator[Seaweed]:
-    with scratch(bench.folder, "centre") as folder, Seaweed(folder) as weed:
+    with scratch(bench.folder, "centre") as folder, running(folder) as weed:
         yield weed
-
-
-def _target(weed: Seaweed, bucket: str, folder: Path) -> dict[str, object]:
-    """For the configuration of a station below `folder`."""
-    keys = folder / "keys"
-    keys.touch(0o600)
-    keys.write_text(f"[default]\naws_access_key_id = {KEYS.key}\naws_secret_access_key = {KEYS.secret}\n")
-    where = {"url": weed.url, "plaintext": True, "bucket": bucket}
-    return {"kind": "s3", **where, "credentials": str(keys)}
-
-
-def _split(one: Cargo, folder: Path) -> list[Path]:
-    """A file for each part: curl cannot send a range of one."""
-    folder.mkdir()
-    parts = list[Path]()
-    with one.file.open("rb") as data:
-        while part := data.read(one.clip["part_size"]):
-            parts.append(folder / f"{len(parts):05}")
-            parts[-1].write_bytes(part)
-    return parts
-
-
-def _for_curl(
-    weed: Seaweed, bucket: str, key: str, upload: str, parts: list[Path], digests: list[bytes]
-) -> str:
-    """The same requests as ours, each signed, in curl's language."""
-    where, host = f"/{bucket}/{sign.path(key)}", weed.url.removeprefix("http://")
-    requests = []
-    for number, (part, digest) in enumerate(zip(parts, digests, strict=True), start=1):
-        asked = sign.query({"partNumber": str(number), "uploadId": upload})
-        checksum = {"x-amz-checksum-sha256": base64.b64encode(digest).decode()}
-        headers = sign.signed(KEYS, "us-east-1", "PUT", host, where, asked, checksum, digest.hex())
-        requests.append(
-            "\n".join(
-                (
-                    f'url = "{weed.url}{where}?{asked}"',
-                    f'upload-file = "{part}"',
-                    'output = "/dev/null"',
-                    'write-out = "%{http_code}\\n"',
-                    'header = "Expect:"',
-                    *(f'header = "{name}: {value}"' for name, value in headers.items() if name != "host"),
-                )
-            )
-        )
-    return "\nnext\n".join(requests)

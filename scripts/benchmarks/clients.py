@@ -28,11 +28,13 @@ class Ran:
     said: str = ""
 
 
-def curl(requests: str, count: int) -> Ran:
-    """`requests`: a configuration of curl; all of them over one connection."""
-    ran = _run(["curl", "--disable", "--silent", "--show-error", "--config", "-"], typed=requests)
-    if (answers := ran.said.split()) != ["200"] * count:
-        raise BenchError(f"curl was answered {answers[:3]}…, {len(answers)} of {count}")
+def curl(requests: Sequence[str], answer: str) -> Ran:
+    """`requests`: each in curl's language; all of them over one connection. `answer`: to each, as it should
+    be."""
+    command = ["curl", "--disable", "--silent", "--show-error", "--config", "-"]
+    ran = _run(command, typed="\nnext\n".join(requests))
+    if (answers := ran.said.split()) != [answer] * len(requests):
+        raise BenchError(f"curl was answered {answers[:3]}…, {len(answers)} times of {len(requests)}")
     return ran
 
 
@@ -76,12 +78,16 @@ def ours(folder: Path) -> str:
 
 
 def _run(command: Sequence[str], more: Mapping[str, str] | None = None, typed: str = "") -> Ran:
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as wrong, tempfile.TemporaryFile() as tty:
-        tty.write(typed.encode())
-        tty.seek(0)
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as wrong,
+        tempfile.TemporaryFile() as entered,
+    ):
+        entered.write(typed.encode())
+        entered.seek(0)
         environment = {**_environment(), **(more or {})}
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdin=tty, stdout=said, stderr=wrong, env=environment)
+        process = subprocess.Popen(command, stdin=entered, stdout=said, stderr=wrong, env=environment)
         memory = 0
         # Looked at, since what `wait4` calls its peak begins with the memory of the process that started it.
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
