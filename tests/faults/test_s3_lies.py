@@ -105,3 +105,16 @@ def test_another_store_that_answers_meanwhile_gets_nothing_and_has_lost_nothing(
     assert proxy.count("PUT") == 0
     problem = station.uploads.facts()["centre"].problem
     assert problem is not None and problem.key == "target-changed"
+
+
+def test_one_odd_answer_to_the_question_is_no_loss(station: Station, proxy: FaultProxy) -> None:
+    clip = station.store("1.mp4", DATA)
+    station.run()
+    station.uploads = station.make_uploads(read_back=0.0)
+    station.run()
+    proxy.add(Rule(Reply(404), "HEAD", CLIP, times=1))
+    age(station, 8)
+    hours(station, 1)
+    assert any(seen.fault for seen in proxy.seen), "it was not asked for"
+    assert "lost-at-target" not in [kind for kind, _ in station.events(clip)]
+    assert station.delivery(clip)["state"] == "confirmed"

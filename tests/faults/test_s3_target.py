@@ -11,17 +11,27 @@ import requests
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
 from agent.model import StoredClip
 from agent.upload.targets.base import Target
-from agent.upload.targets.http import Damaged
+from agent.upload.targets.http import PIECE, TIMEOUTS, Damaged
 from tests.contract.s3_kit import S3Kit
-from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule, Slow, Stall
-
-from tests.servers.faults import retry_after, s3_error  # isort: skip
+from tests.servers.faults import (
+    Fault,
+    Flip,
+    LoseResponse,
+    Reply,
+    Reset,
+    Rule,
+    Slow,
+    Stall,
+    retry_after,
+    s3_error,
+)
 from tests.servers.proxy import FaultProxy
 from tests.uploading import Bytes, content, send_all
 
 PART = S3Kit.part
 _PATIENCE = (10.0, 10.0)  # seconds: a stall must not last as long as on a station
 SMALL, LARGE = 100_000, 2 * PART + 77
+SLOWEST = 8000  # bytes per second: 64 kbit/s
 #: Requests, as the proxy tells them apart.
 PUT_CLIP, PUT_PART, CREATE, COMPLETE = r"\.mp4$", "partNumber=", r"\?uploads=$", r"\?uploadId=[^&]*$"
 
@@ -306,3 +316,8 @@ def test_a_server_that_lies_about_what_it_has_gets_the_clip_all_the_same(
     assert any(seen.fault is lie for seen in proxy.seen)
     assert target.verify(clip, token, read_back=True).sha256 == clip.manifest.sha256
     assert kit.object(clip) == data
+
+
+def test_a_piece_passes_over_the_slowest_line_before_the_time_is_up() -> None:
+    """A time-out of a socket is for all that is handed to it at once."""
+    assert 0.6 * TIMEOUTS[0] > PIECE / SLOWEST

@@ -31,7 +31,7 @@ from agent.upload.targets.base import LocalReader
 #: Seconds. The first also bounds each piece of a body that is sent, the second each piece of an answer.
 TIMEOUTS = (30.0, 120.0)
 WHOLE = 600.0  # seconds until an answer that is taken into memory must be there, however it drips
-PIECE = 256 << 10  # bytes of a body at a time
+PIECE = 128 << 10  # bytes of a body at a time: over 64 kbit/s it passes in half of the time that it may take
 _ANSWER_MAX = 16 << 20  # bytes of an answer that is taken into memory: a manifest at most
 #: What OpenSSL says when a file holds no certificate or key, or the server wants another one.
 _OF_CERTIFICATES = ("certificate", "unknown ca", "pem lib", "x509", "no start line", "key values mismatch")
