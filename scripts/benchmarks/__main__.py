@@ -25,7 +25,8 @@ SCENARIOS: Mapping[str, Callable[[Bench], Iterable[Figure]]] = {
     "start": years.start,
     "idle": years.idle,
     "next": due.next_clip,
-    "s3": centre.long_clip,
+    "s3": centre.s3,
+    "tus": centre.tus,
     "s3-memory": centre.memory,
     "s3-small": centre.short_clips,
 }

@@ -12,7 +12,7 @@ from scripts.benchmarks.clients import Ran
 from scripts.benchmarks.machine import scratch, spent
 from scripts.benchmarks.measure import Bench, BenchError, Contestant, Figure, ratios, seconds_note
 from scripts.benchmarks.seaweed import Seaweed, running
-from scripts.benchmarks.ways import S3, Way, split
+from scripts.benchmarks.ways import S3, Tus, Way, split
 
 _MIB = 1 << 20
 _FOLDER = f"clips/{DAY}"  # in a bucket
@@ -57,6 +57,16 @@ class _Race:
         if sizes != sorted(one.clip["size"] for one in self.cargo):
             raise BenchError(f"{len(sizes)} of {len(self.cargo)} files are in the bucket, or of other sizes")
 
+    def libraries(self, one: Cargo) -> dict[str, Contestant]:
+        """Clients of S3 that are here."""
+        found = dict[str, Contestant]()
+        if clients.has_rclone():
+            run = partial(self.rclone, ["copyto", str(one.file)], f"{_FOLDER}/{one.file.name}")
+            found["rclone"] = self.entrant("rclone", run)
+        if clients.has_boto3(self._bench.boto3):
+            found["boto3"] = self.entrant("boto3", self.boto3)
+        return found
+
     def rclone(self, command: list[str], to: str, folder: Path, bucket: str) -> Ran:
         return clients.rclone(self._weed.url, [*command, f"centre:{bucket}/{to}"], self._part)
 
@@ -74,33 +84,39 @@ class _Race:
         return self.cargo[0].clip["part_size"]
 
 
-def long_clip(bench: Bench) -> Iterable[Figure]:
-    size = (24 << 20) if bench.quick else (1 << 30)
+def s3(bench: Bench) -> Iterable[Figure]:
+    return _long_clip(bench, "s3", S3)
+
+
+def tus(bench: Bench) -> Iterable[Figure]:
+    """The server compares nothing: the station reads back what it sent, and curl does not."""
+    return _long_clip(bench, "tus", Tus)
+
+
+def _long_clip(bench: Bench, name: str, way: Callable[[Seaweed], Way]) -> Iterable[Figure]:
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
-        one = noise(source / "clip.mp4", size)
-        race = _Race(bench, S3(weed), [one])
+        one = noise(source / "clip.mp4", (24 << 20) if bench.quick else (1 << 30))
+        race = _Race(bench, way(weed), [one])
         entrants = {
             "station": race.entrant("station", partial(race.ours, _BYTES_ONLY)),
             "curl": race.entrant("curl", partial(race.curl, split(one, source / "parts"))),
         }
-        if clients.has_rclone():
-            command = ["copyto", str(one.file)]
-            run = partial(race.rclone, command, f"{_FOLDER}/{one.file.name}")
-            entrants["rclone"] = race.entrant("rclone", run)
-        if clients.has_boto3(bench.boto3):
-            entrants["boto3"] = race.entrant("boto3", race.boto3)
-        seconds = bench.contest("s3", entrants)
+        peers = {"curl": 1.1}
+        if name == "s3":
+            peers |= {"rclone": 1, "boto3": 1}
+            entrants |= race.libraries(one)
+        seconds = bench.contest(name, entrants)
     note = seconds_note(seconds)
-    for peer, limit in (("curl", 1.1), ("rclone", 1), ("boto3", 1)):
+    for peer, limit in peers.items():
         runs = ratios(seconds["station"], seconds[peer]) if peer in seconds else []
-        yield Figure("s3", f"1 GiB: station / {peer}", "×", runs, limit, note=note)
-    yield Figure("s3", "station: CPU", "s", race.cpu["station"], 1.0)
-    yield Figure("s3", "station: RSS over idle", "MiB", race.growth, _GROWTH)
+        yield Figure(name, f"1 GiB: station / {peer}", "×", runs, limit, note=note)
+    yield Figure(name, "station: CPU", "s", race.cpu["station"], 1.0)
+    yield Figure(name, "station: RSS over idle", "MiB", race.growth, _GROWTH)
     for who in seconds:
         if who != "station":
-            yield Figure("s3", f"{who}: CPU", "s", race.cpu[who])
-        yield Figure("s3", f"{who}: RSS peak", "MiB", race.memory[who])
-        yield Figure("s3", f"{who}: CPU of the server", "s", race.server[who])
+            yield Figure(name, f"{who}: CPU", "s", race.cpu[who])
+        yield Figure(name, f"{who}: RSS peak", "MiB", race.memory[who])
+        yield Figure(name, f"{who}: CPU of the server", "s", race.server[who])
 
 
 def memory(bench: Bench) -> Iterable[Figure]:

@@ -24,7 +24,7 @@ class Seaweed:
     def __init__(self, ports: weed.Ports, process: Process) -> None:
         self._process, self._numbers = process, count(1)
         self.url = f"http://{HOST}:{ports.s3}"
-        self._filer = f"http://{HOST}:{ports.filer}"
+        self.filer = f"http://{HOST}:{ports.filer}"
 
     @property
     def pid(self) -> int:
@@ -37,7 +37,7 @@ class Seaweed:
     def empty_bucket(self) -> Iterator[str]:
         """A bucket of its own, which has its volumes already: the first who comes does not pay for them."""
         name = f"bench-{next(self._numbers)}"
-        wire, where = Wire(Line()), f"{self._filer}/buckets/{name}"
+        wire, where = Wire(Line()), f"{self.filer}/buckets/{name}"
         _expect(wire.ask("POST", f"{where}/", {}).status, 201)
         _expect(wire.ask("PUT", f"{where}/warm", {}, bytes(1024)).status, 201)
         _expect(wire.ask("DELETE", f"{where}/warm", {}).status, 204)
@@ -49,7 +49,7 @@ class Seaweed:
 
     def sizes(self, bucket: str, folder: str) -> list[int]:
         """In bytes, of all clips in this folder."""
-        asked = f"{self._filer}/buckets/{bucket}/{folder}/?limit=100000"
+        asked = f"{self.filer}/buckets/{bucket}/{folder}/?limit=100000"
         answer = Wire(Line()).ask("GET", asked, {"Accept": "application/json"})
         _expect(answer.status, 200)
         entries = json.loads(answer.body)["Entries"] or []

@@ -4,13 +4,17 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urljoin
 
+from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3 import sign
 from scripts.benchmarks import clients
 from scripts.benchmarks.cargo import Cargo
 from scripts.benchmarks.clients import Ran
 from scripts.benchmarks.measure import BenchError
 from scripts.benchmarks.seaweed import KEYS, Seaweed
+
+_VERSION = {"Tus-Resumable": "1.0.0"}
 
 
 class Way(Protocol):
@@ -59,6 +63,33 @@ class S3:
         headers = sign.signed(KEYS, "us-east-1", "PUT", host, where, asked, checksum, digest.hex())
         del headers["host"]
         return in_curls_words(f"{self.weed.url}{where}?{asked}", part, headers)
+
+
+class Tus:
+    """The filer of the same server. What it took lies in the bucket."""
+
+    def __init__(self, weed: Seaweed) -> None:
+        self.weed = weed
+
+    def target(self, bucket: str, folder: Path) -> dict[str, object]:
+        return {"kind": "tus", "url": self._root(bucket), "plaintext": True}
+
+    def by_curl(self, bucket: str, key: str, one: Cargo, parts: list[Path]) -> Ran:
+        wire, root = Wire(Line()), self._root(bucket)
+        length = {"Upload-Length": str(one.clip["size"])}
+        begun = wire.ask("POST", f"{root}/{sign.path(key)}", {**_VERSION, **length})
+        if begun.status != 201:
+            raise BenchError(f"the filer begins no upload: {begun.status}")
+        requests = []
+        for number, part in enumerate(parts):
+            offset = {"Upload-Offset": str(number * one.clip["part_size"])}
+            headers = {**_VERSION, **offset, "Content-Type": "application/offset+octet-stream"}
+            url = urljoin(root, begun.headers["Location"])
+            requests.append(in_curls_words(url, part, headers, 'request = "PATCH"'))
+        return clients.curl(requests, "204")
+
+    def _root(self, bucket: str) -> str:
+        return f"{self.weed.filer}/.tus/buckets/{bucket}"
 
 
 def split(one: Cargo, folder: Path) -> list[Path]:
