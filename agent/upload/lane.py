@@ -98,10 +98,13 @@ class Lane:
     def gives_way(self, db: sqlite3.Connection, place: str, now: Now, clip: int) -> bool:
         """Whether `clip`, which is on its way, is to wait: for its hours, or for a clip that somebody asked
         for meanwhile."""
-        rank = priority.rank(db, clip)
-        if rank < now.least or self._breaker.state(now.at) is BreakerState.OPEN:
+        rank, state = priority.rank(db, clip), self._breaker.state(now.at)
+        if rank < now.least or state is BreakerState.OPEN:
             return rank < now.least
-        return self._due(db, place, self._not_now(now.at), (rank[0] + 1, 0)) is not None
+        # Only for one that `_next` would take then: else both would wait for each other for ever.
+        half = state is BreakerState.HALF_OPEN
+        besides = self._busy | set(self._waits) if half else self._not_now(now.at)
+        return self._due(db, place, besides, (rank[0] + 1, 0)) is not None
 
     def hurry(self, clip: int) -> None:
         """Somebody asked for it: it does not wait for another try."""

@@ -14,10 +14,11 @@ from agent.catalog.documents import manifest_of
 from agent.config import Config
 from agent.errors import Reject, Transient
 from agent.model import ClipState, Identity, Problem, SourceClip, StoredClip
+from agent.upload.breaker import FAILURES
 from agent.upload.commands import commands
 from agent.upload.live import LiveUploads
 from scripts.benchmarks.million import build
-from tests.unit.test_upload_scheduler import moody
+from tests.unit.test_upload_scheduler import HOUR, facts, moody
 from tests.uploading import PART, WHO, Station, content, eventually, running
 
 DAY = 86400.0
@@ -268,3 +269,26 @@ def test_a_catalog_of_an_earlier_version_keeps_its_clips_and_what_was_lost(tmp_p
     with closing(Catalog.open(path)) as catalog:
         rows = catalog.read().execute("SELECT clip, target FROM deliveries WHERE lost = 1").fetchall()
         assert [tuple(row) for row in rows] == [(clip, "centre")]
+
+
+def test_a_target_that_was_down_gets_clips_again_although_one_that_somebody_asked_for_had_failed(
+    tmp_path: Path,
+) -> None:
+    """Who tries the target does not give way to a clip that may not try it."""
+    down = True
+
+    def before(step: str, _: StoredClip) -> None:
+        if down and step == "begin":
+            raise Transient(error="EIO")
+
+    here = moody(tmp_path, before)
+    failed = [here.store(f"{number}.mp4", content(PART, number)) for number in range(FAILURES)]
+    here.catalog.write(lambda tx: priority.first(tx, failed[0], WHO_ASKS))
+    here.run()
+    assert facts(here).breaker == "open"
+    here.store("late.mp4", content(PART, FAILURES))
+    down = False
+    here.clock.now += HOUR
+    here.run()
+    assert here.states() == {"confirmed"}
+    here.close()
