@@ -35,5 +35,8 @@ class Periods:
 def _beginning(times: Times, docked: float) -> float:
     if times.recorded is None:
         return docked
-    recorded = times.recorded.timestamp()  # the recorder's local time is the station's
+    try:
+        recorded = times.recorded.timestamp()  # the recorder's local time is the station's
+    except (ValueError, OverflowError):  # the first or the last day of all: nobody can say it in seconds
+        return docked
     return recorded if docked - _BELIEVED <= recorded <= docked else docked

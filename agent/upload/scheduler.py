@@ -7,6 +7,7 @@ target works.
 
 import logging
 import random
+import sqlite3
 import threading
 import time
 import zlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from agent import clock
 from agent.catalog import Catalog, deliveries, locks
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
+from agent.model import Lock
 from agent.upload.generation import Generation
 from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, Now, TargetFacts
 from agent.upload.limits import Limits
@@ -69,7 +71,7 @@ class Uploads:
             store_path,
             self._limits,
             lambda clip: _chosen(clip, read_back, wall()),
-            lambda db, clip: periods.lock(locks.times(db, clip), wall()) if trusted() else None,
+            lambda db, clip: _lock(db, clip, periods, wall()) if trusted() else None,
         )
         self._reconfirm = reconfirm
         # One target that hangs must leave an uploader for the others.
@@ -340,6 +342,10 @@ def _chosen(clip: int, share: float, wall: float) -> bool:
     """By chance, and the same for a whole week: a read-back that fails is not got rid of by another throw."""
     throw = zlib.crc32(f"{clip} {int(wall // (7 * 86400))}".encode()) / 2**32
     return throw < share
+
+
+def _lock(db: sqlite3.Connection, clip: int, periods: Periods, now: float) -> Lock:
+    return periods.lock(locks.times(db, clip, now), now)
 
 
 def _unexpected(error: Exception, what: str) -> Retry:

@@ -1,15 +1,22 @@
 """For how long a clip is locked at the centre: its period, and never longer."""
 
 import math
+from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.catalog.locks import Times
-from agent.model import Lock
+from agent.catalog import Catalog
+from agent.catalog.door import note
+from agent.catalog.intake import begin_docking, see
+from agent.catalog.locks import Times, times
+from agent.clock import Stamp
+from agent.model import Lock, SourceClip
 from agent.upload.locks import Periods
+from tests.uploading import WHO
 
 DAY = 86400.0
 DOCKED = datetime(2026, 11, 25, 18, 0)
@@ -33,6 +40,8 @@ def test_the_period_counts_from_the_recording() -> None:
         datetime(1980, 1, 1),
         datetime(2099, 12, 31, 23, 59),
         datetime(2000, 1, 1),
+        datetime.min,
+        datetime.max,
         DOCKED + timedelta(seconds=1),
         DOCKED - timedelta(days=8),
     ],
@@ -56,8 +65,25 @@ def test_a_clip_that_was_docked_before_the_clock_could_be_trusted_counts_from_no
     assert lock(None, docked=None, now=AT + 5) == Lock(AT + 5 + 183 * DAY)
 
 
+def test_a_docking_that_is_still_to_come_was_dated_by_a_wrong_clock(tmp_path: Path) -> None:
+    """Somebody's time server said 2099, and the station believed it: no clip is locked until then."""
+    with closing(Catalog.open(tmp_path / "catalog.db")) as catalog:
+        with pytest.MonkeyPatch.context() as wrong:
+            ahead = Stamp(datetime(2099, 1, 1).timestamp(), "", trusted=True)
+            wrong.setattr("agent.catalog.door.stamp", lambda: ahead)
+            [clip] = catalog.write(
+                lambda tx: see(tx, begin_docking(tx, "A1", WHO), WHO, [SourceClip("1", 1, 1)])
+            )
+        assert times(catalog.read(), clip, AT).docked is None
+        for at in (AT, AT + DAY):
+            with pytest.MonkeyPatch.context() as right:
+                right.setattr("agent.catalog.door.stamp", lambda at=at: Stamp(at, "", trusted=True))
+                catalog.write(lambda tx: note(tx, "tick", None, {}))
+        assert times(catalog.read(), clip, AT + 30 * DAY).docked == AT
+
+
 @given(
-    recorded=st.none() | st.datetimes(datetime(1970, 1, 2), datetime(2199, 1, 1)),
+    recorded=st.none() | st.datetimes(),
     wait=st.floats(0, 400 * DAY),
     ordinary=st.floats(DAY, 4000 * DAY),
 )
