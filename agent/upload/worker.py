@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.catalog import deliveries, reconfirm
 from agent.catalog.deliveries import Delivery, ReceiptDiffers
-from agent.errors import NotEqual, Rejected, StationError, Stopping, Transient, WrongState
+from agent.errors import AuthFailed, NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
 from agent.upload.generation import Generation, same_place
@@ -98,7 +98,7 @@ class Courier:
                 # Not by one answer: somebody on the way may have given that.
                 raise Transient("not-there", what="clip")
             if target.locking and (lock := self.lock(self.generation.read(), clip)):
-                self._protect(replace(delivery.clip, lock=lock), delivery.token, target)
+                self._renew(replace(delivery.clip, lock=lock), delivery.token, target)
             self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets, receipt))
             return True
         except (ReceiptDiffers, Transient) as error:
@@ -201,6 +201,17 @@ class Courier:
         kept = target.protect(clip, token)
         (self.unlocked.discard if kept.covers(clip.lock) else self.unlocked.add)(target.name)
         return kept
+
+    def _renew(self, clip: StoredClip, token: str, target: Target) -> None:
+        """Of a clip that is there. That its lock is refused is told, and tried again with the next question:
+        it is no reason to keep other clips from the target."""
+        try:
+            self._protect(clip, token, target)
+        except AuthFailed as error:
+            if error.key != "target-lock-refused":
+                raise
+            self.unlocked.add(target.name)
+            _log.error("%s: clip %d is not locked as it should be: %s", target.name, clip.id, error)
 
     def _record(
         self, clip: int, target: Target, stored: StoredClip, error: StationError, check: Check

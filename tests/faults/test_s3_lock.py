@@ -151,6 +151,18 @@ def test_compliance_is_a_lock_that_nobody_lifts(tmp_path: Path, locked: S3Kit, w
     made.close()
 
 
+def test_a_lock_that_the_bucket_gave_by_itself_is_extended_in_its_own_mode(locked: S3Kit, weed: Weed) -> None:
+    """As a bucket with a rule of its own makes it, of a clip that came while the clock was wrong."""
+    data = content(1000)
+    target, strict = (locked.target_at(weed.url, lock=mode) for mode in (Mode.GOVERNANCE, Mode.COMPLIANCE))
+    clip = replace(locked.clip(data), lock=Lock(target.now() + DAY))
+    token = send_all(strict, clip, strict.begin(clip), Bytes(data))
+    strict.finish(clip, token)
+    longer = replace(clip, lock=Lock(target.now() + 9 * DAY))
+    assert target.protect(longer, token).covers(longer.lock)
+    assert kept(locked, f"clips/{clip.key}", Mode.COMPLIANCE).covers(longer.lock)
+
+
 def test_a_bucket_that_cannot_lock_still_takes_clips_and_that_is_told(
     tmp_path: Path, weed: Weed, kit: S3Kit
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.catalog import reconfirm
 from agent.errors import AuthFailed, StationError, TargetFull, Transient
-from agent.model import StoredClip
+from agent.model import Lock, StoredClip
 from agent.upload.breaker import FAILURES, BreakerState
 from agent.upload.live import LiveUploads
 from tests.unit.test_upload_reconfirm import DAY, age
@@ -275,3 +275,25 @@ def test_days_without_the_centre_are_made_good_afterwards(tmp_path: Path) -> Non
         assert [kind for kind, _ in station.events(clip)].count("confirmed") == 1
     assert station.taken() == sum(map(len, clips.values()))
     station.close()
+
+
+def test_a_lock_that_is_refused_to_clips_that_are_there_keeps_no_clip_from_the_target(
+    station: Station, centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = confirmed(station, 3)
+
+    def protect(clip: StoredClip, token: str) -> Lock:
+        if clip.id in old:
+            raise AuthFailed("target-lock-refused", error="AccessDenied")
+        return clip.lock
+
+    monkeypatch.setattr(centre, "locking", True)
+    monkeypatch.setattr(centre, "protect", protect)
+    station.run()
+    assert centre.questions >= len(old)
+    assert station.uploads.unlocked() == {"centre"}
+    assert station.run() == 0  # they are asked for again when it is time
+    [new] = stored(station, 1, first=7)
+    station.run()
+    assert station.state(new) == "confirmed"
+    assert facts(station).breaker == "closed"

@@ -33,6 +33,11 @@ def told(answer: Mapping[str, str], mode: Mode) -> Lock:
     return Lock(_seconds(until), answer.get(_PREFIX + "legal-hold") == "ON")
 
 
+def stronger(answer: Mapping[str, str], mode: Mode) -> Mode:
+    """In which mode an object is locked for longer that is locked already: nobody can weaken COMPLIANCE."""
+    return Mode.COMPLIANCE if answer.get(_PREFIX + "mode") == Mode.COMPLIANCE else mode
+
+
 def retention(until: float, mode: Mode) -> bytes:
     return _document("Retention", Mode=str(mode), RetainUntilDate=_date(until))
 

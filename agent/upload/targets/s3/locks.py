@@ -47,9 +47,10 @@ class Locks:
         if mode is None:
             return Lock()
         for key in keys:
-            if not (kept := self._kept(key)).covers(wanted):
-                self._extend(key, kept, wanted, mode)
-        kept = _least([self._kept(key) for key in keys])
+            head = self._headers(key)
+            if not (kept := self.told(head)).covers(wanted):
+                self._extend(key, kept, wanted, lock.stronger(head, mode))
+        kept = self.told(*map(self._headers, keys))
         if not kept.covers(wanted):
             raise AuthFailed("target-lock-refused", error="not shown")
         return kept
@@ -61,9 +62,9 @@ class Locks:
             if wanted.hold and not kept.hold:
                 self._bucket.change(key, "legal-hold", lock.legal_hold())
 
-    def _kept(self, key: str) -> Lock:
+    def _headers(self, key: str) -> Mapping[str, str]:
         head = self._bucket.head(key)
-        return self.told(head.headers) if head else Lock()
+        return head.headers if head else {}
 
     def _mode_here(self) -> Mode | None:
         if self._mode and not self._can and time.monotonic() >= self._ask_at:
