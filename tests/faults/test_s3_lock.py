@@ -174,6 +174,18 @@ def test_a_bucket_that_cannot_lock_still_takes_clips_and_that_is_told(
     made.close()
 
 
+def test_a_server_that_does_not_understand_the_question_whether_it_locks_still_takes_clips(
+    tmp_path: Path, kit: S3Kit, proxy: FaultProxy
+) -> None:
+    made = Station(tmp_path, {"centre": kit.target_at(proxy.url, lock=Mode.GOVERNANCE)})
+    proxy.add(Rule(s3_error("InvalidRequest"), "GET", r"\?object-lock", times=100))
+    clip = made.store("1.mp4", DATA)
+    made.run()
+    assert made.state(clip) == "confirmed"
+    assert made.uploads.unlocked() == {"centre"}
+    made.close()
+
+
 @pytest.mark.parametrize("size", [1000, 2 * S3Kit.part])
 def test_keys_that_may_write_and_not_lock_are_told_and_nothing_is_laid_unlocked(
     locked: S3Kit, weed: Weed, proxy: FaultProxy, size: int

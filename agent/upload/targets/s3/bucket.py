@@ -145,6 +145,8 @@ class Bucket:
             if error.params.get("error") == "AccessDenied":
                 return False
             raise
+        except Rejected:  # a server that has never heard of it: what it refuses is the question, and no clip
+            return False
         return answer.status == 200 and _text(_xml(answer), "ObjectLockEnabled") == "Enabled"
 
     def change(self, key: str, what: str, document: bytes) -> None:
