@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
+from agent.errors import AuthFailed, Rejected, StationError, Stopping, TargetFull, Transient
 from agent.model import StoredClip
 from agent.upload.targets.base import Target
 from agent.upload.targets.http import PIECE, TIMEOUTS, Damaged
@@ -262,6 +262,29 @@ def test_an_answer_that_drips_does_not_hold_an_uploader(kit: S3Kit, proxy: Fault
         target.holds(clip, "")
     assert raised.value.key == "target-silent"
     assert target.holds(clip, "")
+
+
+def test_a_clip_that_drips_back_does_not_hold_an_uploader_and_whoever_reads_it_may_stop(
+    kit: S3Kit, proxy: FaultProxy
+) -> None:
+    clip = kit.clip(content(SMALL))
+    deliver(kit.target(), clip, content(SMALL))
+    target = kit.target_at(proxy.url, timeouts=_PATIENCE, whole=0.5)
+    proxy.add(Rule(Slow(5), "GET", r"\.mp4$", times=2))
+    checks = list[int]()
+    with pytest.raises(Transient) as raised:
+        target.verify(clip, "", lambda: checks.append(1), read_back=True)
+    assert raised.value.key == "target-silent"
+
+    def stop() -> None:
+        checks.append(1)
+        if len(checks) > 3:
+            raise Stopping
+
+    checks.clear()
+    with pytest.raises(Stopping):
+        kit.target_at(proxy.url).verify(clip, "", stop, read_back=True)
+    assert target.verify(clip, "", read_back=True).size == SMALL
 
 
 @pytest.mark.parametrize("path", ["/a b", "/ü", "/a%20b/", "/!$&'()*+,;=:@[]", "/100%"])

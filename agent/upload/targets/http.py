@@ -110,9 +110,9 @@ class Wire:
     def asked(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b""
     ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
-        """The answer, and its body piece by piece, each up to 1 MiB."""
+        """The answer, and its body piece by piece, each up to 1 MiB, as they come."""
         with self._response(method, url, headers, body) as response:
-            yield Answer(response.status_code, response.headers), _pieces(response)
+            yield Answer(response.status_code, response.headers), _pieces(response, self._whole)
 
     @contextmanager
     def _response(
@@ -138,9 +138,17 @@ class Wire:
             response.close()
 
 
-def _pieces(response: Response) -> Iterator[bytes]:
+def _pieces(response: Response, whole: float) -> Iterator[bytes]:
+    """What there is, so that who reads may stop at any time; each MiB within `whole` seconds."""
     with told():
-        yield from response.iter_content(1 << 20)
+        size, end = 0, time.monotonic() + whole
+        while piece := response.raw.read1(1 << 20):
+            yield piece
+            size += len(piece)
+            if size >= 1 << 20:
+                size, end = 0, time.monotonic() + whole
+            elif time.monotonic() > end:
+                raise Transient("target-silent")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -24,6 +25,7 @@ _WHOLE = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 _IN_HEX = re.compile("[0-9a-f]{64}", re.ASCII)
 _DIGEST, _TELL_DIGEST = "x-amz-checksum-sha256", {"x-amz-checksum-mode": "ENABLED"}
 _ONCE = {"If-None-Match": "*"}
+_PIECES_OF_AN_ERROR = 16  # each up to 1 MiB: its document is a few hundred bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class Bucket:
             elif answer.status == 200:
                 yield pieces
             else:
-                raise errors.told(Answer(answer.status, answer.headers, next(pieces, b"")), key)
+                why = b"".join(islice(pieces, _PIECES_OF_AN_ERROR))
+                raise errors.told(Answer(answer.status, answer.headers, why), key)
 
     def put(
         self,
