@@ -121,8 +121,14 @@ def see_again(tx: sqlite3.Connection, clip: int, state: ClipState, docking: int)
 
 def mark_important(tx: sqlite3.Connection, clip: int) -> None:
     """The officer locked it after it was listed first."""
-    tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (clip,))
+    _set_important(tx, clip)
     door.note(tx, "important", clip, {"important": True})
+
+
+def _set_important(tx: sqlite3.Connection, clip: int) -> None:
+    """Where it was confirmed it is asked for as soon as may be: it is to be locked for longer."""
+    tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (clip,))
+    tx.execute("UPDATE deliveries SET asked = 0 WHERE clip = ? AND asked IS NOT NULL", (clip,))
 
 
 def mark_missing(tx: sqlite3.Connection, identity: Identity, docking: int, listed: set[int]) -> int:
@@ -240,7 +246,7 @@ def _merge(tx: sqlite3.Connection, clip: int, into: int) -> None:
     tx.execute("UPDATE clips SET merged_into = ? WHERE id = ?", (into, clip))
     tx.execute("UPDATE names SET clip = ? WHERE clip = ?", (into, clip))
     if important:
-        tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (into,))
+        _set_important(tx, into)
     tx.execute("UPDATE clips SET urgency = max(urgency, ?) WHERE id = ?", (urgency, into))
     door.change(tx, clip, S.COPYING, S.MERGED, into=into)
     door.note(tx, "named", into, {"by": clip, "important": bool(important)})

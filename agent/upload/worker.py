@@ -97,8 +97,8 @@ class Courier:
             elif not any(target.holds(delivery.clip, delivery.token) for _ in range(2)):
                 # Not by one answer: somebody on the way may have given that.
                 raise Transient("not-there", what="clip")
-            if target.locking and (lock := self.lock(self.generation.read(), clip)):
-                self._renew(replace(delivery.clip, lock=lock), delivery.token, target)
+            if target.locking:
+                self._renew(delivery, clip, target)
             self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets, receipt))
             return True
         except (ReceiptDiffers, Transient) as error:
@@ -202,16 +202,19 @@ class Courier:
         (self.unlocked.discard if kept.covers(clip.lock) else self.unlocked.add)(target.name)
         return kept
 
-    def _renew(self, clip: StoredClip, token: str, target: Target) -> None:
+    def _renew(self, delivery: Delivery, clip: int, target: Target) -> None:
         """Of a clip that is there. That its lock is refused is told, and tried again with the next question:
-        it is no reason to keep other clips from the target."""
+        it is no reason to keep other clips from the target. Raises Stopping when the clock is not to be
+        trusted any more: then it is asked for later."""
+        if (lock := self.lock(self.generation.read(), clip)) is None:
+            raise Stopping
         try:
-            self._protect(clip, token, target)
+            self._protect(replace(delivery.clip, lock=lock), delivery.token, target)
         except AuthFailed as error:
             if error.key != "target-lock-refused":
                 raise
             self.unlocked.add(target.name)
-            _log.error("%s: clip %d is not locked as it should be: %s", target.name, clip.id, error)
+            _log.error("%s: clip %d is not locked as it should be: %s", target.name, clip, error)
 
     def _record(
         self, clip: int, target: Target, stored: StoredClip, error: StationError, check: Check

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.catalog import intake
 from agent.errors import AuthFailed
 from agent.model import Lock
 from agent.upload.locks import Periods
@@ -214,3 +215,33 @@ def test_a_lock_that_the_server_does_not_show_is_not_believed(
     assert raised.value.key == "target-lock-refused"
     proxy.clear()
     assert target.protect(clip, token).covers(clip.lock)
+
+
+def test_a_clip_that_turns_out_important_is_held_at_once(
+    station: Callable[..., Station], locked: S3Kit
+) -> None:
+    made = station()
+    clip = made.store("1.mp4", DATA)
+    made.run()
+    made.catalog.write(lambda tx: intake.mark_important(tx, clip))
+    made.run()
+    assert all(lock.hold for lock in both(locked, made, clip))
+
+
+def test_a_clock_that_loses_trust_during_the_question_leaves_it_open(station: Callable[..., Station]) -> None:
+    made = station()
+    clip = made.store("1.mp4", DATA)
+    made.run()
+    made.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = 0"))
+    said = iter([True, True])  # who it is, the clip; and then it has to be locked
+    station(trusted=lambda: next(said, False)).run()
+    assert made.delivery(clip)["asked"] == 0
+
+
+def test_one_odd_answer_makes_no_bucket_without_locks(locked: S3Kit, weed: Weed, proxy: FaultProxy) -> None:
+    proxy.add(Rule(Reply(404), "GET", r"\?object-lock", times=1))
+    target = locked.target_at(proxy.url, lock=Mode.GOVERNANCE)
+    clip = replace(locked.clip(DATA), lock=Lock(target.now() + DAY))
+    token = send_all(target, clip, target.begin(clip), Bytes(DATA))
+    target.finish(clip, token)
+    assert target.verify(clip, token).lock.covers(clip.lock)

@@ -60,6 +60,6 @@ class Sample:
 
 def _holds(target: Target, asked: released.Released) -> bool:
     try:
-        return target.holds(asked.clip, asked.token)
+        return any(target.holds(asked.clip, asked.token) for _ in range(2))  # no loss by one odd answer
     except Rejected:  # what lies under its name is no clip at all
         return False

@@ -68,7 +68,7 @@ class Locks:
 
     def _mode_here(self) -> Mode | None:
         if self._mode and not self._can and time.monotonic() >= self._ask_at:
-            self._can = self._bucket.locks()
+            self._can = any(self._bucket.locks() for _ in range(2))  # "no" is not believed for one odd answer
             self._ask_at = time.monotonic() + _ASK_AGAIN
         return self._mode if self._can else None
 
