@@ -228,13 +228,23 @@ def test_a_clip_that_turns_out_important_is_held_at_once(
     assert all(lock.hold for lock in both(locked, made, clip))
 
 
-def test_a_clock_that_loses_trust_during_the_question_leaves_it_open(station: Callable[..., Station]) -> None:
+def test_a_clock_that_loses_trust_during_the_question_leaves_it_open(
+    station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = station()
     clip = made.store("1.mp4", DATA)
     made.run()
     made.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = 0"))
-    said = iter([True, True])  # who it is, the clip; and then it has to be locked
-    station(trusted=lambda: next(said, False)).run()
+    target = made.targets["centre"]
+    holds = target.holds
+
+    def then_it_is_wrong(*arguments: Any) -> bool:
+        made.clock.trusted = False
+        return holds(*arguments)
+
+    monkeypatch.setattr(target, "holds", then_it_is_wrong)
+    made.run()
+    assert not made.clock.trusted, "it was not asked"
     assert made.delivery(clip)["asked"] == 0
 
 
