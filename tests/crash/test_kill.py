@@ -47,7 +47,7 @@ RECEIPTS_ARE_MADE_FROM_OUR_OWN_FIGURES = """
 from agent.model import Receipt
 from agent.upload.targets.folder import FolderTarget
 FolderTarget.finish = lambda self, clip, token, check: None
-def verify(self, clip, token, check, *, read_back):
+def verify(self, clip, token, check, *, read_back=False):
     return Receipt("?", clip.manifest.size, clip.manifest.sha256, 0.0, self.place())
 FolderTarget.verify = verify
 """
