@@ -29,9 +29,9 @@ class LocalFile:
         except OSError as error:
             raise _unreadable(error) from error
 
-    def forget_cache(self) -> None:
-        """The next read comes from the disk."""
-        os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    def forget_cache(self, offset: int = 0, length: int = 0) -> None:
+        """The next read of these bytes comes from the disk; a length of 0: of all to the end."""
+        os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager
