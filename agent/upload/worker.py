@@ -144,7 +144,8 @@ class Courier:
                     check()
                     turn()
                     token = self._send_part(clip, target, token, reader, offset, length)
-                    # The next part takes this one's memory: fresh memory costs more CPU than to send.
+                    # The next part is read into this one's memory: under a hypervisor fresh memory costs more
+                    # CPU than sending does, and what others have in the cache stays there.
                     reader.forget_cache(offset, length)
                     sent()
         target.finish(clip, token, check)

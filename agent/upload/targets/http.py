@@ -31,7 +31,9 @@ from agent.upload.targets.base import LocalReader
 #: Seconds. The first also bounds each piece of a body that is sent, the second each piece of an answer.
 TIMEOUTS = (30.0, 120.0)
 WHOLE = 600.0  # seconds until an answer that is taken into memory must be there, however it drips
-PIECE = 128 << 10  # bytes of a body at a time: over 64 kbit/s it passes in half of the time that it may take
+#: Bytes of a body at a time, either way. Over 64 kbit/s a piece passes in half of the time that it may take;
+#: reading back in pieces of 1 MiB cost several MiB of memory.
+PIECE = 128 << 10
 _ANSWER_MAX = 16 << 20  # bytes of an answer that is taken into memory: a manifest at most
 #: What OpenSSL says when a file holds no certificate or key, or the server wants another one.
 _OF_CERTIFICATES = ("certificate", "unknown ca", "pem lib", "x509", "no start line", "key values mismatch")
@@ -110,7 +112,7 @@ class Wire:
     def asked(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b""
     ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
-        """The answer, and its body piece by piece, each up to 1 MiB, as they come."""
+        """The answer, and its body piece by piece, each up to PIECE bytes, as they come."""
         with self._response(method, url, headers, body) as response:
             yield Answer(response.status_code, response.headers), _pieces(response, self._whole)
 
@@ -142,7 +144,7 @@ def _pieces(response: Response, whole: float) -> Iterator[bytes]:
     """What there is, so that who reads may stop at any time; each MiB within `whole` seconds."""
     with told():
         size, end = 0, time.monotonic() + whole
-        while piece := response.raw.read1(1 << 20):
+        while piece := response.raw.read1(PIECE):
             yield piece
             size += len(piece)
             if size >= 1 << 20:

@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 _IN_HEX = re.compile("[0-9a-f]{64}", re.ASCII)
 _DIGEST, _TELL_DIGEST = "x-amz-checksum-sha256", {"x-amz-checksum-mode": "ENABLED"}
 _ONCE = {"If-None-Match": "*"}
-_PIECES_OF_AN_ERROR = 16  # each up to 1 MiB: its document is a few hundred bytes
+_PIECES_OF_AN_ERROR = 16  # at most: its document is a few hundred bytes
 
 
 @dataclass(frozen=True, slots=True)
