@@ -39,7 +39,7 @@ class ShortClips:
     def told(self, clips: Sequence[StoredClip], check: Check) -> Iterator[Receipt | None]:
         check()
         # A list tells nothing of locks.
-        plain = [clip for clip in clips if clip.lock == Lock()]
+        plain = [clip for clip in clips if not self._locks.matters(clip.lock)]
         listed = self._listed(plain) if plain else {}
         for clip in clips:
             check()
