@@ -26,8 +26,8 @@ _SWEEP = 86400.0  # seconds between two
 _QUESTIONS = 10  # clips carried, after which a question has its turn although more clips wait
 #: Short clips on one errand: many enough that what they share costs each little, and few enough bytes that a
 #: slow line has sent them within minutes. As many may go to a store that is exchanged at that moment.
-_HANDFUL = 16
-_HANDFUL_BYTES = 2 << 20
+_HANDFUL = 32
+_HANDFUL_BYTES = 4 << 20
 #: What was sent came to nothing: sending it again at once would only do the same again.
 _IN_VAIN = frozenset({"not-there", "token-lost", "target-damaged"})
 
