@@ -1,10 +1,11 @@
 """Carries several short clips to a target on one errand: they share the questions of who it is, and commits.
 
-    who it is → begin all → send one after the other → SENT, all → ask of each → who it is → CONFIRMED, all
+    who it is → begin all → send one after the other → ask of each → who it is → SENT and CONFIRMED, all
 
 It knows the ordinary course and nothing else. A clip that leaves it is left where it stands, with a token
 that is committed: whoever takes it next carries it alone, as the courier does, and asks the target for the
-rest. So every arrow may be the last one before a power cut.
+rest. So every arrow may be the last one before a power cut. That all were sent waits for the second commit:
+until then only questions are asked, and who has a token finds by a question, too, that nothing is to be sent.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -76,18 +77,25 @@ class Handful:
         self._turn(ones[0].clip.id)
         with self._blaming(ones[0]):
             same_place(self._target, place)
-        sent = self._commit(list(self._send(self._begin(ones))), self._sent)
-        if receipts := list(self._ask(sent)):
-            with self._blaming(receipts[0][0]):
+        taken = list(self._send(self._begin(ones)))
+        receipts = {one.clip.id: receipt for one, receipt in self._ask(taken)}
+        if receipts:
+            with self._blaming(taken[0]):
                 same_place(self._target, place)  # asked last: who answers now has answered before
-            self._confirm([(one, replace(receipt, place=place)) for one, receipt in receipts])
+        told = [one for one in taken if one.clip.id in receipts]
+        self._commit(
+            [(one, self._sent(one)) for one in taken]
+            + [(one, self._confirmed(one, replace(receipts[one.clip.id], place=place))) for one in told]
+        )
+        self._outcome.done.update(one.clip.id for one in told if one.clip.id not in self._outcome.failed)
 
     def _begin(self, ones: Sequence[_One]) -> list[_One]:
         tokens = dict[int, str]()
         for one in ones:
             with self._blaming(one):
                 tokens[one.clip.id] = self._target.begin(one.clip)
-        begun = self._commit(ones, lambda one: self._begun(one, tokens[one.clip.id]))
+        self._commit([(one, self._begun(one, tokens[one.clip.id])) for one in ones])
+        begun = [one for one in ones if one.clip.id not in self._outcome.failed]
         self._outcome.begun.update(one.clip.id for one in begun)
         return begun
 
@@ -128,12 +136,6 @@ class Handful:
                 return
             yield one, receipt
 
-    def _confirm(self, receipts: Sequence[tuple[_One, Receipt]]) -> None:
-        by_clip = {one.clip.id: receipt for one, receipt in receipts}
-        ones = [one for one, _ in receipts]
-        done = self._commit(ones, lambda one: self._confirmed(one, by_clip[one.clip.id]))
-        self._outcome.done.update(one.clip.id for one in done)
-
     def _begun(self, one: _One, token: str) -> Work:
         return lambda tx, targets: deliveries.begin(tx, one.clip.id, self._name, token, targets)
 
@@ -146,13 +148,12 @@ class Handful:
             tx, one.clip.id, self._name, receipt, targets, complete=complete
         )
 
-    def _commit(self, ones: Sequence[_One], work: Callable[[_One], Work]) -> list[_One]:
-        """All in one commit; those that made it. A clip that says no takes nothing of the others."""
-        said = self._generation.each([work(one) for one in ones]) if ones else []
-        for one, error in zip(ones, said, strict=True):
-            if error is not None:
+    def _commit(self, works: Sequence[tuple[_One, Work]]) -> None:
+        """All in one commit. A clip that says no takes nothing of the others."""
+        said = self._generation.each([work for _, work in works]) if works else []
+        for (one, _), error in zip(works, said, strict=True):
+            if error is not None and one.clip.id not in self._outcome.failed:
                 self._fail(one, error)
-        return [one for one, error in zip(ones, said, strict=True) if error is None]
 
     @contextmanager
     def _blaming(self, one: _One) -> Iterator[None]:

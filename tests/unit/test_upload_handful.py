@@ -120,16 +120,17 @@ def greeted(station: Station) -> None:
 
 def test_short_clips_go_together_and_in_their_order(station: Station) -> None:
     greeted(station)
-    clips = stored(station, 20)
+    more = _HANDFUL + 4
+    clips = stored(station, more)
     long = station.store("long.mp4", content(3 * PART))
-    clips += stored(station, 20, first=20)
-    important = stored(station, 5, first=40, important=True)
+    clips += stored(station, more, first=more)
+    important = stored(station, 5, first=2 * more, important=True)
     steps = 0
     while station.uploads.step():
         steps += 1
     assert centre(station).laid == important + clips
     assert set(centre(station).alone) == {long}
-    # important ones, 16, the 4 before the long one, that one, 16, the last 4; and no question was due
+    # important ones, a handful, the 4 before the long one, that one, a handful, the last 4
     assert steps == 6
     whole(station, [*clips, *important, long])
 
@@ -138,7 +139,7 @@ def test_a_handful_is_bounded_by_its_bytes(station: Station) -> None:
     greeted(station)
     size = _HANDFUL_BYTES // 3 - 1
     clips = [station.store(f"{n}.mp4", content(size, n), part_size=8 << 20) for n in range(7)]
-    taken = []
+    taken = list[int]()
     while station.uploads.step():
         taken.append(len(centre(station).laid))
     assert taken == [3, 6, 6]  # and the last one alone
@@ -310,7 +311,7 @@ def test_another_store_that_answers_last_confirms_nothing(tmp_path: Path, mood: 
     station = short(tmp_path, at("told", "15.mp4", swap))
     clips = stored(station, 16)
     station.run()
-    assert station.states() == {"uploaded"}
+    assert station.states() == {"uploading"}
     mark.write_bytes(ours[0])
     station.clock.now += HOUR
     station.run()
@@ -326,7 +327,7 @@ def test_an_agent_that_dies_between_two_clips_goes_on_and_doubles_nothing(
     dies(tmp_path, at(step, name, fail(Killed())))
 
 
-@pytest.mark.parametrize("commit", [1, 2, 3])
+@pytest.mark.parametrize("commit", [1, 2])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_agent_that_dies_round_any_commit_goes_on_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: int, when: str
