@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import certifi
-from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout, make_headers
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, ProxyManager, Timeout, make_headers
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError, TimeoutError
 from urllib3.util import parse_url
 
@@ -85,6 +85,7 @@ class Wire:
         # Pools alone: what follows redirects, keeps cookies and believes the environment costs more for each
         # request than to send it.
         self._pools = _pools(line)
+        self._pool: tuple[str, HTTPConnectionPool] | None = None  # of the server, when there is no proxy
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
         """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
@@ -115,9 +116,10 @@ class Wire:
         with told():
             for file in self._files:
                 file.stat()  # which names it: what TLS says of a file that is missing does not
-            response = self._pools.urlopen(
+            pool, target = self._way(url)
+            response = pool.urlopen(
                 method,
-                url,
+                target,
                 body=body or None,  # a part is something to iterate over
                 headers={"Accept-Encoding": "identity", **length, **headers},
                 timeout=self._timeouts,
@@ -132,11 +134,20 @@ class Wire:
             response.close()  # and the connection with it, unless all was read
             response.release_conn()
 
+    def _way(self, url: str) -> tuple[PoolManager | HTTPConnectionPool, str]:
+        """Who takes it, and what it is to be asked. To find the same pool anew costs as much as to sign."""
+        end, known = url.find("/", url.find("//") + 2), self._pool
+        if isinstance(self._pools, ProxyManager) or end < 0:
+            return self._pools, url
+        if known is None or known[0] != url[:end]:
+            self._pool = known = url[:end], self._pools.connection_from_url(url)
+        return known[1], url[end:]
+
 
 def _pools(line: Line) -> PoolManager:
     certificate, key = map(str, line.certificate) if line.certificate else (None, None)
     told: dict[str, Any] = {
-        "num_pools": 1,
+        "num_pools": 4,  # one is in use, unless the server sends us elsewhere
         "maxsize": _PARALLEL,
         "cert_reqs": "CERT_REQUIRED",
         "ca_certs": str(line.ca or certifi.where()),
