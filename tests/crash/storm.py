@@ -97,7 +97,7 @@ class Storm:
         while len(self.struck()) == before:
             if time.monotonic() > end:
                 raise Broken(f"no fault strikes any more: {self.status}{self._words()}")
-            for rule in rules or (weather.rule(self._rng, self.centre.requests),):
+            for rule in rules or (weather.rule(self._rng, self.centre.requests, self.centre.replies),):
                 self.proxy.add(rule)
             passed = time.monotonic() + _PASSED
             while len(self.struck()) == before and time.monotonic() < passed:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.catalog.home import catalog_path
-from tests.crash.centres import Centre, S3Centre
+from tests.crash.centres import Centre, S3Centre, TusCentre
 from tests.crash.promises import Broken
 from tests.crash.storm import Storm, tale
 from tests.here import require
@@ -22,7 +22,7 @@ from tests.servers.faults import Reply, Rule
 
 FAULTS = int(os.environ.get("RECORDER_STATION_FAULTS", "20"))
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
-CENTRES = [S3Centre]
+CENTRES = [S3Centre, TusCentre]
 
 
 @pytest.fixture(params=CENTRES)
