@@ -1,7 +1,7 @@
 """The centres that a storm rages before: a real server that can be killed, and a look at it that goes
 neither through the station's code nor through the bad network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, Self
@@ -27,6 +27,8 @@ class Centre(Protocol):
     server: Server
     #: (method, path) of each kind of request that a station makes
     requests: Sequence[tuple[str, str]]
+    #: of the agent, as of an `Agent`, before that which makes it impatient
+    patch: str
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -50,6 +52,10 @@ class Centre(Protocol):
         """Everything that lies there, by an independent client."""
         ...
 
+    def faults(self) -> Iterable[str]:
+        """What else is not as it must be once all is confirmed, besides what a copy shows."""
+        ...
+
     def begun(self) -> Sequence[str]:
         """Transfers that were neither finished nor aborted."""
         ...
@@ -59,8 +65,11 @@ class Centre(Protocol):
         ...
 
 
-class _Weed:
+class Seaweed:
     """A bucket of SeaweedFS, whoever fills it."""
+
+    bucket = PLAIN
+    patch = ""
 
     def __init__(self, folder: Path) -> None:
         self._weed = Weed(folder / "server")
@@ -80,10 +89,13 @@ class _Weed:
         return answer.content if answer.status_code == 200 else None
 
     def copy_back(self, to: Path) -> None:
-        self._rclone.copy(PLAIN, to)
+        self._rclone.copy(self.bucket, to)
+
+    def faults(self) -> Iterable[str]:
+        return ()
 
 
-class S3Centre(_Weed):
+class S3Centre(Seaweed):
     requests: Sequence[tuple[str, str]] = (
         ("PUT", r"\.mp4$"),
         ("PUT", r"partNumber="),
@@ -118,18 +130,19 @@ class S3Centre(_Weed):
         return weather.s3_reply(rng)
 
     def target(self, url: str) -> Mapping[str, Any]:
-        return {"kind": "s3", "url": url, "plaintext": True, "bucket": PLAIN, "credentials": str(self._keys)}
+        server = {"kind": "s3", "url": url, "plaintext": True}
+        return {**server, "bucket": self.bucket, "credentials": str(self._keys)}
 
     def begun(self) -> Sequence[str]:
-        return self._rclone.begun(PLAIN)
+        return self._rclone.begun(self.bucket)
 
     def sweep(self) -> int:
         keys = Credentials(STATION.access, STATION.secret)
-        bucket = Bucket(Wire(Line()), self._weed.url, PLAIN, lambda: keys)
+        bucket = Bucket(Wire(Line()), self._weed.url, self.bucket, lambda: keys)
         return S3Target("centre", "s3", bucket, first_contact=False).sweep((), age=_ANY)
 
 
-class TusCentre(_Weed):
+class TusCentre(Seaweed):
     """The bucket is the filer's folder, so what came by tus is read back by S3."""
 
     requests: Sequence[tuple[str, str]] = (
