@@ -1,7 +1,8 @@
 """A network that fails, kill -9 of agent and server, a mixed load: it all arrives, once, and nothing is left.
 
-`RECORDER_STATION_FAULTS` says how many faults and kills (20 without it; the full run is 100, some four
-minutes), `RECORDER_STATION_SEED` which ones: a storm finds the same again, as far as time is the same.
+`RECORDER_STATION_FAULTS` says how many faults and kills (20 without it, about a minute for each centre;
+the full run is 100, four to five minutes), `RECORDER_STATION_SEED` which ones: a storm finds the same
+again, as far as time is the same.
 """
 
 import json
