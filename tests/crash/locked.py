@@ -2,8 +2,9 @@
 what it is locked, by what the server's filer keeps of it."""
 
 import base64
+import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -11,10 +12,11 @@ from urllib.parse import quote
 import requests
 from requests import Response
 
-from tests.crash.centres import S3Centre
+from tests.crash.centres import TRUSTED_CLOCK, S3Centre
 from tests.servers.weed import LOCKED
 
 _VERSIONS = ".versions"
+_FOLDER = 1 << 31  # in a mode, as Go's library tells them
 _DAY = 86400.0
 #: From now on, of a clip without importance: 183 days from its docking, or from a recording of that week.
 _PERIOD = (175 * _DAY, 184 * _DAY)
@@ -23,8 +25,7 @@ _PERIOD = (175 * _DAY, 184 * _DAY)
 class LockedCentre(S3Centre):
     requests: Sequence[tuple[str, str]] = (*S3Centre.requests, ("GET", r"\?object-lock="))
     bucket = LOCKED
-    #: Periods are counted by a trusted clock alone, and whose clock is that, where tests run?
-    patch = "from agent import clock\nclock.synchronised = lambda: True\n"
+    patch = TRUSTED_CLOCK  # periods are counted by no other
 
     def object(self, key: str) -> bytes | None:
         folder = f"clips/{key}{_VERSIONS}"
@@ -36,23 +37,33 @@ class LockedCentre(S3Centre):
         return None if answer is None else answer.content
 
     def faults(self) -> Iterator[str]:
-        """A clip has one version: the server compares what arrives, so none was ever to be replaced."""
-        for folder in self._folders("clips"):
+        """A clip whose bytes were read back as others was sent again, so it may have several versions: the
+        server compares what arrives, so all are the clip. Of a manifest only the latest has to tell all."""
+        for folder in self._ends("clips"):
+            if not folder.endswith(_VERSIONS):
+                yield f"{folder} can be deleted: it has no versions"
+                continue
             key = folder.removesuffix(_VERSIONS)
             versions = self._entries(folder)
-            if not key.endswith(".json") and len(versions) != 1:
-                yield f"{key} has {len(versions)} versions"
-            for version in versions:
-                if not _extended(version, "Noncurrent-Since-Ns") and (wrong := _not_as_it_must(key, version)):
-                    yield f"{key} is locked otherwise: {wrong}"
+            if key.endswith(".json"):
+                versions = [one for one in versions if not _extended(one, "Noncurrent-Since-Ns")]
+            elif len({self._digest(folder, one) for one in versions}) != 1:
+                yield f"the versions of {key} differ"
+            for wrong in filter(None, (_not_as_it_must(key, one) for one in versions)):
+                yield f"{key} is locked otherwise: {wrong}"
 
-    def _folders(self, folder: str) -> Iterator[str]:
+    def _digest(self, folder: str, version: Mapping[str, Any]) -> str:
+        answer = self._ask(f"{folder}/{PurePosixPath(version['FullPath']).name}")
+        return hashlib.sha256(answer.content).hexdigest() if answer is not None else "gone"
+
+    def _ends(self, folder: str) -> Iterator[str]:
+        """The folder of each key's versions, and whatever else is no folder."""
         for entry in self._entries(folder):
             path = f"{folder}/{PurePosixPath(entry['FullPath']).name}"
-            if path.endswith(_VERSIONS):
-                yield path
+            if entry["Mode"] & _FOLDER and not path.endswith(_VERSIONS):
+                yield from self._ends(path)
             else:
-                yield from self._folders(path)
+                yield path
 
     def _entries(self, folder: str) -> list[dict[str, Any]]:
         answer = self._ask(f"{folder}/", limit="100000")
@@ -65,7 +76,7 @@ class LockedCentre(S3Centre):
         return answer if answer.status_code == 200 else None
 
 
-def _not_as_it_must(key: str, version: dict[str, Any]) -> str:
+def _not_as_it_must(key: str, version: Mapping[str, Any]) -> str:
     """Under what it is locked when that is wrong; a recorder says by a name that a clip is important."""
     mode, until = (_extended(version, name) for name in ("Object-Lock-Mode", "Retention-Until-Date"))
     held = _extended(version, "Legal-Hold") == "ON"
@@ -78,5 +89,5 @@ def _not_as_it_must(key: str, version: dict[str, Any]) -> str:
     return "" if fine else f"mode {mode!r}, until {until!r}, held {held}"
 
 
-def _extended(entry: dict[str, Any], name: str) -> str:
+def _extended(entry: Mapping[str, Any], name: str) -> str:
     return base64.b64decode((entry["Extended"] or {}).get(f"Seaweed-X-Amz-{name}", "")).decode()
