@@ -1,0 +1,1 @@
+"""A trace of every recording that anyone can check: the log, what is missing, clocks, evidence."""
