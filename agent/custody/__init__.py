@@ -1,1 +1,5 @@
-"""A trace of every recording that anyone can check: the log, what is missing, clocks, evidence."""
+"""Custody: what happened to every recording, in a log that anyone can check and nobody can rewrite unseen.
+
+The rows of the catalog's `events` are the entries of an append-only Merkle log (RFC 6962), whose heads the
+station signs (C2SP signed-note, tlog-checkpoint) and whose tiles lie in files outside the database.
+"""
