@@ -46,7 +46,7 @@ class House:
             pass
 
     def heads(self, number: int) -> list[Head]:
-        notes = [note for _, note in heads.walk(self.custody / str(number))]
+        notes = [note for _, note in heads.walk(self.custody / str(number), f"station/{STATION}/{number}")]
         assert all(isinstance(note, Note) for note in notes)
         return [Head.parse(note.text) for note in notes if isinstance(note, Note)]
 

@@ -12,6 +12,7 @@ from agent.cli import (
     clips,
     config,
     doctor,
+    log,
     receipt,
     run,
     status,
@@ -51,6 +52,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(log.app, name="log")
 app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")

@@ -64,22 +64,35 @@ def cut(folder: Path, torn: int) -> None:
         os.fsync(fd)
 
 
-def walk(folder: Path) -> Iterator[tuple[int, Note | Invalid]]:
-    """(number of its first line, from 1; the head, or why it is none), from the oldest to the last whole one.
-    Lines that belong to none are told as one that is none."""
+def size(folder: Path) -> int:
+    """Bytes of the file; 0 without one."""
     try:
-        file = (folder / FILE).open("rb")
+        return (folder / FILE).stat().st_size
     except FileNotFoundError:
+        return 0
+
+
+def walk(folder: Path, origin: str, limit: int | None = None) -> Iterator[tuple[int, Note | Invalid]]:
+    """(number of its first line, from 1; the head, or why it is none), from the oldest to the newest within
+    `limit` bytes. Lines that belong to none are told as one that is none, a torn end is not."""
+    left = size(folder) if limit is None else limit
+    if not left:
         return
-    with file:
-        number, lines = 1, list[bytes]()
-        while line := file.readline(LARGEST):
+    number, lines = 1, list[bytes]()
+    with (folder / FILE).open("rb") as file:
+        while line := file.readline(min(left, LARGEST)):
+            left -= len(line)
             lines.append(line)
-            if line.startswith(_SIGNATURE) or len(lines) > LINES:
-                if not line.endswith(b"\n"):
-                    return
+            if line.endswith(b"\n") and (line.startswith(_SIGNATURE) or len(lines) > LINES):
                 yield number, _parsed(lines)
                 number, lines = number + len(lines), []
+            elif len(line) == LARGEST:
+                yield number, Invalid("a line without end")
+                number, lines = number + 1, []
+            if not left:
+                break
+    if lines and not is_torn(b"".join(lines), origin):
+        yield number, Invalid("lines that are no head")
 
 
 def _parsed(lines: list[bytes]) -> Note | Invalid:

@@ -55,7 +55,7 @@ def root_of(size: int) -> bytes:
 
 def holds(shelf: Shelf) -> None:
     assert shelf.head == Head(ORIGIN, shelf.size, root_of(shelf.size))
-    found = [note for _, note in heads.walk(shelf.folder)]
+    found = [note for _, note in heads.walk(shelf.folder, ORIGIN)]
     known = [Head.checked(note, [SIGNER.key], ORIGIN) for note in found if isinstance(note, Note)]
     assert len(known) == len(found)
     assert [head.root for head in known] == [root_of(head.size) for head in known]
@@ -112,7 +112,7 @@ def test_a_size_is_signed_once(tmp_path: Path) -> None:
     assert not shelf.seal(SIGNER.sign)
     grow(shelf, 3)
     assert not shelf.seal(SIGNER.sign)
-    assert len(list(heads.walk(tmp_path))) == 1
+    assert len(list(heads.walk(tmp_path, ORIGIN))) == 1
 
 
 def test_a_false_signature_never_comes_into_the_log(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_heads_are_walked_past_what_is_none(tmp_path: Path) -> None:
     grow(opened(tmp_path), 1)
     good = (tmp_path / "heads").read_bytes()
     (tmp_path / "heads").write_bytes(good + b"a line\n" + good + b"y" * 5000 + b"\n" + good + good[:-1])
-    kinds = [(line, isinstance(note, Note)) for line, note in heads.walk(tmp_path)]
+    kinds = [(line, isinstance(note, Note)) for line, note in heads.walk(tmp_path, ORIGIN)]
     assert kinds[0] == (1, True)
     assert [ok for _, ok in kinds].count(False) >= 2
-    assert list(heads.walk(tmp_path / "none")) == []
+    assert list(heads.walk(tmp_path / "none", ORIGIN)) == []
