@@ -64,3 +64,19 @@ def test_a_log_that_cannot_be_written_holds_up_no_clip(agent: Agent) -> None:
     agent.until(lambda _: (agent.store / "custody" / "1" / "heads").exists())
     assert agent.stop() == 0
     assert audited(agent)["findings"] == []
+
+
+def test_a_rebuilt_catalog_has_a_log_of_its_own_that_names_the_one_before(agent: Agent) -> None:
+    agent.up()
+    agent.recorder("0000001")
+    agent.dock("0000001")
+    agent.until_confirmed(6)
+    assert agent.stop() == 0
+    assert agent.run("catalog", "rebuild").returncode == 0
+    agent.up()
+    agent.until(lambda _: troubles(agent) == ["log-catalog-new"])
+    agent.until_confirmed(6)
+    assert agent.stop() == 0
+    told = audited(agent)
+    assert told["findings"] == []
+    assert told["logs"] == 2
