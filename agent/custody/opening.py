@@ -11,14 +11,13 @@ and its `log-opened` behind them.
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent import durable
 from agent.catalog import Catalog, door, events, meta
-from agent.custody import heads, signer
+from agent.custody import heads, signer, tiles
 from agent.custody.leaf import Event, entry
 from agent.custody.shelf import ENTRIES, Damaged, Shelf, read_bundle
 from agent.custody.signer import Signer
@@ -110,16 +109,27 @@ def _note(tx: Any, number: int, why: str, facts: dict[str, Any]) -> None:
 
 
 def _before(folder: Path, number: int) -> dict[str, Any]:
-    """What is left of the log that came before: its last head, unproven, and its key."""
+    """What is left of the log that came before: its last head, and its key."""
     log = folder / str(number)
     told: dict[str, Any] = {"log": number, "size": None, "root": None, "key": None}
     try:
-        told["key"] = signer.published(log / "key.pub").vkey
+        key = signer.published(log / "key.pub")
+        told["key"] = key.vkey
+        _settle(log, key)
         head = Head.parse(Note.parse(heads.last(log)[0]).text)
     except (OSError, Invalid) as error:
         _log.error("of log %d there is no last head: %s", number, error)
         return told
     return {**told, "size": head.size, "root": head.root.hex()}
+
+
+def _settle(log: Path, key: Key) -> None:
+    """Nobody opens it again: what a power cut left at its end is put in order now, else it would look altered
+    for ever."""
+    try:
+        Shelf(log, f"{key.name}/{log.name}", key)
+    except Damaged as error:
+        _log.error("%s", error)  # stays as it is, for an audit to tell
 
 
 def _key_of(log: Path) -> Key:
@@ -134,17 +144,17 @@ def _agree(catalog: Catalog, shelf: Shelf) -> None:
     size, last = shelf.size, events.last(catalog.read())
     if size > last:
         raise Stop("log-ahead", log=shelf.folder.name, entries=size, events=last)
-    for index, kept in _tail(shelf):
-        rows = events.rows(catalog.read(), index + 1, 1)
-        if not rows or entry(Event(*rows[0])) != kept:
-            raise Stop("log-differs", log=shelf.folder.name, event=index + 1)
+    first, kept = _tail(shelf)
+    known = {row[0]: row for row in events.rows(catalog.read(), first + 1, len(kept))}
+    for number, told in enumerate(kept, first + 1):
+        if number not in known or entry(Event(*known[number])) != told:
+            raise Stop("log-differs", log=shelf.folder.name, event=number)
 
 
-def _tail(shelf: Shelf) -> Iterator[tuple[int, bytes]]:
-    """(index, entry) of the last bundle."""
-    if shelf.size:
-        n = (shelf.size - 1) // WIDTH
-        kept = read_bundle(shelf.folder, n)[: shelf.size - n * WIDTH]
-        if len(kept) < shelf.size - n * WIDTH:
-            raise Damaged(log=shelf.folder.name, place=f"tile/{ENTRIES}", reason=f"bundle {n} is not whole")
-        yield from enumerate(kept, n * WIDTH)
+def _tail(shelf: Shelf) -> tuple[int, list[bytes]]:
+    """Index of the first entry in the last bundle, and its entries."""
+    n = max(0, shelf.size - 1) // WIDTH
+    kept = read_bundle(shelf.folder, n)[: shelf.size - n * WIDTH]
+    if len(kept) < shelf.size - n * WIDTH:
+        raise Damaged(log=shelf.folder.name, place=tiles.path(ENTRIES, n), reason="entries are missing")
+    return n * WIDTH, kept

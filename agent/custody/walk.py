@@ -120,12 +120,22 @@ class Walk:
             yield self._found("tile-long", place=place)
 
     def _strange(self) -> Iterator[Finding]:
-        """Files that do not belong here. What an agent writes meanwhile does."""
-        most = self._count + 2 * BATCH
-        for path in sorted(self._folder.rglob("*")):
+        """Files that do not belong here. What an agent has written meanwhile does: first the names, then how
+        far it is."""
+        there = sorted(self._folder.rglob("*"))
+        most = self._newest() + 2 * BATCH
+        for path in there:
             place = path.relative_to(self._folder).as_posix()
             if path.is_symlink() or (not path.is_dir() and not self._belongs(place, most)):
                 yield self._found("file-strange", place=place)
+
+    def _newest(self) -> int:
+        """The size of the head that is the last one by now."""
+        try:
+            note = Note.parse(heads.last(self._folder)[0])
+            return Head.checked(note, [self._key], self._origin).size
+        except Invalid:
+            return self._count
 
     def _belongs(self, place: str, most: int) -> bool:
         if place in (heads.FILE, "key.pub"):

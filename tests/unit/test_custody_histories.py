@@ -21,9 +21,9 @@ lives = st.lists(
         st.tuples(st.just("torn head"), st.integers(1, 200)),
         st.tuples(st.just("unsigned"), st.integers(0, 70_000)),
         st.tuples(st.just("tile lost"), st.integers(0, 1)),
-        st.tuples(st.just("key lost"), st.just(0)),
+        st.tuples(st.just("key lost"), st.integers(0, 1)),
         st.tuples(st.just("log lost"), st.just(0)),
-        st.tuples(st.just("catalog lost"), st.just(0)),
+        st.tuples(st.just("catalog lost"), st.integers(0, 1)),
     ),
     max_size=12,
 )
@@ -55,16 +55,23 @@ def suffer(house: House, what: str, figure: int) -> House:
         last = whole.rfind(b"station/", 0, whole.rfind("\n\n— ".encode()))
         torn.write_bytes(whole[: max(last, len(whole) - figure)])
     elif what == "tile lost":
-        for tile in (log / "tile" / str(figure)).glob("*"):
-            if tile.stat().st_size < 8192:
-                tile.unlink()
-    elif what == "key lost":
+        lose_growing(log, figure)
+    elif figure:
+        lose_growing(log, 0)
+    if what == "key lost":
         (house.custody / "key").unlink()
     elif what == "log lost":
         log.rename(house.store / f"lost.{log.name}")
     elif what == "catalog lost":
         (house.store / "catalog").rename(house.store / f"catalog.{log.name}")
     return House(house.store)
+
+
+def lose_growing(log: Path, level: int) -> None:
+    """Nobody waits for these to come to the disk."""
+    for tile in (log / "tile" / str(level)).glob("*"):
+        if tile.stat().st_size < 8192:
+            tile.unlink()
 
 
 @settings(deadline=None, max_examples=25)
