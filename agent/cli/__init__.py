@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import catalog, certificate, clips, config, doctor, run, status, target, update, upload
+from agent.cli import (
+    catalog,
+    certificate,
+    clips,
+    config,
+    doctor,
+    log,
+    receipt,
+    run,
+    status,
+    target,
+    update,
+    upload,
+)
 from agent.cli.speech import spoken
 from agent.errors import StationError
 
@@ -34,10 +47,12 @@ def _every_command(
 
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
+app.command("receipt")(receipt.receipt)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(log.app, name="log")
 app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")

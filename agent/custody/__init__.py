@@ -1,0 +1,5 @@
+"""Custody: what happened to every recording, in a log that anyone can check and nobody can rewrite unseen.
+
+The rows of the catalog's `events` are the entries of an append-only Merkle log (RFC 6962), whose heads the
+station signs (C2SP signed-note, tlog-checkpoint) and whose tiles lie in files outside the database.
+"""
