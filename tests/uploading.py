@@ -42,21 +42,25 @@ def clip_of(data: bytes, key: str = KEY, part_size: int = PART) -> StoredClip:
     return StoredClip(1, key, manifest_of(data, part_size), document)
 
 
-class Bytes:
-    """A LocalReader over bytes; raises `error` instead of giving what lies at or after `fails_at`."""
+class Bytes(LocalReader):
+    """Bytes in memory; raises `error` instead of giving what lies at or after `fails_at`."""
 
     def __init__(self, data: bytes, fails_at: int | None = None, error: Exception | None = None) -> None:
         self.data = data
         self._fails_at = fails_at
         self._error = error or InterruptedTest()
-        self.read = 0
+        self.read = 0  # bytes that were read for sending
 
     def pread(self, length: int, offset: int) -> bytes:
+        data = self.look(length, offset)
+        self.read += len(data)
+        return data
+
+    def look(self, length: int, offset: int) -> bytes:
         if self._fails_at is not None:
             if offset >= self._fails_at:
                 raise self._error
             length = min(length, self._fails_at - offset)
-        self.read += length
         return self.data[offset : offset + length]
 
 

@@ -10,7 +10,7 @@ delivery is not where the caller believes it to be.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,12 +27,6 @@ Targets = Mapping[str, str]
 # The literal list lets SQLite use the partial index of the same condition: the question costs the same
 # whether a thousand or a million clips are confirmed.
 _PENDING = "state IN ('stored', 'uploading', 'uploaded')"
-_DUE = (
-    f"SELECT id FROM clips INDEXED BY clips_to_upload WHERE {_PENDING} AND NOT EXISTS"
-    " (SELECT 1 FROM deliveries d WHERE d.clip = clips.id AND d.target = ? AND d.place = ?"
-    " AND d.state IN ('confirmed', 'rejected')) AND (urgency, important) >= (?, ?)"
-    " ORDER BY urgency DESC, important DESC, docking, id"
-)
 #: The next step from a state towards a goal.
 _TOWARDS: Mapping[ClipState, Mapping[ClipState, ClipState]] = {
     S.UPLOADING: {S.STORED: S.UPLOADING, S.UPLOADED: S.UPLOADING},
@@ -61,22 +55,6 @@ class Delivery:
     state: DeliveryState | None  # None: not begun
     token: str  # empty: begin (again)
     distrusted: bool = False  # what the target says of its bytes was found to be untrue
-
-
-def next_due(
-    db: sqlite3.Connection,
-    target: str,
-    place: str,
-    skip: Callable[[int], bool],
-    least: tuple[int, int] = (0, 0),
-) -> int | None:
-    """The clip that `target` should get next: what somebody asked for, then what is important, then what was
-    docked longest ago, whose hand-in deadline is the nearest. None below the rank `least`."""
-    cursor = db.execute(_DUE, (target, place, *least))
-    try:
-        return next((int(row[0]) for row in cursor if not skip(int(row[0]))), None)
-    finally:
-        cursor.close()  # an open cursor would keep the log of the database from being folded in
 
 
 def fresh(db: sqlite3.Connection, clip: int, target: str) -> tuple[int, tuple[int, int]] | None:

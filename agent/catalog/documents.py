@@ -58,7 +58,8 @@ def path_from(fields: dict[str, Any]) -> bytes:
 
 def _clip_row(db: sqlite3.Connection, clip: int) -> dict[str, Any]:
     cursor = db.execute(
-        "SELECT clips.*, slot, started FROM clips JOIN dockings ON dockings.id = docking WHERE clips.id = ?",
+        "SELECT clips.*, slot, started, clock_trusted FROM clips JOIN dockings ON dockings.id = docking"
+        " WHERE clips.id = ?",
         (clip,),
     )
     names = [column[0] for column in cursor.description]
@@ -78,7 +79,11 @@ def _document(db: sqlite3.Connection, row: dict[str, Any], manifest: Manifest) -
         "parts": [part.hex() for part in manifest.parts],
         "unreadable": [list(span) for span in manifest.unreadable],
         "names": _names(db, row["id"]),
-        "docking": {"slot": row["slot"], "started": row["started"]},
+        "docking": {
+            "slot": row["slot"],
+            "started": row["started"],
+            "clock_trusted": bool(row["clock_trusted"]),
+        },
         "seen_at": row["seen_at"],
     }
 

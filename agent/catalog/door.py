@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from agent.clock import stamp
+from agent.clock import stamp as stamp
 from agent.errors import WrongState
 from agent.model import TRANSITIONS, ClipState
 

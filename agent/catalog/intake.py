@@ -33,10 +33,11 @@ class Known:
 
 
 def begin_docking(tx: sqlite3.Connection, slot: str, identity: Identity) -> int:
-    now = time.time()
+    now = door.stamp()
     docking = tx.execute(
-        "INSERT INTO dockings (slot, recorder, fs_id, officer, started) VALUES (?, ?, ?, ?, ?)",
-        (slot, identity.recorder, identity.fs_id, identity.officer, now),
+        "INSERT INTO dockings (slot, recorder, fs_id, officer, started, clock_trusted)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (slot, identity.recorder, identity.fs_id, identity.officer, now.wall, now.trusted),
     ).lastrowid
     assert docking is not None
     votes = [list(vote) for vote in identity.votes]

@@ -7,7 +7,7 @@ next disk or share may be mounted at the same path, and a slip in a bucket's nam
 import json
 import sqlite3
 
-from agent.catalog import deliveries, door
+from agent.catalog import deliveries, door, waiting
 from agent.catalog.deliveries import PlaceChanged, Targets
 
 
@@ -33,6 +33,7 @@ def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -
     if changed:
         facts = {"target": target, "from": changed, "to": place, "address": address}
         door.note(tx, "target-changed", None, facts)
+    waiting.follow(tx, target, targets)
     deliveries.settle_all(tx, targets)
     return changed
 

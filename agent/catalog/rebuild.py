@@ -180,10 +180,10 @@ def _insert(tx: sqlite3.Connection, sidecar: Sidecar, docking: int) -> None:
 def _docking(tx: sqlite3.Connection, sidecar: Sidecar) -> int:
     """A docking like the one that brought the clip, as far as its sidecar tells."""
     done = tx.execute(
-        "INSERT INTO dockings (slot, recorder, started, fs_id, officer, ended, outcome)"
-        " VALUES (?, ?, ?, ?, ?, ?, 'rebuilt')",
-        (sidecar.docking.slot, sidecar.recorder, sidecar.docking.started, sidecar.fs_id, sidecar.officer,
-         time.time()),
+        "INSERT INTO dockings (slot, recorder, started, clock_trusted, fs_id, officer, ended, outcome)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 'rebuilt')",
+        (sidecar.docking.slot, sidecar.recorder, sidecar.docking.started, sidecar.docking.clock_trusted,
+         sidecar.fs_id, sidecar.officer, time.time()),
     )  # fmt: skip
     assert done.lastrowid is not None
     return done.lastrowid

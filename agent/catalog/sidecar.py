@@ -68,6 +68,7 @@ class Docking(BaseModel):
 
     slot: str
     started: _Time
+    clock_trusted: bool = False
 
 
 def _iso(text: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stop
 from agent.model import Lock, Manifest, Problem, StoredClip, spans
-from agent.upload.targets.base import Target
+from agent.upload.targets.base import LocalReader, Target
 from agent.upload.targets.documents import Documents
 
 PART = 5 << 20  # bytes: the smallest part that every server takes
@@ -29,7 +29,7 @@ class Tried:
     problem: Problem | None = None
 
 
-class _Bytes:
+class _Bytes(LocalReader):
     def __init__(self, data: bytes) -> None:
         self._data = data
 

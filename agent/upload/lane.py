@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.catalog import deliveries, priority, reconfirm
+from agent.catalog import deliveries, priority, reconfirm, waiting
 from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
 from agent.errors import Retry, StationError, TargetFull
 from agent.model import Problem
@@ -257,7 +257,7 @@ class Lane:
         return fresh or (0, (0, 0))
 
     def _due(self, db: sqlite3.Connection, place: str, besides: set[int], least: Rank = (0, 0)) -> int | None:
-        return deliveries.next_due(db, self.target.name, place, besides.__contains__, least)
+        return waiting.next_due(db, self.target.name, place, besides.__contains__, least)
 
     def _wait(self, clip: int, now: float, retry_after: float | None) -> None:
         before = self._waits.get(clip)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from agent.errors import NotEqual, Retry
 from agent.upload.limits import Limits
-from agent.upload.targets.base import Check
+from agent.upload.targets.base import Check, LocalReader
 
 
-class LocalFile:
+class LocalFile(LocalReader):
     """An open clip of the store. Raises Retry `store-unreadable` where the disk does not answer."""
 
     def __init__(self, fd: int, check: Check, limits: Limits) -> None:
@@ -22,8 +22,10 @@ class LocalFile:
 
     def pread(self, length: int, offset: int) -> bytes:
         """As fast as the limits allow; with one, fewer bytes at a time than were asked for."""
+        return self.look(self._limits.grant(length, self._check), offset)
+
+    def look(self, length: int, offset: int) -> bytes:
         self._check()
-        length = self._limits.grant(length, self._check)
         try:
             return os.pread(self._fd, length, offset)
         except OSError as error:

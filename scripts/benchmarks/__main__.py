@@ -41,7 +41,7 @@ def main() -> int:
     if not options.quick and shutil.disk_usage(folder).free < _NEEDED:
         print(f"scripts/bench: {folder} needs {_NEEDED >> 30} GiB of room", file=sys.stderr)
         return 2
-    bench = Bench(folder, options.rounds, options.quick, Cold(folder), options.boto3)
+    bench = Bench(folder, options.rounds, options.quick, Cold(folder), options.libraries)
     began = time.time()
     try:
         machine = _machine(bench)
@@ -82,13 +82,18 @@ def _options() -> argparse.Namespace:
         "--keep", action="store_true", help="keep the catalog of a million clips (4 GB) for the next run"
     )
     parser.add_argument(
-        "--boto3", default=sys.executable, metavar="PYTHON", help="a Python that has it (default: this one)"
+        "--libraries",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="of a virtual environment that has boto3 and tuspy, or one of them (default: this one)",
     )
     options = parser.parse_args()
     if options.quick:
         options.rounds = 1
     if options.rounds < 1:
         parser.error("--rounds: at least one")
+    if not shutil.which(options.libraries):
+        parser.error(f"--libraries: {options.libraries} is no program")
     return options
 
 

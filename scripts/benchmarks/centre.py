@@ -12,7 +12,7 @@ from scripts.benchmarks.clients import Ran
 from scripts.benchmarks.machine import scratch, spent
 from scripts.benchmarks.measure import Bench, BenchError, Contestant, Figure, ratios, seconds_note
 from scripts.benchmarks.seaweed import Seaweed, running
-from scripts.benchmarks.ways import S3, Tus, Way, split
+from scripts.benchmarks.ways import S3, Peer, Tus, Way, split
 
 _MIB = 1 << 20
 _FOLDER = f"clips/{DAY}"  # in a bucket
@@ -23,8 +23,8 @@ _BYTES_ONLY = {"read_back_percent": 0}  # else chance would have one of a hundre
 class _Race:
     """Clients that bring the same files to one server, each time to a bucket that is empty."""
 
-    def __init__(self, bench: Bench, way: Way, cargo: list[Cargo]) -> None:
-        self._bench, self._weed, self._way, self.cargo = bench, way.weed, way, cargo
+    def __init__(self, way: Way, cargo: list[Cargo]) -> None:
+        self._weed, self._way, self.cargo = way.weed, way, cargo
         self.cpu: dict[str, list[float]] = defaultdict(list)
         self.memory: dict[str, list[float]] = defaultdict(list)  # MiB, at most
         self.growth: list[float] = []  # MiB of ours, over what it was before
@@ -57,31 +57,17 @@ class _Race:
         if sizes != sorted(one.clip["size"] for one in self.cargo):
             raise BenchError(f"{len(sizes)} of {len(self.cargo)} files are in the bucket, or of other sizes")
 
-    def libraries(self, one: Cargo) -> dict[str, Contestant]:
-        """Clients of S3 that are here."""
-        found = dict[str, Contestant]()
-        if clients.has_rclone():
-            run = partial(self.rclone, ["copyto", str(one.file)], f"{_FOLDER}/{one.file.name}")
-            found["rclone"] = self.entrant("rclone", run)
-        if clients.has_boto3(self._bench.boto3):
-            found["boto3"] = self.entrant("boto3", self.boto3)
-        return found
-
-    def rclone(self, command: list[str], to: str, folder: Path, bucket: str) -> Ran:
-        return clients.rclone(self._weed.url, [*command, f"centre:{bucket}/{to}"], self._part)
-
-    def boto3(self, folder: Path, bucket: str) -> Ran:
+    def peer(self, peer: Peer, folder: Path, bucket: str) -> Ran:
         (one,) = self.cargo
-        key = f"{_FOLDER}/{one.file.name}"
-        return clients.boto3(self._bench.boto3, self._weed.url, bucket, key, one.file, self._part)
+        return peer(bucket, f"{_FOLDER}/{one.file.name}", one)
 
     def curl(self, parts: list[Path], folder: Path, bucket: str) -> Ran:
         (one,) = self.cargo
         return self._way.by_curl(bucket, f"{_FOLDER}/{one.file.name}", one, parts)
 
-    @property
-    def _part(self) -> int:
-        return self.cargo[0].clip["part_size"]
+    def rclone(self, command: list[str], folder: Path, bucket: str) -> Ran:
+        part = self.cargo[0].clip["part_size"]
+        return clients.rclone(self._weed.url, [*command, f"centre:{bucket}/{_FOLDER}"], part)
 
 
 def s3(bench: Bench) -> Iterable[Figure]:
@@ -89,27 +75,27 @@ def s3(bench: Bench) -> Iterable[Figure]:
 
 
 def tus(bench: Bench) -> Iterable[Figure]:
-    """The server compares nothing: the station reads back what it sent, and curl does not."""
+    """The server compares nothing: the station reads back what it sent, and nobody else does."""
     return _long_clip(bench, "tus", Tus)
 
 
-def _long_clip(bench: Bench, name: str, way: Callable[[Seaweed], Way]) -> Iterable[Figure]:
+def _long_clip(bench: Bench, name: str, to: Callable[[Seaweed], Way]) -> Iterable[Figure]:
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
         one = noise(source / "clip.mp4", (24 << 20) if bench.quick else (1 << 30))
-        race = _Race(bench, way(weed), [one])
+        way = to(weed)
+        race, peers = _Race(way, [one]), way.peers(bench.libraries)
         entrants = {
             "station": race.entrant("station", partial(race.ours, _BYTES_ONLY)),
             "curl": race.entrant("curl", partial(race.curl, split(one, source / "parts"))),
         }
-        peers = {"curl": 1.1}
-        if name == "s3":
-            peers |= {"rclone": 1, "boto3": 1}
-            entrants |= race.libraries(one)
+        for who, peer in peers.items():
+            if peer:
+                entrants[who] = race.entrant(who, partial(race.peer, peer))
         seconds = bench.contest(name, entrants)
-    note = seconds_note(seconds)
-    for peer, limit in peers.items():
-        runs = ratios(seconds["station"], seconds[peer]) if peer in seconds else []
-        yield Figure(name, f"1 GiB: station / {peer}", "×", runs, limit, note=note)
+    note = "; ".join(filter(None, (seconds_note(seconds), way.note)))
+    for who, limit in {"curl": 1.1, **dict.fromkeys(peers, 1.0)}.items():
+        runs = ratios(seconds["station"], seconds[who]) if who in seconds else []
+        yield Figure(name, f"1 GiB: station / {who}", "×", runs, limit, note=note)
     yield Figure(name, "station: CPU", "s", race.cpu["station"], 1.0)
     yield Figure(name, "station: RSS over idle", "MiB", race.growth, _GROWTH)
     for who in seconds:
@@ -123,11 +109,11 @@ def memory(bench: Bench) -> Iterable[Figure]:
     several, endless = (12 << 20, 96 << 20) if bench.quick else (256 << 20, 8 << 30)
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
         four = [noise(source / f"clip-{number}.mp4", several) for number in range(4)]
-        race = _Race(bench, S3(weed), four)
+        race = _Race(S3(weed), four)
         run = partial(race.ours, {**_BYTES_ONLY, "uploaders": 4})
         bench.contest("s3-memory", {"four": race.entrant("four", run)})
         yield Figure("s3-memory", "4 × 256 MiB at once: RSS over idle", "MiB", race.growth, _GROWTH)
-        race = _Race(bench, S3(weed), [holes(source / "endless.mp4", endless)])
+        race = _Race(S3(weed), [holes(source / "endless.mp4", endless)])
         bench.cold.drop()
         with scratch(bench.folder, "endless") as folder:
             seconds = race.entrant("endless", partial(race.ours, _BYTES_ONLY))(folder)
@@ -140,11 +126,11 @@ def short_clips(bench: Bench) -> Iterable[Figure]:
     files = 20 if bench.quick else 1000
     with _server(bench) as weed, scratch(bench.folder, "source") as source:
         many = [noise(source / f"clip-{number:04}.mp4", 100_000) for number in range(files)]
-        race = _Race(bench, S3(weed), many)
+        race = _Race(S3(weed), many)
         entrants = {"station": race.entrant("station", partial(race.ours, {"uploaders": 2}))}
         if clients.has_rclone():
             command = ["copy", str(source), "--transfers", "2", "--checkers", "2"]
-            entrants["rclone"] = race.entrant("rclone", partial(race.rclone, command, _FOLDER))
+            entrants["rclone"] = race.entrant("rclone", partial(race.rclone, command))
         seconds = bench.contest("s3-small", entrants)
     note = seconds_note(seconds)
     runs = ratios(seconds["station"], seconds["rclone"]) if "rclone" in seconds else []

@@ -1,6 +1,7 @@
 """Other clients that bring the same files to the same bucket, each as a process of its own.
 
-curl sends the parts and does nothing else. rclone and boto3 do as they do by default, with parts of our size.
+curl sends the parts and does nothing else. rclone, boto3 and tuspy do as they do by default, with parts of
+our size.
 """
 
 import os
@@ -59,22 +60,31 @@ def has_rclone() -> bool:
 
 def boto3(python: str, url: str, bucket: str, key: str, file: Path, part: int) -> Ran:
     """Seconds without those of its import."""
-    script = Path(__file__).with_name("boto.py")
     secrets = {"AWS_ACCESS_KEY_ID": KEYS.key, "AWS_SECRET_ACCESS_KEY": KEYS.secret, "AWS_REGION": "us-east-1"}
-    ran = _run([python, "-P", str(script), url, bucket, key, str(file), str(part)], secrets)
-    return Ran(float(ran.said), ran.cpu, ran.memory)
+    return _library(python, "by_boto3.py", [url, bucket, key, str(file), str(part)], secrets)
 
 
-def has_boto3(python: str) -> bool:
-    try:
-        return subprocess.run([python, "-P", "-c", "import boto3"], capture_output=True).returncode == 0
-    except OSError:
-        return False
+def tuspy(python: str, url: str, file: Path, part: int) -> Ran:
+    """Seconds without those of its import. `url`: where an upload of this file is begun."""
+    return _library(python, "by_tuspy.py", [url, str(file), str(part)])
+
+
+def has_library(python: str, module: str) -> bool:
+    """Whether `python` can import it. Raises OSError when that is no program."""
+    return subprocess.run([python, "-I", "-c", f"import {module}"], capture_output=True).returncode == 0
 
 
 def ours(folder: Path) -> str:
     """What `scripts.benchmarks.carry` tells of `folder`."""
     return _run([sys.executable, "-P", "-m", "scripts.benchmarks.carry", str(folder)]).said
+
+
+def _library(
+    python: str, script: str, arguments: Sequence[str], more: Mapping[str, str] | None = None
+) -> Ran:
+    """Isolated: PYTHONPATH leads to the project, of which it should see nothing."""
+    ran = _run([python, "-I", str(Path(__file__).with_name(script)), *arguments], more)
+    return Ran(float(ran.said), ran.cpu, ran.memory)
 
 
 def _run(command: Sequence[str], more: Mapping[str, str] | None = None, typed: str = "") -> Ran:

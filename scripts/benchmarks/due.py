@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
-from agent.catalog import Catalog, deliveries, reconfirm
+from agent.catalog import Catalog, reconfirm, waiting
 from agent.catalog.home import catalog_path
 from scripts.benchmarks import million
 from scripts.benchmarks.machine import scratch
@@ -15,7 +15,8 @@ from scripts.benchmarks.measure import Bench, Figure
 _BUSY = 4  # clips that other uploaders carry at the same time
 _PICKS = 20
 _LIMIT = 5  # ms
-_ELSEWHERE = "22222222-0000-4000-8000-000000000000"  # a store that has nothing yet
+_HERE = (million.TARGET, million.PLACE)
+_AWAY = ("mirror", "22222222-0000-4000-8000-000000000000")  # a store that has nothing yet
 
 Pick = Callable[[Connection, Callable[[int], bool]], int | None]
 
@@ -24,17 +25,25 @@ def next_clip(bench: Bench) -> Iterable[Figure]:
     with scratch(bench.folder, "next") as folder:
         million.lay(bench, folder)
         path = catalog_path(folder)
-        yield _figure(bench, path, "none waits", _to_send(million.PLACE), finds=False)
+        _greeted(path, _HERE)
+        yield _figure(bench, path, "none waits", _to_send(*_HERE), finds=False)
         yield _figure(bench, path, "20,000 to be asked for again", _to_ask(long_ago=False), finds=True)
         yield _figure(bench, path, "none to be asked for again", _to_ask(long_ago=True), finds=False)
         bench.say("letting all clips wait ...")
         million.let_all_wait(path)
-        yield _figure(bench, path, "all wait", _to_send(_ELSEWHERE), finds=True)
-        yield _figure(bench, path, "all wait for another target", _to_send(million.PLACE), finds=False)
+        _greeted(path, _AWAY)
+        yield _figure(bench, path, "all wait", _to_send(*_AWAY), finds=True)
+        yield _figure(bench, path, "all wait for another target", _to_send(*_HERE), finds=False)
 
 
-def _to_send(place: str) -> Pick:
-    return lambda db, skip: deliveries.next_due(db, million.TARGET, place, skip)
+def _greeted(path: Path, target: tuple[str, str]) -> None:
+    """As when a target has said who it is."""
+    with closing(Catalog.open(path)) as catalog:
+        catalog.write(lambda tx: waiting.follow(tx, target[0], dict((_HERE, target))))
+
+
+def _to_send(target: str, place: str) -> Pick:
+    return lambda db, skip: waiting.next_due(db, target, place, skip)
 
 
 def _to_ask(*, long_ago: bool) -> Pick:

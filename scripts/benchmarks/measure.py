@@ -65,7 +65,7 @@ class Bench:
     rounds: int
     quick: bool  # everything small: shows that it works, says nothing of speed
     cold: Cold
-    boto3: str = sys.executable  # a Python that may have it
+    libraries: str = sys.executable  # a Python that may have boto3 and tuspy
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -54,7 +54,7 @@ def build(path: Path, clips: int, recorders: int = 400) -> None:
 
 
 def let_all_wait(path: Path) -> None:
-    """As if no target but this one had taken a clip for years, and nothing had been released."""
+    """As if every clip waited for another target, which has been away for years."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -1000000")

@@ -1,7 +1,8 @@
-"""How a clip comes to the centre: what the station is told of it, and the same requests sent by curl."""
+"""How a clip comes to the centre: by the station, by the same requests sent by curl, and by other clients."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urljoin
@@ -17,8 +18,17 @@ from scripts.benchmarks.seaweed import KEYS, Seaweed
 _VERSION = {"Tus-Resumable": "1.0.0"}
 
 
+Peer = Callable[[str, str, Cargo], Ran]
+"""Brings a file to this bucket, under this key."""
+
+
 class Way(Protocol):
     weed: Seaweed
+    note: str  # what must be known to compare
+
+    def peers(self, python: str) -> Mapping[str, Peer | None]:
+        """Clients of others; None for one that is not here. `python`: runs those that are libraries."""
+        ...
 
     def target(self, bucket: str, folder: Path) -> dict[str, object]:
         """For the configuration of a station below `folder`."""
@@ -30,8 +40,16 @@ class Way(Protocol):
 
 
 class S3:
+    note = ""
+
     def __init__(self, weed: Seaweed) -> None:
         self.weed = weed
+
+    def peers(self, python: str) -> Mapping[str, Peer | None]:
+        return {
+            "rclone": self._by_rclone if clients.has_rclone() else None,
+            "boto3": partial(self._by_boto3, python) if clients.has_library(python, "boto3") else None,
+        }
 
     def target(self, bucket: str, folder: Path) -> dict[str, object]:
         keys = folder / "keys"
@@ -55,6 +73,13 @@ class S3:
             raise BenchError("the parts of curl make no object")
         return ran
 
+    def _by_rclone(self, bucket: str, key: str, one: Cargo) -> Ran:
+        command = ["copyto", str(one.file), f"centre:{bucket}/{key}"]
+        return clients.rclone(self.weed.url, command, one.clip["part_size"])
+
+    def _by_boto3(self, python: str, bucket: str, key: str, one: Cargo) -> Ran:
+        return clients.boto3(python, self.weed.url, bucket, key, one.file, one.clip["part_size"])
+
     def _put(self, where: str, number: int, upload: str, part: Path, digest: bytes) -> str:
         """Signed as ours."""
         asked = sign.query({"partNumber": str(number), "uploadId": upload})
@@ -66,10 +91,16 @@ class S3:
 
 
 class Tus:
-    """The filer of the same server. What it took lies in the bucket."""
+    """The filer of the same server, which compares nothing. What it took lies in the bucket."""
+
+    note = "curl and tuspy send no checksum and read nothing back"
 
     def __init__(self, weed: Seaweed) -> None:
         self.weed = weed
+
+    def peers(self, python: str) -> Mapping[str, Peer | None]:
+        here = clients.has_library(python, "tusclient.client")
+        return {"tuspy": partial(self._by_tuspy, python) if here else None}
 
     def target(self, bucket: str, folder: Path) -> dict[str, object]:
         return {"kind": "tus", "url": self._root(bucket), "plaintext": True}
@@ -77,7 +108,7 @@ class Tus:
     def by_curl(self, bucket: str, key: str, one: Cargo, parts: list[Path]) -> Ran:
         wire, root = Wire(Line()), self._root(bucket)
         length = {"Upload-Length": str(one.clip["size"])}
-        begun = wire.ask("POST", f"{root}/{sign.path(key)}", {**_VERSION, **length})
+        begun = wire.ask("POST", self._begin(bucket, key), {**_VERSION, **length})
         if begun.status != 201:
             raise BenchError(f"the filer begins no upload: {begun.status}")
         requests = []
@@ -87,6 +118,12 @@ class Tus:
             url = urljoin(root, begun.headers["Location"])
             requests.append(in_curls_words(url, part, headers, 'request = "PATCH"'))
         return clients.curl(requests, "204")
+
+    def _by_tuspy(self, python: str, bucket: str, key: str, one: Cargo) -> Ran:
+        return clients.tuspy(python, self._begin(bucket, key), one.file, one.clip["part_size"])
+
+    def _begin(self, bucket: str, key: str) -> str:
+        return f"{self._root(bucket)}/{sign.path(key)}"
 
     def _root(self, bucket: str) -> str:
         return f"{self.weed.filer}/.tus/buckets/{bucket}"

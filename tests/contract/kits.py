@@ -23,7 +23,6 @@ class Kit(Protocol):
     compares_parts: bool  # a position tells even of parts whose content was altered
     #: The last byte makes the object. What was altered in the transfer before, only reading back tells.
     appends: bool
-    reads: int  # how often the bytes of a part are read to be sent
 
     def target(self) -> Target:
         """A new one, as after a restart of the station."""
@@ -48,7 +47,6 @@ class FolderKit:
     part = PART
     compares_parts = True
     appends = False
-    reads = 1
 
     def __init__(self, root: Path) -> None:
         self.root = root / "share"

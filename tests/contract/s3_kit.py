@@ -23,7 +23,6 @@ _numbers = itertools.count(1)
 class S3Kit:
     part = 5 << 20  # S3's smallest
     compares_parts = appends = False
-    reads = 1
 
     def __init__(self, weed: Weed, *, locked: bool = False) -> None:
         """`locked`: with object lock."""

@@ -105,7 +105,7 @@ def test_a_sender_that_dies_in_any_part_goes_on_with_that_part(
         target, rest = kit.target(), Bytes(data)
         assert target.position(clip, token) == offset
         token = send_all(target, clip, token, rest)
-        assert rest.read == kit.reads * (size - offset)
+        assert rest.read == size - offset
         target.finish(clip, token)
         assert vouched(target, clip, token)
         assert kit.object(clip) == data

@@ -40,7 +40,6 @@ class TusKit(ABC):
     part = PART
     compares_parts = False
     appends = True
-    reads: int
     url: str  # where uploads are created
     port: int
     server: process.Server
@@ -84,8 +83,6 @@ class TusKit(ABC):
 
 class WeedTusKit(TusKit):
     """A folder of its own in the filer."""
-
-    reads = 2
 
     def __init__(self, weed: Weed) -> None:
         self.server = weed
@@ -214,8 +211,6 @@ class BareKit(TusKit):
 
 
 class NodeKit(BareKit):
-    reads = 2
-
     def __init__(self, server: TusNode) -> None:
         self.server = server
         super().__init__(server.url, server.ports[0], server.uploads)
@@ -237,8 +232,6 @@ class NodeKit(BareKit):
 
 
 class ResumableKit(BareKit):
-    reads = 1
-
     def __init__(self, server: TusResumable) -> None:
         self.server = server
         self._database = server.folder / "uploads.db"

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from agent.catalog import Catalog
+from agent.catalog.locks import times
 from agent.catalog.rebuild import Rebuilt, rebuild, rebuild_store
 from agent.catalog.sidecar import LARGEST
 from agent.cli import catalog as command
+from agent.clock import Stamp
 from agent.model import part_size_for
 from tests.dockside import Dockside, digest, media, recorder
 
@@ -75,6 +77,20 @@ def test_what_is_known_of_the_bytes_of_a_clip_comes_back_with_it(tmp_path: Path)
     assert {row[4] for row in before} > {"[]"}
     _, again = rebuilt(side)
     assert {tuple(row) for row in again.catalog.read().execute(question)} == before
+    again.close()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_period_of_a_clip_counts_from_its_docking_after_a_rebuild_too(
+    side: Dockside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    docked, later = 1_790_000_000.0, 1_790_000_000.0 + 90 * 86400
+    monkeypatch.setattr("agent.catalog.door.stamp", lambda: Stamp(docked, "", trusted=trusted))
+    side.dock(recorder(tmp_path / "rec", {name(1): 1000}))
+    monkeypatch.setattr("agent.catalog.door.stamp", lambda: Stamp(later, "", trusted=True))
+    _, again = rebuilt(side)
+    [row] = again.rows()
+    assert times(again.catalog.read(), row["id"], later + 1).docked == (docked if trusted else later)
     again.close()
 
 

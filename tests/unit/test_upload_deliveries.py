@@ -5,6 +5,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.catalog import deliveries
+from agent.catalog import deliveries, waiting
 from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
 from agent.errors import WrongState
 from agent.model import PENDING_UPLOAD, ClipState, Problem, Receipt
@@ -66,7 +67,9 @@ def act(station: Station, clip: int, what: str, target: str = "centre", targets:
 
 
 def due(station: Station, target: str = "centre", place: str = "", skip: Any = ()) -> int | None:
-    return deliveries.next_due(station.catalog.read(), target, place or TWO[target], skip.__contains__)
+    where = {**TWO, **({target: place} if place else {})}
+    station.catalog.write(lambda tx: waiting.follow(tx, target, where))
+    return waiting.next_due(station.catalog.read(), target, where[target], skip.__contains__)
 
 
 def test_important_clips_go_first_then_the_oldest(station: Station) -> None:
@@ -362,6 +365,8 @@ NUMBERS = itertools.count()
 )
 def test_no_story_of_two_targets_loses_a_clip(long_lived: Station, story: list[tuple[str, str]]) -> None:
     station, number = long_lived, next(NUMBERS)
+    for name in TWO:
+        station.catalog.write(partial(waiting.follow, target=name, targets=TWO))
     clip = station.store(f"{number}.mp4", DATA + str(number).encode())
 
     def delivery(target: str) -> str | None:
@@ -370,7 +375,7 @@ def test_no_story_of_two_targets_loses_a_clip(long_lived: Station, story: list[t
 
     def waits(target: str) -> bool:
         db = station.catalog.read()
-        return deliveries.next_due(db, target, TWO[target], lambda other: other != clip) == clip
+        return waiting.next_due(db, target, TWO[target], lambda other: other != clip) == clip
 
     for what, target in story:
         with contextlib.suppress(WrongState):

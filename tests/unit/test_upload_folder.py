@@ -324,3 +324,23 @@ def test_a_part_that_is_none_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
     for offset, length in [(1, PART), (0, PART - 1), (2 * PART, PART)]:
         with pytest.raises(ValueError, match="no part"):
             used.send(CLIP, used.begin(CLIP), Bytes(DATA), offset, length)
+
+
+def test_what_a_cut_leaves_of_a_document_is_swept_an_hour_later_and_what_is_being_laid_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = target(tmp_path)
+
+    def cut(*_: object, **__: object) -> None:
+        raise Crash
+
+    monkeypatch.setattr("os.rename", cut)
+    with pytest.raises(Crash):
+        station.lay("11/status.json", b"{}", replace=True)
+    [left] = leftovers(tmp_path)
+    assert station.sweep((), age=30 * 86400.0) == 0
+    assert leftovers(tmp_path) == [left]
+    hour_ago = (tmp_path / "incoming" / left).stat().st_mtime - 3601
+    os.utime(tmp_path / "incoming" / left, (hour_ago, hour_ago))
+    assert station.sweep((), age=30 * 86400.0) == 1
+    assert leftovers(tmp_path) == []

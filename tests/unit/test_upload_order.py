@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import Catalog, deliveries, intake, migrate, priority
+from agent.catalog import Catalog, deliveries, intake, migrate, priority, waiting
 from agent.catalog.documents import manifest_of
 from agent.config import Config
 from agent.errors import Reject, Transient
@@ -35,8 +35,9 @@ def station(tmp_path: Path) -> Iterator[Station]:
 def order(station: Station, least: tuple[int, int] = (0, 0)) -> list[int]:
     """All that waits, as it would be sent."""
     found: list[int] = []
+    station.catalog.write(lambda tx: waiting.follow(tx, "centre", {"centre": "1"}))
     db = station.catalog.read()
-    while (clip := deliveries.next_due(db, "centre", "1", found.__contains__, least)) is not None:
+    while (clip := waiting.next_due(db, "centre", "1", found.__contains__, least)) is not None:
         found.append(clip)
     return found
 
@@ -81,12 +82,14 @@ def test_a_clip_that_was_docked_under_a_wrong_clock_waits_for_its_turn_and_no_lo
 
 
 def test_the_next_clip_is_found_by_its_index_alone(tmp_path: Path) -> None:
-    """Whatever a catalog holds: nothing is sorted, and nothing looked at but what waits."""
+    """Whatever a catalog holds: nothing is sorted, and nothing looked at but what waits for that target."""
     path = tmp_path / "catalog.db"
     build(path, 2_000)
     with closing(sqlite3.connect(path)) as db:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {deliveries._DUE}", ("centre", "1", 0, 0))]
-    assert any("USING INDEX clips_to_upload" in step for step in plan), plan
+        plan = [
+            row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {waiting._NEXT}", ("centre", "centre", "1"))
+        ]
+    assert any("SEARCH waiting USING PRIMARY KEY" in step for step in plan), plan
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan), plan
 
 

@@ -30,6 +30,10 @@ class LocalReader(Protocol):
         """Up to `length` bytes, none only at the end. It may wait: a limit holds here, for every target."""
         ...
 
+    def look(self, length: int, offset: int) -> bytes:
+        """As `pread`, of bytes that are only compared here: no limit on what is sent holds."""
+        return self.pread(length, offset)
+
 
 class Target(Protocol):
     name: str

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from agent.errors import Rejected
 from agent.upload.targets import keys
-from agent.upload.targets.base import Check, Target, go_on
+from agent.upload.targets.base import Check, LocalReader, Target, go_on
 
 FOLDER = "stations"  # beside the clips
 LARGEST = 16 << 20  # bytes of a document
@@ -41,7 +41,7 @@ def components(path: str, data: bytes = b"") -> list[str]:
     return parts
 
 
-class Pieces:
+class Pieces(LocalReader):
     """A document as a LocalReader, so that a slow line does not hold up the end of the agent."""
 
     def __init__(self, data: bytes, check: Check) -> None:

@@ -4,6 +4,7 @@
     clips/<key>                a clip, whole, never replaced
     clips/<key>.json           its manifest; laid first, so a clip is never seen without one
     incoming/<token>.part      a transfer under way
+    incoming/<name>.document   what a station was telling when it was cut off
     damaged/<token>.*.clip     a copy of ours that did not read back equal; set aside, never deleted
     stations/<path>            what stations tell about themselves
 
@@ -34,8 +35,10 @@ from agent.upload.targets.base import Check, LocalReader, go_on
 MARK = ".recorder-station-target"
 _CLIPS, _INCOMING, _DAMAGED = "clips", "incoming", "damaged"
 _TOKEN = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
+_LAID = re.compile(r"[0-9a-f]{32}\.document")
 _MANIFEST_MAX = 64 << 20  # bytes read of what lies where a manifest should be
 _MARK_MAX = 4096
+_DOCUMENT_AGE = 3600.0  # seconds after which nobody lays one any more: it takes a moment
 _log = logging.getLogger(__name__)
 
 
@@ -168,11 +171,10 @@ class FolderTarget:
         with self._share(MARK) as (root, _), share.folder(root, [_INCOMING], create=True) as incoming:
             now = share.now(incoming)
             for name in os.listdir(incoming):  # noqa: PTH208 - an open folder has no path
-                token = name.removesuffix(".part").removesuffix(keys.MANIFEST)
-                if token in under_way or not _TOKEN.fullmatch(token):
+                if (kept := _kept_for(name, under_way, age)) is None:
                     continue
                 with suppress(FileNotFoundError):  # another station sweeps, too
-                    if os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime < now - age:
+                    if os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime < now - kept:
                         os.unlink(name, dir_fd=incoming)
                         swept += 1
         return swept
@@ -184,7 +186,7 @@ class FolderTarget:
 
     def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
         *folders, name = documents.components(path, data)
-        temp = f"{secrets.token_hex(8)}-{secrets.token_hex(8)}.part"  # swept, should it be left behind
+        temp = f"{secrets.token_hex(16)}.document"  # swept, should it be left behind
         with (
             self._share(path) as (root, _),
             share.folder(root, [_INCOMING], create=True) as incoming,
@@ -284,6 +286,14 @@ def _partial(token: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise Transient("token-lost")
     return f"{token}.part"
+
+
+def _kept_for(name: str, under_way: Collection[str], age: float) -> float | None:
+    """Seconds after which what lies in `incoming` was left behind; None when it was not, or is not ours."""
+    if _LAID.fullmatch(name):
+        return min(age, _DOCUMENT_AGE)
+    token = name.removesuffix(".part").removesuffix(keys.MANIFEST)
+    return age if _TOKEN.fullmatch(token) and token not in under_way else None
 
 
 def _digest_of_part(manifest: Manifest, offset: int, length: int) -> bytes:

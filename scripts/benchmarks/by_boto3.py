@@ -1,6 +1,6 @@
 """One file to a bucket by boto3, in the interpreter that has it; prints the seconds, without the import.
 
-python boto.py URL BUCKET KEY FILE PART_SIZE
+python -I by_boto3.py URL BUCKET KEY FILE PART_SIZE
 """
 
 import sys
