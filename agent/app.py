@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
@@ -17,6 +17,7 @@ from agent.catalog import Catalog, deliveries, home, priority, queries, released
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
+from agent.custody import commands as custody_commands
 from agent.custody import leaving
 from agent.custody.keeper import Keeper
 from agent.dock.board import Board
@@ -203,9 +204,14 @@ class Station:
 
     def _make_web(self, config: Config) -> WebServer:
         clips = catalog_clips(self._catalog.read)
-        asked = commands(self._uploads)
+        asked = {**commands(self._uploads), **self._custody_commands()}
         app = application(self._looked_at, clips, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
+
+    def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
+        if not self._who:
+            return {}
+        return custody_commands.commands(self._catalog, self._store.root / "custody", self._who)
 
     def _health(self) -> HealthBoard:
         live = self._live
