@@ -100,7 +100,9 @@ def test_commits_of_one_moment_share_a_head(tmp_path: Path) -> None:
     for _ in range(50):
         catalog.write(lambda tx: door.note(tx, "docked", None, {}))
     assert keeper.stop(5)
-    assert (tmp_path / "custody" / "1" / "heads").read_bytes().count(b"station/%s/1\n" % STATION.encode()) == 1
+    assert (tmp_path / "custody" / "1" / "heads").read_bytes().count(
+        b"station/%s/1\n" % STATION.encode()
+    ) == 1
     catalog.close()
 
 
