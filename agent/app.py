@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, home, priority, queries, released
+from agent.catalog import Catalog, deliveries, findings, home, priority, queries, released
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
+from agent.custody import explain
+from agent.custody.judge import Judge
+from agent.custody.texts import Texts
 from agent.dock.board import Board
 from agent.dock.dock import Dock
 from agent.dock.docking import Docking, Tools
@@ -41,6 +44,7 @@ from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
+from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
@@ -55,6 +59,7 @@ from agent.upload.report.who import station_id
 from agent.web.app import application
 from agent.web.clips import catalog_clips
 from agent.web.server import WebServer
+from drivers import names
 from drivers.base import Session
 from drivers.registry import best
 
@@ -97,6 +102,8 @@ class Station:
             lambda: live.current.ingest.sm3,
             self._uploads.notify,
         )
+        self._judge = Judge(self._catalog)
+        self._texts = Texts(self._store.root)
         self._board = Board()
         self._sources = list(_sources(config))
         mounts = Mounts(_verbs(config))
@@ -118,6 +125,7 @@ class Station:
         self._live.subscribe(self._uploads.apply)
         self._live.start()
         self._uploads.apply(self._live.current)
+        self._judge.start()
         self._dock.start()
         self._web.start()
         self._ready = True
@@ -134,6 +142,8 @@ class Station:
         late = [f"slot {slot}" for slot in self._dock.stop(_STOP - _WEB_STOP)]
         if not self._uploads.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
             late.append("upload")
+        if not self._judge.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
+            late.append("completeness")
         self._live.stop()
         self._web.stop(_WEB_STOP)
         if late:
@@ -158,7 +168,8 @@ class Station:
         except OSError as error:  # collecting goes on
             log.error("this station has no id, the centre is not told of it: %s", error)
             return None
-        return Reports(Author(who, secrets.token_hex(8), lambda: snapshot(self._looked_at)))
+        author = Author(who, secrets.token_hex(8), lambda: snapshot(self._looked_at))
+        return Reports(author, names.parse)
 
     def _look(self, config: Config) -> Sources:
         return Sources(
@@ -171,13 +182,15 @@ class Station:
             disk=self._store.disk,
             clock_trusted=clock.synchronised,
             health=self._health().issues,
+            findings=lambda: findings.count(self._catalog.read()),
             waiting_for=lambda: () if self._ready else ("dock",),
         )
 
     def _make_web(self, config: Config) -> WebServer:
         clips = catalog_clips(self._catalog.read)
-        asked = commands(self._uploads)
-        app = application(self._looked_at, clips, lambda: self._live.current.station.language, asked)
+        found = explain.lister(self._catalog, self._texts)
+        asked = {**commands(self._uploads), **explain.commands(self._catalog, self._texts)}
+        app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _health(self) -> HealthBoard:
@@ -197,6 +210,9 @@ class Station:
                     Remembered(self._overdue, _OVERDUE_HOLDS), lambda: live.current.upload.deadline
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
+                "findings": findings_check(
+                    lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
+                ),
             }
         )
 

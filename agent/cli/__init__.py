@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import catalog, certificate, clips, config, doctor, run, status, target, update, upload
+from agent.cli import (
+    catalog,
+    certificate,
+    clips,
+    config,
+    doctor,
+    finding,
+    run,
+    status,
+    target,
+    update,
+    upload,
+)
 from agent.cli.speech import spoken
 from agent.errors import StationError
 
@@ -42,6 +54,7 @@ app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")
 app.add_typer(upload.app, name="upload")
+app.add_typer(finding.app, name="finding")
 
 
 def main() -> None:

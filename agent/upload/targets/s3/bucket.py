@@ -228,6 +228,22 @@ class Bucket:
                 return found, _date(answer)
             page = following
 
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Every object below `prefix` whose key is greater than `after`, page by page as they are read."""
+        page = {"start-after": after} if after else {}
+        while True:
+            root = _xml(self._ask("GET", "", {"list-type": "2", "prefix": prefix, **page}))
+            last = ""
+            for node in root:
+                if errors.local(node.tag) == "Contents":
+                    last = _text(node, "Key")
+                    yield last
+            token = _text(root, "NextContinuationToken")
+            # A server that goes round in circles would never end.
+            if _text(root, "IsTruncated") != "true" or not token or not last or last <= after:
+                return
+            after, page = last, {"continuation-token": token}
+
     def empty(self) -> bool:
         return not any(errors.local(node.tag) == "Contents" for node in _xml(self._first()).iter())
 

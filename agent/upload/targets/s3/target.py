@@ -13,12 +13,12 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from enum import Enum
 
 from agent.errors import NotEqual, Rejected, StationError, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, spans
-from agent.upload.targets import document, documents, keys
+from agent.upload.targets import collected, document, documents, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
 from agent.upload.targets.http import Damaged, Part
 from agent.upload.targets.mark import Mark
@@ -28,6 +28,7 @@ from agent.upload.targets.s3.locks import Locks
 
 _CLIPS = "clips/"
 _KEY_MAX = 1024  # bytes of an object's whole key
+_PAGE = 1000  # keys between two signs of life
 _ANEW = "anew:"  # before a token: what lies there is not believed
 _PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
 _UPLOAD = re.compile(r"parts:([\x21-\x7e]{1,1024})", re.ASCII)
@@ -162,6 +163,15 @@ class S3Target:
         documents.components(path)
         check()
         return self._bucket.get(f"{documents.FOLDER}/{path}")
+
+    def collected(self, recorder: str, since: str = "", check: Check = go_on) -> Iterator[str]:
+        prefix = f"{_CLIPS}{collected.folder(recorder)}/"
+        check()
+        for number, name in enumerate(self._bucket.keys(prefix, prefix + since if since else ""), start=1):
+            if number % _PAGE == 0:
+                check()
+            if collected.is_clip(key := name.removeprefix(_CLIPS)):
+                yield key
 
     def _forget(self, clip: StoredClip, upload: str) -> None:
         """Best effort: the clip is there, and whoever may not abort leaves an upload behind, no more."""
