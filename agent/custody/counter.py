@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from agent.catalog.findings import between
-from agent.catalog.visits import Item, Use, Visit
+from agent.catalog.visits import MEDIA, Item, Use, Visit
 
 _NEAR = 10  # a new round begins within a tenth of the numbers; what is farther went back
 _SLACK = timedelta(days=1)  # for a number of another kind: it only has to be of these days
@@ -91,6 +91,7 @@ class _Follower:
         self._series, self._visit, self._kind = series, visit, kind
         self._head, self._others = mine, others
         self._first = min((item.clip for item in visit.items), default=0)
+        self._apart = _count_apart(visit.uses)
         self._round = int(10 ** max(3, len(str(series.top))))  # numbers of a whole round, 0 included
 
     def follow(self, items: list[Item]) -> None:
@@ -175,9 +176,16 @@ class _Follower:
                 yield number
 
     def _fills(self, use: Use, item: Item) -> bool:
-        if use.kind == self._kind or use.at is None or self._head.at is None or item.at is None:
+        if use.kind == self._kind or not self._apart:
+            return True
+        if use.at is None or self._head.at is None or item.at is None:
             return True
         return between(use.at, datetime.fromisoformat(self._head.at), item.at, _SLACK)
+
+
+def _count_apart(uses: Mapping[int, Sequence[Use]]) -> bool:
+    """Whether two kinds have one number: then a number of another kind fills a hole only by its time."""
+    return any(len({use.kind for use in lot if use.kind in MEDIA}) > 1 for lot in uses.values())
 
 
 def _late(item: Item, mine: Head, cards: Mapping[str, bool]) -> bool:

@@ -25,6 +25,7 @@ _WHOLE = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 _IN_HEX = re.compile("[0-9a-f]{64}", re.ASCII)
 _DIGEST, _TELL_DIGEST = "x-amz-checksum-sha256", {"x-amz-checksum-mode": "ENABLED"}
 _ONCE = {"If-None-Match": "*"}
+_LISTED = 1000  # keys of a page: as many as servers give
 _PIECES_OF_AN_ERROR = 16  # at most: its document is a few hundred bytes
 
 
@@ -232,7 +233,8 @@ class Bucket:
         """Every object below `prefix` whose key is greater than `after`, page by page as they are read."""
         page = {"start-after": after} if after else {}
         while True:
-            root = _xml(self._ask("GET", "", {"list-type": "2", "prefix": prefix, **page}))
+            asked = {"list-type": "2", "prefix": prefix, "max-keys": str(_LISTED), **page}
+            root = _xml(self._ask("GET", "", asked))
             last = ""
             for node in root:
                 if errors.local(node.tag) == "Contents":

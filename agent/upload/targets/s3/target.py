@@ -166,11 +166,13 @@ class S3Target:
 
     def collected(self, recorder: str, since: str = "", check: Check = go_on) -> Iterator[str]:
         prefix = f"{_CLIPS}{collected.folder(recorder)}/"
+        # A little before: SeaweedFS passes over a whole folder whose very name it is to start behind.
+        after = prefix + since[:-1] if since else ""
         check()
-        for number, name in enumerate(self._bucket.keys(prefix, prefix + since if since else ""), start=1):
+        for number, name in enumerate(self._bucket.keys(prefix, after), start=1):
             if number % _PAGE == 0:
                 check()
-            if collected.is_clip(key := name.removeprefix(_CLIPS)):
+            if name >= prefix + since and collected.is_clip(key := name.removeprefix(_CLIPS)):
                 yield key
 
     def _forget(self, clip: StoredClip, upload: str) -> None:
