@@ -17,8 +17,9 @@ from agent.catalog import Catalog, deliveries, findings, home, priority, queries
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
-from agent.custody import explain
+from agent.custody import explain, leaving
 from agent.custody.judge import Judge
+from agent.custody.keeper import Keeper
 from agent.custody.texts import Texts
 from agent.dock.board import Board
 from agent.dock.dock import Dock
@@ -32,7 +33,7 @@ from agent.ingest.collect import Ingest
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
-from agent.model import ClipState, Reporter
+from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
 from agent.status.health import HealthBoard
@@ -42,6 +43,7 @@ from agent.status.health.centre import centre_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
+from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
@@ -93,6 +95,8 @@ class Station:
         self._catalog = Catalog.open(home.settle(store))
         self._check = CatalogCheck(self._catalog)
         self._store = Store(store, lambda: live.current.store.reserve)
+        self._who = self._station_id()
+        self._custody = Keeper(self._catalog, store / "custody", self._who) if self._who else None
         self._uploads = LiveUploads(self._catalog, self._store.path, self._reports())
         self._ingest = Ingest(
             self._catalog,
@@ -121,6 +125,8 @@ class Station:
         supervisor = self._supervisor
         supervisor.watch_threads()
         supervisor.handle_signals()
+        if self._custody:
+            self._custody.start()
         recover(self._catalog, self._store)
         self._live.subscribe(self._uploads.apply)
         self._live.start()
@@ -146,6 +152,9 @@ class Station:
             late.append("completeness")
         self._live.stop()
         self._web.stop(_WEB_STOP)
+        # Last of those that use the catalog: it takes over what the others have committed.
+        if self._custody and not self._custody.stop(max(0.0, until - time.monotonic())):
+            late.append("custody")
         if late:
             # Threads that hang in the kernel would keep the process from ending; what they did not
             # commit did not happen.
@@ -159,17 +168,33 @@ class Station:
             raise Stop("no-data-disk")
         return self._ingest.collect(session, docking.slot, docking.device.port, reporter)
 
-    def _reports(self) -> Reports | None:
-        """Without its data disk a station does not know who it is, and tells nobody anything."""
+    def _station_id(self) -> str:
+        """Without its data disk a station does not know who it is: "", and it keeps no log and tells nobody
+        anything."""
         if self._data_problem:
-            return None
+            return ""
         try:
-            who = station_id(self._store.root)
+            return station_id(self._store.root)
         except OSError as error:  # collecting goes on
-            log.error("this station has no id, the centre is not told of it: %s", error)
+            log.error("this station has no id, it keeps no log and the centre is not told of it: %s", error)
+            return ""
+
+    def _reports(self) -> Reports | None:
+        if not self._who:
             return None
-        author = Author(who, secrets.token_hex(8), lambda: snapshot(self._looked_at))
+        folder = self._store.root / "custody"
+        author = Author(
+            self._who,
+            secrets.token_hex(8),
+            lambda: snapshot(self._looked_at),
+            lambda log, size: leaving.steps(folder, log, size),
+        )
         return Reports(author, names.parse)
+
+    def _log_problems(self) -> list[Problem]:
+        if self._custody:
+            return self._custody.problems()
+        return [] if self._data_problem else [Problem("log-off")]
 
     def _look(self, config: Config) -> Sources:
         return Sources(
@@ -204,6 +229,7 @@ class Station:
                 "catalog": catalog_check(self._check.checking, self._check.damage),
                 "targets": targets_check(lambda: list(live.current.targets), self._uploads.failing),
                 "centre": centre_check(self._uploads.untold, lambda: released.counted(self._catalog.read())),
+                "custody": custody_check(self._log_problems),
                 "clock": clock_check(clock.synchronised),
                 "clips": clips_check(self._counts),
                 "deadline": deadline_check(

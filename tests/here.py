@@ -125,6 +125,12 @@ def _node() -> str:
     return "Node is older than 20" if _said(["node", "-e", oldest]) else ""
 
 
+def _go_note() -> str:
+    """Go with its own notes and logs, as Debian packages them."""
+    there = Path("/usr/share/gocode/src/golang.org/x/mod/sumdb/note").is_dir()
+    return _program("go") or ("" if there else "no golang.org/x/mod in /usr/share/gocode")
+
+
 CAPABILITIES: dict[str, Callable[[], str]] = {
     "root": _root,
     "loop": _loop,
@@ -142,6 +148,7 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "seccomp": _seccomp,
     "ffprobe": lambda: _program("ffprobe"),
     "node": _node,
+    "go-note": _go_note,
     "rclone": lambda: _program("rclone"),
     "chromium": lambda: _program("chromium"),
     "qemu": _qemu,

@@ -47,6 +47,7 @@ class Catalog:
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._subscribers: list[Callable[[], None]] = []
         self._door = threading.Lock()  # nothing is queued behind the end
         self._closed = False
         self._ended: CatalogError | None = None
@@ -111,6 +112,11 @@ class Catalog:
         finally:
             connection.execute("COMMIT")
 
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """From now on `callback` is called behind each commit that changed something, by the writer's thread:
+        it only wakes somebody, and never raises. To be done before the first write."""
+        self._subscribers.append(callback)
+
     def quick_check(self) -> list[str]:
         """What SQLite finds wrong; empty when all is well. Reads the whole file: minutes when large."""
         with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
@@ -169,6 +175,7 @@ class Catalog:
 
     def _commit(self, batch: Batch) -> None:
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+        before = self._connection.total_changes
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for work, future in batch:
@@ -179,6 +186,10 @@ class Catalog:
                 self._connection.execute("ROLLBACK")
             failure = CatalogError("catalog-write", reason=str(error))
             outcomes = [(future, None, failure) for _, future in batch]
+        else:
+            if self._connection.total_changes != before:
+                for callback in self._subscribers:
+                    callback()
         for future, result, raised in outcomes:
             if raised is None:
                 future.set_result(result)

@@ -13,6 +13,8 @@ from agent.cli import (
     config,
     doctor,
     finding,
+    log,
+    receipt,
     run,
     status,
     target,
@@ -46,10 +48,12 @@ def _every_command(
 
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
+app.command("receipt")(receipt.receipt)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(log.app, name="log")
 app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")

@@ -1,1 +1,7 @@
-"""Custody: what happened to every recording, and what is missing, so that anyone can check it."""
+"""Custody: what happened to every recording, in a log that anyone can check and nobody can rewrite unseen.
+
+The rows of the catalog's `events` are the entries of an append-only Merkle log (RFC 6962), whose heads the
+station signs (C2SP signed-note, tlog-checkpoint) and whose tiles lie in files outside the database.
+
+Beside it stands what is missing: rules over what each docking brought, and what a custodian says of it.
+"""

@@ -3,6 +3,7 @@ that the agent says is believed; its catalog is compared with the files."""
 
 import contextlib
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from agent.catalog import documents
 from agent.catalog.home import catalog_path
+from agent.custody.audit import audit
+from agent.custody.finding import Looked
 from agent.model import TRANSITIONS, ClipState
 from agent.upload.targets.folder import MARK
 from tests.crash.rack import Contents, clip_files, digest
 
-OF_THE_STORE = {"agent.lock", "catalog", "clips", "incoming", "quarantine", "station-id"}
+OF_THE_STORE = {"agent.lock", "catalog", "clips", "custody", "incoming", "quarantine", "station-id"}
 OF_THE_CENTRE = {MARK, "clips", "incoming", "stations"}
 
 
@@ -22,6 +25,7 @@ def faults(store: Path, centre: Path, recorders: Mapping[str, Contents]) -> list
     """Everything that is not as it must be once all is confirmed and the agent has stopped."""
     found = [*_kept("the centre", centre, recorders), *_kept("the store", store, recorders)]
     found += _leftovers(store, centre)
+    found += _log(store)
     with contextlib.closing(sqlite3.connect(f"file:{catalog_path(store)}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         for number, contents in recorders.items():
@@ -62,6 +66,12 @@ def _leftovers(store: Path, centre: Path) -> Iterator[str]:
             yield f"left in {root}: {left}"
         if left := sorted(str(path) for path in root.rglob("*.tmp")):
             yield f"left: {left}"
+
+
+def _log(store: Path) -> Iterator[str]:
+    """All that happened is in the log, signed, and every head that ever was goes on from the one before."""
+    for finding in audit(store, Looked(), now=math.inf):
+        yield f"the log: {finding.key} {dict(finding.params)}"
 
 
 def _known(db: sqlite3.Connection, number: str, contents: Contents) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Every check finds what it is there for, stays silent otherwise, and hides no other."""
 
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,14 @@ from agent.status.health.centre import centre_check
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
+from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
+from agent.words import words
 
 GIB = 1 << 30
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
@@ -40,6 +44,19 @@ def found(check: Check) -> list[tuple[str, Severity]]:
 )
 def test_a_disk_that_fills_is_told_before_it_is_full(free: int, expected: list[tuple[str, Severity]]) -> None:
     assert found(disk_check(lambda: (free, 100 * GIB, 2 * GIB))) == expected
+
+
+def test_a_log_that_proves_nothing_outweighs_one_that_broke_and_says_so() -> None:
+    assert found(custody_check(list)) == []
+    told = [Problem("log-differs", {"log": "1", "event": 7}), Problem("log-key-lost", {"log": 2})]
+    assert found(custody_check(lambda: told)) == [("log-differs", CRITICAL), ("log-key-lost", WARNING)]
+
+
+def test_every_key_of_the_log_is_documented_with_its_severity() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
+    documented = dict(re.findall(r"^\| `(log-[a-z-]+)` \| (\w+) \|", text, re.MULTILINE))
+    keys = [key for key in words("en")["problems"] if key.startswith("log-")]
+    assert documented == dict(found(custody_check(lambda: [Problem(key) for key in keys])))
 
 
 def test_faults_and_waiting_settings_are_two_issues() -> None:

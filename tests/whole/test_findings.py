@@ -31,6 +31,7 @@ def test_a_number_that_no_clip_has_is_told_explained_and_kept_through_a_kill(tmp
         agent.until_confirmed(6)
         agent.until_slot(NUMBER, "collected")
         agent.pull(NUMBER)
+        agent.until(lambda status: not [one for one in status["slots"] if one["recorder"]])
         more(agent, 7, 9)
         agent.dock(NUMBER)
         assert agent.until_issue("findings-open") == {"count": 1}

@@ -1,0 +1,111 @@
+"""`recorder-station log`: the signed log of everything that happened."""
+
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.config import ConfigPath
+from agent.cli.speech import JsonOption, LanguageOption, setting, told
+from agent.config import Config
+from agent.custody.audit import audit as audit_store
+from agent.custody.finding import Finding, Looked
+from agent.errors import Stop
+from agent.status.plain import plain
+from agent.words import fill, sentence, word
+
+_EVERY = 10.0  # seconds
+_SHOWN = 100  # findings; thousands of them are one disaster
+
+app = typer.Typer(help="The signed log of everything that happened.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def audit(
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Another store, for instance a copy of one.")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Check every entry, hash, head and key of the log, and compare it with the catalog. Reads only; the
+    agent may run. Ends with 1 when something is wrong."""
+    chosen = setting(config, lang)
+    store = data or (chosen.config or Config()).store.path
+    looked = Looked(_Progress(chosen.language))
+    with told(chosen.language):
+        found = _findings(store, looked)
+        shown = list(itertools.islice(found, _SHOWN))
+        more = sum(1 for _ in found)
+    if as_json:
+        print(json.dumps(_object(looked, shown, more, chosen.language), ensure_ascii=False, indent=2))
+    else:
+        _print(looked, shown, more, chosen.language)
+    raise typer.Exit(1 if shown else 0)
+
+
+def _findings(store: Path, looked: Looked) -> Iterator[Finding]:
+    try:
+        yield from audit_store(store, looked)
+    except OSError as error:
+        raise Stop("store-unreadable", error=str(error)) from error
+
+
+class _Progress:
+    """A line now and then: ten million entries take a while."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._last = time.monotonic()
+
+    def __call__(self, looked: Looked) -> None:
+        if time.monotonic() - self._last >= _EVERY:
+            self._last = time.monotonic()
+            print(fill(word("audit", "progress", self._language), _figures(looked)), file=sys.stderr)
+
+
+def _print(looked: Looked, shown: list[Finding], more: int, language: str) -> None:
+    for finding in shown:
+        typer.echo(sentence(finding.key, finding.params, language, "audit"))
+    if more:
+        typer.echo(fill(word("audit", "more", language), {"count": more}))
+    if shown:
+        typer.echo(fill(word("audit", "wrong", language), {"count": len(shown) + more}))
+    else:
+        typer.echo(fill(word("audit", "whole", language), _figures(looked)))
+
+
+def _object(looked: Looked, shown: list[Finding], more: int, language: str) -> dict[str, object]:
+    return {
+        "whole": not shown,
+        **_figures(looked),
+        "more": more,
+        "findings": [
+            {
+                "key": finding.key,
+                "params": plain(finding.params),
+                "sentence": sentence(finding.key, finding.params, language, "audit"),
+            }
+            for finding in shown
+        ],
+    }
+
+
+def _figures(looked: Looked) -> dict[str, int]:
+    return {
+        "logs": looked.logs,
+        "heads": looked.heads,
+        "entries": looked.entries,
+        "events": looked.events,
+    }

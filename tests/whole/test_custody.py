@@ -1,0 +1,82 @@
+"""The log of a whole station: kept while it works, checked beside it, and a break is told."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent_process import Agent
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    with Agent(tmp_path) as agent:
+        yield agent
+
+
+def audited(agent: Agent) -> dict[str, Any]:
+    ran = agent.run("log", "audit", "--json")
+    told: dict[str, Any] = json.loads(ran.stdout)
+    assert ran.returncode == (0 if told["whole"] else 1)
+    return told
+
+
+def troubles(agent: Agent) -> list[str]:
+    status = agent.status()
+    assert status is not None
+    return [issue["key"] for issue in status["health"] if issue["key"].startswith("log-")]
+
+
+def test_everything_that_happens_is_in_the_log_and_a_lost_key_is_told(agent: Agent) -> None:
+    agent.up()
+    agent.recorder("0000001")
+    agent.dock("0000001")
+    agent.until_confirmed(6)
+    beside = audited(agent)
+    assert beside["findings"] == []
+    assert troubles(agent) == []
+    assert agent.stop() == 0
+    after = audited(agent)
+    assert after["findings"] == []
+    assert after["entries"] == after["events"] > 6 * 5
+    (agent.store / "custody" / "key").unlink()
+    agent.up()
+    agent.until(lambda _: troubles(agent) == ["log-key-lost"])
+    assert agent.stop() == 0
+    again = audited(agent)
+    assert again["findings"] == []
+    assert again["logs"] == 2
+
+
+def test_a_log_that_cannot_be_written_holds_up_no_clip(agent: Agent) -> None:
+    agent.store.mkdir()
+    (agent.store / "custody").write_bytes(b"in the way")
+    agent.up()
+    agent.recorder("0000001")
+    agent.dock("0000001")
+    agent.until_confirmed(6)
+    agent.until(lambda _: troubles(agent) == ["log-failed"])
+    assert agent.stop() == 0
+    (agent.store / "custody").unlink()
+    agent.up()
+    agent.until(lambda _: (agent.store / "custody" / "1" / "heads").exists())
+    assert agent.stop() == 0
+    assert audited(agent)["findings"] == []
+
+
+def test_a_rebuilt_catalog_has_a_log_of_its_own_that_names_the_one_before(agent: Agent) -> None:
+    agent.up()
+    agent.recorder("0000001")
+    agent.dock("0000001")
+    agent.until_confirmed(6)
+    assert agent.stop() == 0
+    assert agent.run("catalog", "rebuild").returncode == 0
+    agent.up()
+    agent.until(lambda _: troubles(agent) == ["log-catalog-new"])
+    agent.until_confirmed(6)
+    assert agent.stop() == 0
+    told = audited(agent)
+    assert told["findings"] == []
+    assert told["logs"] == 2
