@@ -13,13 +13,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, home, priority, queries, released
+from agent.catalog import Catalog, deliveries, findings, home, priority, queries, released
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.custody import commands as custody_commands
-from agent.custody import leaving
+from agent.custody import explain, leaving
+from agent.custody.judge import Judge
 from agent.custody.keeper import Keeper
+from agent.custody.texts import Texts
 from agent.dock.board import Board
 from agent.dock.dock import Dock
 from agent.dock.docking import Docking, Tools
@@ -45,6 +47,7 @@ from agent.status.health.configuration import configuration_check
 from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
+from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
@@ -59,6 +62,7 @@ from agent.upload.report.who import station_id
 from agent.web.app import application
 from agent.web.clips import catalog_clips
 from agent.web.server import WebServer
+from drivers import names
 from drivers.base import Session
 from drivers.registry import best
 
@@ -103,6 +107,8 @@ class Station:
             lambda: live.current.ingest.sm3,
             self._uploads.notify,
         )
+        self._judge = Judge(self._catalog)
+        self._texts = Texts(self._store.root)
         self._board = Board()
         self._sources = list(_sources(config))
         mounts = Mounts(_verbs(config))
@@ -126,6 +132,7 @@ class Station:
         self._live.subscribe(self._uploads.apply)
         self._live.start()
         self._uploads.apply(self._live.current)
+        self._judge.start()
         self._dock.start()
         self._web.start()
         self._ready = True
@@ -142,6 +149,8 @@ class Station:
         late = [f"slot {slot}" for slot in self._dock.stop(_STOP - _WEB_STOP)]
         if not self._uploads.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
             late.append("upload")
+        if not self._judge.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
+            late.append("completeness")
         self._live.stop()
         self._web.stop(_WEB_STOP)
         # Last of those that use the catalog: it takes over what the others have committed.
@@ -181,7 +190,7 @@ class Station:
             lambda: snapshot(self._looked_at),
             lambda log, size: leaving.steps(folder, log, size),
         )
-        return Reports(author)
+        return Reports(author, names.parse)
 
     def _log_problems(self) -> list[Problem]:
         if self._custody:
@@ -199,13 +208,19 @@ class Station:
             disk=self._store.disk,
             clock_trusted=clock.synchronised,
             health=self._health().issues,
+            findings=lambda: findings.count(self._catalog.read()),
             waiting_for=lambda: () if self._ready else ("dock",),
         )
 
     def _make_web(self, config: Config) -> WebServer:
         clips = catalog_clips(self._catalog.read)
-        asked = {**commands(self._uploads), **self._custody_commands()}
-        app = application(self._looked_at, clips, lambda: self._live.current.station.language, asked)
+        found = explain.lister(self._catalog, self._texts)
+        asked = {
+            **commands(self._uploads),
+            **explain.commands(self._catalog, self._texts),
+            **self._custody_commands(),
+        }
+        app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
@@ -231,6 +246,9 @@ class Station:
                     Remembered(self._overdue, _OVERDUE_HOLDS), lambda: live.current.upload.deadline
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
+                "findings": findings_check(
+                    lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
+                ),
             }
         )
 

@@ -7,6 +7,7 @@ parts; it is stored raw, and shown only through `printable`.
 
 import hashlib
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -274,6 +275,17 @@ def printable(name: str) -> str:
         return ch
 
     return "".join(map(shown, name))
+
+
+def folder_of(recorder: str) -> str:
+    """The folder of its clips, in the store and at the centre. The driver made the number safe for this; dots
+    stay, or two recorders could meet in one folder."""
+    return re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", recorder)[:64]
+
+
+def plain(text: str, longest: int = 80) -> str:
+    """A part of a clip's name there: only what every file system and every object store takes."""
+    return (re.sub(r"[^A-Za-z0-9_-]+|^-+", "_", text) or "_")[:longest]
 
 
 def raw(name: str) -> bytes:

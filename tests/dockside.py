@@ -82,9 +82,11 @@ class Dockside:
         self.driver = Simulated()
         recover(self.catalog, self.store)
 
-    def dock(self, folder: Path, heard: Heard | None = None, slot: str = "A1") -> tuple[bool, Heard]:
+    def dock(
+        self, folder: Path, heard: Heard | None = None, slot: str = "A1", card: str = "1234-ABCD"
+    ) -> tuple[bool, Heard]:
         heard = heard or Heard()
-        device = Device(str(folder), DeviceKind.FOLDER, f"rack:{slot}", fs_uuid="1234-ABCD")
+        device = Device(str(folder), DeviceKind.FOLDER, f"rack:{slot}", fs_uuid=card)
         session = self.driver.open(device, FolderPort(folder))
         try:
             return self.ingest.collect(session, slot, device.port, heard), heard

@@ -4,9 +4,10 @@ Every function that takes `tx` runs inside `Catalog.write`; the others read.
 """
 
 import json
+import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from agent.catalog import door, handover, priority
@@ -35,9 +36,9 @@ class Known:
 def begin_docking(tx: sqlite3.Connection, slot: str, identity: Identity) -> int:
     now = door.stamp()
     docking = tx.execute(
-        "INSERT INTO dockings (slot, recorder, fs_id, officer, started, clock_trusted)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (slot, identity.recorder, identity.fs_id, identity.officer, now.wall, now.trusted),
+        "INSERT INTO dockings (slot, recorder, fs_id, officer, started, clock_trusted, conflict)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (slot, identity.recorder, identity.fs_id, identity.officer, now.wall, now.trusted, identity.conflict),
     ).lastrowid
     assert docking is not None
     votes = [list(vote) for vote in identity.votes]
@@ -131,6 +132,35 @@ def _set_important(tx: sqlite3.Connection, clip: int) -> None:
     """Where it was confirmed it is asked for as soon as may be: it is to be locked for longer."""
     tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (clip,))
     tx.execute("UPDATE deliveries SET asked = 0 WHERE clip = ? AND asked IS NOT NULL", (clip,))
+
+
+def strayed(db: sqlite3.Connection, identity: Identity, there: Set[str]) -> tuple[list[int], list[int]]:
+    """Names of this card that are not among the paths `there` any more, and those that are there again."""
+    rows = db.execute(
+        "SELECT id, path, gone FROM names WHERE recorder = ? AND fs_id = ?",
+        (identity.recorder, identity.fs_id),
+    )
+    gone, back = list[int](), list[int]()
+    for name, path, since in rows:
+        if (os.fsdecode(path) in there) is (since is not None):
+            (gone if since is None else back).append(int(name))
+    return gone, back
+
+
+def end_listing(
+    tx: sqlite3.Connection,
+    identity: Identity,
+    docking: int,
+    listed: set[int],
+    names: tuple[list[int], list[int]],
+) -> int:
+    """Every file on the card was listed: note what is not there any more, in the clips and in `names`, as
+    `strayed` gave them."""
+    gone, back = names
+    tx.executemany("UPDATE names SET gone = ? WHERE id = ?", [(docking, name) for name in gone])
+    tx.executemany("UPDATE names SET gone = NULL WHERE id = ?", [(name,) for name in back])
+    tx.execute("UPDATE dockings SET listed = 1 WHERE id = ?", (docking,))
+    return mark_missing(tx, identity, docking, listed)
 
 
 def mark_missing(tx: sqlite3.Connection, identity: Identity, docking: int, listed: set[int]) -> int:

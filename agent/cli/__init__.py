@@ -12,6 +12,7 @@ from agent.cli import (
     clips,
     config,
     doctor,
+    finding,
     log,
     receipt,
     run,
@@ -57,6 +58,7 @@ app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")
 app.add_typer(upload.app, name="upload")
+app.add_typer(finding.app, name="finding")
 
 
 def main() -> None:

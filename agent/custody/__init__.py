@@ -2,4 +2,6 @@
 
 The rows of the catalog's `events` are the entries of an append-only Merkle log (RFC 6962), whose heads the
 station signs (C2SP signed-note, tlog-checkpoint) and whose tiles lie in files outside the database.
+
+Beside it stands what is missing: rules over what each docking brought, and what a custodian says of it.
 """

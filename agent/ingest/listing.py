@@ -81,7 +81,8 @@ def make_listing(
         for pair in zip(clips, group, strict=True):
             listing.add(Pending(*pair))
     if listing.complete:
-        _write(catalog, intake.mark_missing, identity, docking, listing.clips)
+        names = intake.strayed(catalog.read(), identity, {source.path for source in found})
+        _write(catalog, intake.end_listing, identity, docking, listing.clips, names)
     listing.pending.sort(key=lambda pending: _order(pending.source))
     return listing
 

@@ -12,14 +12,13 @@ import errno
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from agent import durable
 from agent.errors import StoreFull
-from agent.model import Identity, Manifest, SourceClip, StoredClip, raw
+from agent.model import Identity, Manifest, SourceClip, StoredClip, folder_of, plain, raw
 
 RESERVE_SHARE = 0.02
 _FEW = 4  # files up to which an fsync each is cheaper than syncing the whole file system
@@ -191,22 +190,15 @@ def key_for(identity: Identity, source: SourceClip, manifest: Manifest) -> str:
     name = source.path.rpartition("/")[2]
     dot = name.rfind(".")
     stem, suffix = (name[:dot], name[dot + 1 :]) if 0 < dot < len(name) - 1 else (name, "")
-    stem, suffix = _plain(stem)[:80], _plain(suffix)[:16] if suffix else ""
+    stem, suffix = plain(stem), plain(suffix, 16) if suffix else ""
     day = source.recorded_at.strftime("%Y-%m-%d") if source.recorded_at else "undated"
-    # The driver made it safe for this; dots stay, or two recorders could meet in one folder.
-    recorder = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", identity.recorder)
-    return f"{recorder[:64]}/{day}/{stem}.{digest[:16]}" + (f".{suffix}" if suffix else "")
+    return f"{folder_of(identity.recorder)}/{day}/{stem}.{digest[:16]}" + (f".{suffix}" if suffix else "")
 
 
 def as_store_full(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(free=0, needed=0, reserve=0)
     return error
-
-
-def _plain(text: str) -> str:
-    """Only what every file system and every object store takes."""
-    return re.sub(r"[^A-Za-z0-9_-]+|^-+", "_", text) or "_"
 
 
 def _document(clip: StoredClip) -> bytes:

@@ -42,6 +42,10 @@ class IssueShape(TypedDict):
     since: float
 
 
+class FindingsShape(TypedDict):
+    open: int
+
+
 class StatusShape(TypedDict):
     station: str
     version: str
@@ -53,4 +57,5 @@ class StatusShape(TypedDict):
     clips: dict[str, int]
     queue: QueueShape
     disk: DiskShape
+    findings: FindingsShape
     health: list[IssueShape]

@@ -24,6 +24,7 @@ class Sources:
     disk: Callable[[], tuple[int, int, int]]  # (free, total, reserve) in bytes
     clock_trusted: Callable[[], bool]
     health: Callable[[], Sequence[Issue]]
+    findings: Callable[[], int]  # that nobody has explained
     waiting_for: Callable[[], Sequence[str]]  # what must come up before READY; empty when ready
 
 
@@ -43,6 +44,7 @@ def snapshot(sources: Sources) -> StatusShape:
         "clips": {state.value: counts.get(state, 0) for state in ClipState},
         "queue": {"clips": clips, "bytes": size},
         "disk": {"free": free, "total": total, "reserve": reserve},
+        "findings": {"open": sources.findings()},
         "health": [_issue(issue) for issue in sources.health()],
     }
 

@@ -15,6 +15,8 @@ from agent.status.snapshot import Sources, snapshot
 from agent.web.answers import as_json, refusal
 from agent.web.clips import ClipReader, parse
 from agent.web.commands import Commands, door
+from agent.web.findings import FindingReader
+from agent.web.findings import parse as parse_findings
 from agent.web.guard import Guard
 from agent.words import LANGUAGES, words
 
@@ -22,9 +24,14 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def application(
-    sources: Sources, clips: ClipReader, language: Callable[[], str], commands: Commands
+    sources: Sources,
+    clips: ClipReader,
+    findings: FindingReader,
+    language: Callable[[], str],
+    commands: Commands,
 ) -> Starlette:
-    """`clips` reads the catalog; `language` is the configured one, asked at each opening of the page.
+    """`clips` and `findings` read the catalog; `language` is the configured one, asked at each opening of the
+    page.
 
     Endpoints are plain functions: Starlette runs them on threads, so a slow read stops no other."""
 
@@ -45,6 +52,13 @@ def application(
             return refusal(error.key, 400, error.params)
         return as_json([plain(row) for row in clips(query)])
 
+    def list_findings(request: Request) -> Response:
+        try:
+            query = parse_findings(request.query_params)
+        except Reject as error:
+            return refusal(error.key, 400, error.params)
+        return as_json([plain(row) for row in findings(*query)])
+
     def page(request: Request) -> Response:
         chosen = language() if language() in LANGUAGES else LANGUAGES[0]
         return Response(_file("index.html").replace('lang="en"', f'lang="{chosen}"'), media_type="text/html")
@@ -56,6 +70,7 @@ def application(
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/clips", list_clips),
+            Route("/findings", list_findings),
             Route("/commands/{name}", door(commands), methods=["POST"]),
             Route("/words/{language}.json", _words),
             *_static(),

@@ -56,12 +56,13 @@ def parse(params: Mapping[str, str]) -> ClipQuery:
     return ClipQuery(
         state=None if state is None else ClipState(state),
         recorder=params.get("recorder"),
-        limit=_whole(params, "limit", _DEFAULT, 1, MOST),
-        after=_whole(params, "after", 0, 0, _LARGEST_ID),
+        limit=whole(params, "limit", _DEFAULT, 1, MOST),
+        after=whole(params, "after", 0, 0, _LARGEST_ID),
     )
 
 
-def _whole(params: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def whole(params: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """A number among the parameters. Raises Reject `bad-parameter`."""
     given = params.get(name)
     if given is None:
         return default

@@ -14,6 +14,7 @@ from agent.upload.report.turn import Author
 from agent.upload.report.who import station_id
 from agent.upload.targets.base import Check, go_on
 from agent.upload.targets.folder import FolderTarget
+from drivers import names
 from tests import centre
 from tests.uploading import Station, content, eventually
 
@@ -34,7 +35,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def live(station: Station) -> LiveUploads:
-    reports = Reports(Author(ID, "one", lambda: {"station": "test"}))
+    reports = Reports(Author(ID, "one", lambda: {"station": "test"}), names.parse)
     return LiveUploads(station.catalog, station.path, reports)
 
 

@@ -34,6 +34,7 @@ def sources(**changes: Any) -> Sources:
         "disk": lambda: (1, 2, 3),
         "clock_trusted": lambda: False,
         "health": list,
+        "findings": lambda: 0,
         "waiting_for": list,
     }
     return Sources(**{**usual, **changes})

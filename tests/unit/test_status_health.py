@@ -17,6 +17,7 @@ from agent.status.health.configuration import configuration_check
 from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
+from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
@@ -181,3 +182,13 @@ def test_what_is_critical_comes_first() -> None:
         {"clock": clock_check(lambda: False), "udev": hotplug_check(lambda: [("udev", False)])}
     )
     assert [issue.key for issue in board.issues()] == ["udev-unavailable", "clock-untrusted"]
+
+
+def test_what_is_unexplained_is_told_and_alarms_nobody() -> None:
+    assert found(findings_check(lambda: 0, dict)) == []
+    issues = list(findings_check(lambda: 3, lambda: {"8888888": "KeyError"})())
+    assert [(issue.key, issue.severity) for issue in issues] == [
+        ("not-judged", WARNING),
+        ("findings-open", Severity.INFO),
+    ]
+    assert issues[1].params == {"count": 3}

@@ -36,6 +36,7 @@ class Station:
     counts: dict[str, int] = field(default_factory=dict)
     waiting_for: list[str] = field(default_factory=list)
     language: str = "en"
+    findings: list[dict[str, Any]] = field(default_factory=list)
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
@@ -53,11 +54,14 @@ class Station:
             disk=lambda: (50 << 30, 100 << 30, 2 << 30),
             clock_trusted=lambda: True,
             health=self.health.issues,
+            findings=lambda: len(self.findings),
             waiting_for=lambda: self.waiting_for,
         )
         uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
-        commands = {"target-accept": self._accept, **uploads}
-        app = application(sources, catalog_clips(self.catalog.read), lambda: self.language, commands)
+        commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
+        app = application(
+            sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, commands
+        )
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
 
     def _accept(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
@@ -71,6 +75,14 @@ class Station:
             raise Reject("no-such-clip", clip="404")
         self.commands.append((arguments, who))
         return {"recorder": "1234567", "clips": 12}
+
+    def _explain(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        self.commands.append((arguments, who))
+        return {}
+
+    def _listed(self, every: bool, after: int, limit: int) -> list[dict[str, Any]]:
+        wanted = [row for row in self.findings if row["finding"] > after]
+        return [row for row in wanted if every or row["state"] == "open"][:limit]
 
     def __enter__(self) -> "Station":
         self.server.start()

@@ -16,7 +16,7 @@ from agent.catalog import intake
 from agent.cli import app
 from agent.cli.status import picture
 from agent.model import ClipState, Identity, Problem, SlotState, SourceClip
-from agent.words import word
+from agent.words import word, words
 from tests.web.station import Station, collecting, every_state, some_counts
 
 ROOT = Path(__file__).parents[2]
@@ -254,3 +254,80 @@ def test_every_state_can_be_asked_for(station: Station, command: Command) -> Non
     assert {state: command("clips", "--state", state).exit_code for state in ClipState} == dict.fromkeys(
         ClipState, 0
     )
+
+
+def a_finding(number: int, state: str = "open", **changes: Any) -> dict[str, Any]:
+    after = {"clip": 3, "sequence": 36, "recorded_at": "2026-08-04T09:33:30"}
+    before = {"clip": 4, "sequence": 39, "recorded_at": "2026-08-04T09:50:30"}
+    facts = {"kind": "video", "numbers": [[37, 38]], "count": 2, "after": after, "before": before}
+    usual = {
+        "finding": number, "rule": "sequence-gap", "recorder": "8888888", "docking": 3, "facts": facts,
+        "found_at": 1_790_000_000.0, "state": state, "looked": {}, "changed_at": 1_790_000_000.0,
+        "explained_by": "", "explanation": None,
+    }  # fmt: skip
+    return {**usual, **changes}
+
+
+def test_findings_are_listed_with_their_facts_and_accuse_nobody(station: Station, command: Command) -> None:
+    looked = {"centre": {"at": 1_790_000_000.0, "left": 1}}
+    station.findings = [a_finding(7, looked=looked), a_finding(8, "elsewhere")]
+    shown = command("finding", "list").stdout
+    for part in (
+        "7",
+        "8888888",
+        "37–38",
+        "(2)",
+        "unexplained here",
+        "not at centre either as of",
+        "(1 still",
+    ):
+        assert part in " ".join(shown.split())
+    assert "another station" not in shown
+    assert "lies at the centre" in command("finding", "list", "--all").stdout
+    assert "本站尚无说明" in command("finding", "list", "--lang", "zh").stdout
+    listed = json.loads(command("finding", "list", "--all", "--json").stdout)
+    assert [row["finding"] for row in listed] == [7, 8]
+    station.findings = []
+    assert "Nothing is unexplained." in command("finding", "list").stdout
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_word_about_findings_accuses_anybody(language: str) -> None:
+    text = " ".join(words(language)["findings"].values()).lower()
+    for accusing in ("lost", "late ", "deleted", "tamper", "stolen", "丢失", "篡改", "迟", "偷"):
+        assert accusing not in text
+
+
+def test_findings_come_page_by_page(station: Station, command: Command) -> None:
+    station.findings = [a_finding(number) for number in range(1, 451)]
+    assert len(json.loads(command("finding", "list", "--json").stdout)) == 450
+
+
+def test_an_explanation_and_who_was_at_hand_when_it_was_erased_are_shown(
+    station: Station, command: Command
+) -> None:
+    explained = {"explained_by": "uid 7", "explanation": "a demonstration"}
+    station.findings = [
+        a_finding(7, "explained", **explained),
+        a_finding(8, "explained", explained_by="uid 9"),
+    ]
+    shown = command("finding", "list", "--all").stdout
+    for part in ("uid 7", "a demonstration", "uid 9", "(the text was erased)"):
+        assert part in shown
+
+
+def test_a_finding_is_explained_by_who_asks_and_its_text_is_not_logged(
+    station: Station, command: Command, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    text = "说明" * 200
+    told = command("finding", "explain", "7", "--text", text)
+    assert told.exit_code == 0, told.stderr
+    assert station.commands == [({"finding": "7", "text": text}, f"uid {os.getuid()}")]
+    assert "finding-explain" in caplog.text
+    assert "说明" not in caplog.text
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "after=-1", "all=2", "all=yes", "state=open"])
+def test_a_list_of_findings_that_nobody_knows_is_refused(station: Station, query: str) -> None:
+    assert station.get(f"/findings?{query}").status == 400

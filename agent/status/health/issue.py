@@ -7,6 +7,7 @@ from typing import Any
 
 
 class Severity(StrEnum):
+    INFO = "info"  # nothing is wrong with the station; somebody should know
     WARNING = "warning"  # collecting goes on; somebody should look within days
     CRITICAL = "critical"  # collecting or keeping clips is in danger now
 

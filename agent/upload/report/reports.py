@@ -8,12 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from agent.catalog.wanted import Names
 from agent.errors import StationError, Stopping
 from agent.model import Problem
+from agent.upload.elsewhere import Elsewhere
 from agent.upload.generation import Generation
 from agent.upload.report.sample import Sample
 from agent.upload.report.turn import Author, Report
 from agent.upload.targets.base import Target
+from agent.upload.targets.collected import Collected
 from agent.upload.targets.documents import Documents
 
 EVERY = 300.0  # seconds
@@ -24,8 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 class Reports:
-    def __init__(self, author: Author) -> None:
-        self._author = author
+    def __init__(self, author: Author, names: Names) -> None:
+        """`names` reads what the name of a clip tells."""
+        self._author, self._names = author, names
         self._tellers: list[_Teller] = []
 
     def follow(self, generation: Generation, targets: Mapping[str, Target]) -> None:
@@ -34,7 +38,7 @@ class Reports:
             one.end()
         alive = [one for one in self._tellers if one.is_alive()]
         new = [
-            _Teller(self._author, generation, target)
+            _Teller(self._author, self._names, generation, target)
             for target in targets.values()
             if isinstance(target, Documents)
         ]
@@ -61,6 +65,7 @@ class _Teller(threading.Thread):
     def __init__(
         self,
         author: Author,
+        names: Names,
         generation: Generation,
         target: Documents,
         monotonic: Callable[[], float] = time.monotonic,
@@ -69,6 +74,9 @@ class _Teller(threading.Thread):
         self.target = target.name
         self._report = Report(author, generation, target, self._check)
         self._sample = Sample(generation, target, self._check)
+        self._elsewhere = (
+            Elsewhere(generation, target, self._check, names) if isinstance(target, Collected) else None
+        )
         self._ending = threading.Event()
         self._monotonic = monotonic
         self._heard = monotonic()
@@ -89,6 +97,8 @@ class _Teller(threading.Thread):
             self._report.turn()
             self._heard, self._problem = self._monotonic(), None
             self._sample.ask()
+            if self._elsewhere is not None:
+                self._elsewhere.look()
         except Stopping:
             return
         except StationError as error:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from agent.errors import NotEqual, Rejected, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, printable, spans
-from agent.upload.targets import document, documents, keys, share
+from agent.upload.targets import collected, document, documents, keys, share
 from agent.upload.targets.base import Check, LocalReader, go_on
 
 MARK = ".recorder-station-target"
@@ -38,6 +38,7 @@ _TOKEN = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
 _LAID = re.compile(r"[0-9a-f]{32}\.document")
 _MANIFEST_MAX = 64 << 20  # bytes read of what lies where a manifest should be
 _MARK_MAX = 4096
+_FEW = 1000  # names between two signs of life
 _DOCUMENT_AGE = 3600.0  # seconds after which nobody lays one any more: it takes a moment
 _log = logging.getLogger(__name__)
 
@@ -211,6 +212,20 @@ class FolderTarget:
             except FileNotFoundError:
                 return None
 
+    def collected(self, recorder: str, since: str = "", check: Check = go_on) -> Iterator[str]:
+        recorder = collected.folder(recorder)
+        with self._share(recorder) as (root, _):
+            try:
+                with share.folder(root, [_CLIPS, recorder]) as place:
+                    days = [day for day in _names(place, check) if day >= since]
+                    for day in days:
+                        with suppress(NotADirectoryError), share.folder(place, [day]) as folder:
+                            for name in _names(folder, check):
+                                if collected.is_clip(key := f"{recorder}/{day}/{name}"):
+                                    yield key
+            except FileNotFoundError:
+                return
+
     def _set_aside(self, root: int, place: int, name: str, token: str) -> None:
         _log.warning("%s: %s did not read back equal, set aside", self.name, printable(name))
         with share.folder(root, [_DAMAGED], create=True) as damaged:
@@ -266,6 +281,15 @@ class FolderTarget:
             share.lay(root, temp, root, MARK, identity, replace=False)
         except FileExistsError:  # another station was quicker
             share.forget(root, temp)
+
+
+def _names(folder: int, check: Check) -> Iterator[str]:
+    """Of what lies in an open folder, as it is read."""
+    with os.scandir(folder) as found:
+        for number, entry in enumerate(found):
+            if number % _FEW == 0:
+                check()
+            yield entry.name
 
 
 def _mark(root: int) -> str | None:

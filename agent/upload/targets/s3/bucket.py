@@ -25,6 +25,7 @@ _WHOLE = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 _IN_HEX = re.compile("[0-9a-f]{64}", re.ASCII)
 _DIGEST, _TELL_DIGEST = "x-amz-checksum-sha256", {"x-amz-checksum-mode": "ENABLED"}
 _ONCE = {"If-None-Match": "*"}
+_LISTED = 1000  # keys of a page: as many as servers give
 _PIECES_OF_AN_ERROR = 16  # at most: its document is a few hundred bytes
 
 
@@ -227,6 +228,23 @@ class Bucket:
             if ends or (page and tuple(following.values()) <= tuple(page.values())):
                 return found, _date(answer)
             page = following
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Every object below `prefix` whose key is greater than `after`, page by page as they are read."""
+        page = {"start-after": after} if after else {}
+        while True:
+            asked = {"list-type": "2", "prefix": prefix, "max-keys": str(_LISTED), **page}
+            root = _xml(self._ask("GET", "", asked))
+            last = ""
+            for node in root:
+                if errors.local(node.tag) == "Contents":
+                    last = _text(node, "Key")
+                    yield last
+            token = _text(root, "NextContinuationToken")
+            # A server that goes round in circles would never end.
+            if _text(root, "IsTruncated") != "true" or not token or not last or last <= after:
+                return
+            after, page = last, {"continuation-token": token}
 
     def listed(self, prefix: str, *, after: str, most: int) -> dict[str, str]:
         """Up to `most` objects below `prefix` whose keys come behind `after`, with their ETags: of an object

@@ -18,7 +18,7 @@ from enum import Enum
 
 from agent.errors import Rejected, StationError, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, spans
-from agent.upload.targets import document, documents, keys
+from agent.upload.targets import collected, document, documents, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
 from agent.upload.targets.http import Part
 from agent.upload.targets.mark import Mark
@@ -29,6 +29,7 @@ from agent.upload.targets.s3.locks import Locks
 from agent.upload.targets.s3.short import ShortClips
 
 _KEY_MAX = 1024  # bytes of an object's whole key
+_PAGE = 1000  # keys between two signs of life
 _ANEW = "anew:"  # before a token: what lies there is not believed
 _PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
 _UPLOAD = re.compile(r"parts:([\x21-\x7e]{1,1024})", re.ASCII)
@@ -163,6 +164,17 @@ class S3Target:
         documents.components(path)
         check()
         return self._bucket.get(f"{documents.FOLDER}/{path}")
+
+    def collected(self, recorder: str, since: str = "", check: Check = go_on) -> Iterator[str]:
+        prefix = f"{CLIPS}{collected.folder(recorder)}/"
+        # A little before: SeaweedFS passes over a whole folder whose very name it is to start behind.
+        after = prefix + since[:-1] if since else ""
+        check()
+        for number, name in enumerate(self._bucket.keys(prefix, after), start=1):
+            if number % _PAGE == 0:
+                check()
+            if name >= prefix + since and collected.is_clip(key := name.removeprefix(CLIPS)):
+                yield key
 
     def _forget(self, clip: StoredClip, upload: str) -> None:
         """Best effort: the clip is there, and whoever may not abort leaves an upload behind, no more."""

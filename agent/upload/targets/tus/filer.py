@@ -22,6 +22,7 @@ from agent.upload.targets.tus.protocol import Server
 _TUS, _UNDER_WAY = "/.tus", "/.uploads.tus"
 _NOTE = ".info"  # not all that lies beside what came of an upload: one that became whole may have another
 _PAGE = 1000
+_FOLDER = 1 << 31  # in a mode, as Go writes it
 _NAME = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
@@ -70,6 +71,18 @@ class Filer:
         page, _ = self._page(self.path(""), {"limit": "2"})
         return all(entry.get("FullPath") == unquote(self._folder) + mark.KEY for entry in page)
 
+    def names(self, key: str, after: str = "") -> Iterator[tuple[str, bool]]:
+        """(name, whether it is a folder) of what lies in the folder `key` behind `after`, as it is read."""
+        first = True
+        while True:
+            asked = {"limit": str(_PAGE), **({"lastFileName": after} if after else {})}
+            page, _ = self._page(f"{self.path(key)}/", asked)
+            names = [str(entry.get("FullPath", "")).rpartition("/")[2] for entry in page]
+            yield from ((name, _is_folder(entry)) for name, entry in zip(names, page, strict=True))
+            if len(page) < _PAGE or (not first and names[-1] <= after):
+                return
+            first, after = False, names[-1]
+
     def uploads(self) -> tuple[list[Begun], float]:
         """Every upload under way that is to lie below our root; the server's time."""
         found, now, after = list[Begun](), 0.0, ""
@@ -101,6 +114,10 @@ class Filer:
             return entries, parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Transient("target-answer", why="no list") from error
+
+
+def _is_folder(entry: Mapping[str, Any]) -> bool:
+    return bool(int(entry.get("Mode") or 0) & _FOLDER)
 
 
 def _note(entries: list[dict[str, Any]]) -> dict[str, Any]:

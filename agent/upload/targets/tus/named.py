@@ -10,12 +10,12 @@ who look at the same moment the second wins. Keys hold a digest, so both have th
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from enum import Enum
 
 from agent.errors import Rejected, StationError, Transient
 from agent.model import StoredClip
-from agent.upload.targets import document, documents, keys
+from agent.upload.targets import collected, document, documents, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
 from agent.upload.targets.http import Damaged, Part
 from agent.upload.targets.mark import Mark
@@ -110,6 +110,17 @@ class NamedTarget(TusTarget):
         documents.components(path)
         check()
         return self._filer.get(f"{documents.FOLDER}/{path}")
+
+    def collected(self, recorder: str, since: str = "", check: Check = go_on) -> Iterator[str]:
+        recorder = collected.folder(recorder)
+        check()
+        for day, is_folder in self._filer.names(f"{_CLIPS}{recorder}"):
+            if not is_folder or day < since:
+                continue
+            check()
+            for name, _ in self._filer.names(f"{_CLIPS}{recorder}/{day}"):
+                if collected.is_clip(key := f"{recorder}/{day}/{name}"):
+                    yield key
 
     def _upload(self, token: str) -> str:
         upload = token.removeprefix(_ANEW)
