@@ -18,7 +18,7 @@ from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.custody import commands as custody_commands
-from agent.custody import explain, leaving
+from agent.custody import explain, leaving, ledger
 from agent.custody.judge import Judge
 from agent.custody.keeper import Keeper
 from agent.custody.texts import Texts
@@ -49,6 +49,7 @@ from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
+from agent.status.health.recorders import clocks_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
 from agent.status.remembered import Remembered
@@ -246,6 +247,7 @@ class Station:
                     Remembered(self._overdue, _OVERDUE_HOLDS), lambda: live.current.upload.deadline
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
+                "recorders": clocks_check(lambda: ledger.wrong(self._catalog.read())),
                 "findings": findings_check(
                     lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
                 ),
