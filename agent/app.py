@@ -17,6 +17,7 @@ from agent.catalog import Catalog, deliveries, home, priority, queries, released
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
+from agent.custody import leaving
 from agent.custody.keeper import Keeper
 from agent.dock.board import Board
 from agent.dock.dock import Dock
@@ -172,7 +173,14 @@ class Station:
     def _reports(self) -> Reports | None:
         if not self._who:
             return None
-        return Reports(Author(self._who, secrets.token_hex(8), lambda: snapshot(self._looked_at)))
+        folder = self._store.root / "custody"
+        author = Author(
+            self._who,
+            secrets.token_hex(8),
+            lambda: snapshot(self._looked_at),
+            lambda log, size: leaving.steps(folder, log, size),
+        )
+        return Reports(author)
 
     def _log_problems(self) -> list[Problem]:
         if self._custody:

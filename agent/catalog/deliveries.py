@@ -57,6 +57,18 @@ class Delivery:
     distrusted: bool = False  # what the target says of its bytes was found to be untrue
 
 
+def fresh(db: sqlite3.Connection, clip: int, target: str) -> tuple[int, tuple[int, int]] | None:
+    """(bytes, rank as of `priority`) of a clip of one part of which nothing is on its way to `target`, nor
+    has gone wrong there; None of every other."""
+    row = db.execute(
+        "SELECT size, urgency, important FROM clips JOIN manifests ON clip = id"
+        " WHERE id = ? AND size BETWEEN 1 AND part_size AND NOT EXISTS"
+        " (SELECT 1 FROM deliveries d WHERE d.clip = id AND d.target = ?)",
+        (clip, target),
+    ).fetchone()
+    return (int(row[0]), (int(row[1]), int(row[2]))) if row else None
+
+
 def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery | None:
     """None when the clip is not, or no longer, to be uploaded."""
     row = db.execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.catalog import door, priority
+from agent.catalog import door, handover, priority
 from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, printable, raw
 
 S = ClipState
@@ -56,7 +56,8 @@ def end_docking(tx: sqlite3.Connection, docking: int, outcome: str) -> None:
         "UPDATE dockings SET ended = ?, outcome = ? WHERE id = ? AND ended IS NULL",
         (time.time(), outcome, docking),
     )
-    door.note(tx, "undocked", None, {"docking": docking, "outcome": outcome})
+    told = handover.collected(tx, docking)
+    door.note(tx, "undocked", None, {"docking": docking, "outcome": outcome, **told})
 
 
 def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> list[Known]:

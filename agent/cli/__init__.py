@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import catalog, certificate, clips, config, doctor, log, run, status, target, update, upload
+from agent.cli import (
+    catalog,
+    certificate,
+    clips,
+    config,
+    doctor,
+    log,
+    receipt,
+    run,
+    status,
+    target,
+    update,
+    upload,
+)
 from agent.cli.speech import spoken
 from agent.errors import StationError
 
@@ -34,6 +47,7 @@ def _every_command(
 
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
+app.command("receipt")(receipt.receipt)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)

@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.catalog import events, meta
+from agent.catalog import beside, events, meta
 from agent.custody import leaf, opening, signer
 from agent.custody.finding import Finding, Looked
 from agent.custody.leaf import Event
 from agent.custody.verifier import Invalid, Key
 from agent.custody.walk import Walk
-from agent.errors import CatalogError
 
 LATE = 60.0  # seconds; an event that is older is in the log when all is well
 #: Breaks behind which the catalog is still the same.
@@ -37,12 +36,8 @@ def audit(store: Path, looked: Looked, now: float | None = None) -> Iterator[Fin
     """Of the station whose `store` this is. `now`: seconds since the epoch.
 
     Raises CatalogError when there is no catalog that can be read, OSError for files that cannot."""
-    path = store / "catalog" / "catalog.db"
-    with contextlib.closing(_open(path)) as db:
-        try:
-            yield from _Audit(store / "custody", db, looked, time.time() if now is None else now).findings()
-        except sqlite3.DatabaseError as error:
-            raise CatalogError("catalog-unreadable", path=str(path), reason=str(error)) from error
+    with beside.reading(store) as db:
+        yield from _Audit(store / "custody", db, looked, time.time() if now is None else now).findings()
 
 
 class _Audit:
@@ -192,26 +187,3 @@ class _Audit:
 def _facts(value: Any) -> Mapping[str, Any]:
     """What is no object says nothing."""
     return value if isinstance(value, dict) else {}
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Read-only; a copy on a medium that cannot be written is read as it lies there."""
-    address = path.absolute().as_uri()
-    for how in ("mode=ro", "mode=ro&immutable=1"):
-        try:
-            return _tried(f"{address}?{how}")
-        except sqlite3.Error as error:
-            last = error
-            if path.with_name(path.name + "-wal").exists():
-                break  # what lies there alone would be an older catalog
-    raise CatalogError("catalog-unreadable", path=str(path), reason=str(last)) from last
-
-
-def _tried(address: str) -> sqlite3.Connection:
-    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)
-    try:
-        db.execute("SELECT 1 FROM events LIMIT 1").fetchone()
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db

@@ -12,10 +12,12 @@ import base64
 import binascii
 import functools
 import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 EMPTY_ROOT = hashlib.sha256().digest()
 MOST_SIGNATURES = 64  # of a note
@@ -415,6 +417,122 @@ class Proof:
         head = Head.checked(self.note, keys, origin)
         check_inclusion(leaf_hash(entry), self.index, head.size, self.hashes, head.root)
         return head
+
+
+# Receipts: an entry in words, and the proof of it
+
+_SHORT = re.compile("RS1 ([^ ]+) ([0-9]+) ([0-9]+) ([A-Za-z0-9+/]{43}) ([A-Za-z0-9+/]{86})", re.ASCII)
+#: How the members of an entry's body are called on a receipt, in their order there.
+_LINES = {
+    "slot": "采集口 slot",
+    "recorder": "记录仪 recorder",
+    "officer": "警员 officer",
+    "docking": "插入序号 docking",
+    "outcome": "结果 outcome",
+    "key": "文件 file",
+    "clips": "文件数 clips",
+    "size": "字节 bytes",
+    "bytes": "字节 bytes",
+    "recorded_from": "录制起（记录仪时钟） recorded from (recorder's clock)",
+    "recorded_to": "录制止（记录仪时钟） recorded to (recorder's clock)",
+    "sha256": "SHA-256",
+    "digest": "各文件 SHA-256 之摘要 SHA-256 over the clips' digests",
+}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`proof` has the entry as its extra data."""
+
+    proof: Proof
+
+    @property
+    def words(self) -> str:
+        """What the entry says; nothing that it does not say."""
+        facts = _facts(self.proof.extra)
+        body = facts["body"] if isinstance(facts["body"], dict) else {}
+        trusted = "是 yes" if facts["clock"] is True else "否 no"
+        lines = [
+            f"执法记录回执 recorder station receipt: {_shown(facts['kind'])}",
+            f"采集站 station: {Head.parse(self.proof.note.text).origin}",
+            *(
+                f"{label}: {_shown(body[name])}"
+                for name, label in _LINES.items()
+                if body.get(name) is not None
+            ),
+            *([f"文件编号 clip: {_shown(facts['clip'])}"] if facts["clip"] is not None else []),
+            f"时间 time: {_shown(facts['at'])}",
+            f"采集站时钟可信 station's clock trusted: {trusted}",
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+    @property
+    def data(self) -> bytes:
+        return f"{self.words}\n".encode() + self.proof.data
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Receipt":
+        """The words must be those of the entry: they are what people read."""
+        before, header, rest = data.partition(b"\n\n" + Proof.HEADER.encode() + b"\n")
+        if not header:
+            raise Invalid("this is no receipt")
+        receipt = cls(Proof.parse(header[2:] + rest))
+        if receipt.words.encode() != before + b"\n":
+            raise Invalid("the words of the receipt are not those of its entry: they were altered")
+        return receipt
+
+    def check(self, keys: Iterable[Key], origin: str) -> Head:
+        """The head under which the entry is. The keys are the log's own."""
+        return self.proof.check(self.proof.extra, keys, origin)
+
+
+@dataclass(frozen=True)
+class Short:
+    """The head under which an entry lies, and the entry's number, in at most 200 characters of ASCII. It
+    proves that this head was signed; that the entry is in it is for the receipt to prove."""
+
+    origin: str
+    index: int
+    size: int
+    root: bytes
+    signature: bytes
+
+    @property
+    def text(self) -> str:
+        root, signature = _b64(self.root).rstrip("="), _b64(self.signature).rstrip("=")
+        return f"RS1 {self.origin} {self.index} {self.size} {root} {signature}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Short":
+        found = _SHORT.fullmatch(text)
+        if found is None:
+            raise Invalid("this is no short receipt")
+        origin, index, size, root, signature = found.groups()
+        return cls(origin, _number(index), _number(size), _unb64(root + "="), _unb64(signature + "=="))
+
+    def check(self, key: Key) -> Head:
+        """The head. `key` is the log's own."""
+        head = Head(self.origin, self.size, self.root)
+        if not 0 <= self.index < self.size:
+            raise Invalid(f"there is no entry {self.index} in a log of {self.size}")
+        Note(head.text, (Signature(key.name, key.id, self.signature),)).check([key])
+        return head
+
+
+def _facts(entry: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(entry)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict) or not facts.keys() >= {"at", "body", "clip", "clock", "kind"}:
+        raise Invalid("this is no entry of a station's log")
+    return facts
+
+
+def _shown(value: object) -> str:
+    """On one line, and nothing that writes over others: a recorder may call its files as it likes."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _number(text: str) -> int:

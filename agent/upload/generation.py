@@ -5,15 +5,18 @@ An uploader of the last one may hang in a share for hours and then wake up: what
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from agent.catalog import Catalog, deliveries, places
-from agent.catalog.deliveries import PlaceChanged, Targets
-from agent.errors import Stopping
+from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers, Targets
+from agent.errors import StationError, Stopping, WrongState
 from agent.upload.targets.base import Target
 
 T = TypeVar("T")
+Work = Callable[[sqlite3.Connection, Targets], object]
+#: What a change of one clip says of that clip.
+_OF_ONE = (WrongState, ReceiptDiffers, PlaceChanged)
 
 
 def same_place(target: Target, place: str) -> None:
@@ -53,6 +56,22 @@ class Generation:
             return work(tx, self._places)
 
         return self._catalog.write(while_current)
+
+    def each(self, works: Sequence[Work]) -> list[StationError | None]:
+        """Commit all of these at once; where one of them says no, each by itself. What each of them said.
+        Raises Stopping as `write` does, and CatalogError when nothing can be committed now."""
+        try:
+            self.write(lambda tx, targets: [work(tx, targets) for work in works])
+        except _OF_ONE:
+            return [self._alone(work) for work in works]
+        return [None] * len(works)
+
+    def _alone(self, work: Work) -> StationError | None:
+        try:
+            self.write(work)
+        except _OF_ONE as error:
+            return error
+        return None
 
     def found(self, target: str, address: str, place: str) -> str:
         """`place` is behind the name now; return which one was before if that was another one, or "".

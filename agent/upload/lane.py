@@ -8,13 +8,14 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.catalog import priority, reconfirm, waiting
+from agent.catalog import deliveries, priority, reconfirm, waiting
 from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers
 from agent.errors import Retry, StationError, TargetFull
 from agent.model import Problem
 from agent.upload.breaker import Breaker, BreakerState
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
+from agent.upload.targets.short import Short
 
 #: In place of a clip's id: ask the target who it is. That comes first, even when no clip is due.
 GREETING = 0
@@ -23,6 +24,10 @@ SWEEPING = -1
 Rank = tuple[int, int]  # as of agent.catalog.priority
 _SWEEP = 86400.0  # seconds between two
 _QUESTIONS = 10  # clips carried, after which a question has its turn although more clips wait
+#: Short clips on one errand: many enough that what they share costs each little, and few enough bytes that a
+#: slow line has sent them within minutes. As many may go to a store that is exchanged at that moment.
+_HANDFUL = 32
+_HANDFUL_BYTES = 4 << 20
 #: What was sent came to nothing: sending it again at once would only do the same again.
 _IN_VAIN = frozenset({"not-there", "token-lost", "target-damaged"})
 
@@ -77,7 +82,7 @@ class Lane:
         self._most = most
         self._breaker = Breaker(rng)
         self._greeted = False
-        self._busy: set[int] = set()
+        self._busy: dict[int, int] = {}  # clip, or in place of one → the errand's first
         self._waits: dict[int, _Wait] = {}
         self._answers = 0
         self._carried = 0  # since the last question
@@ -85,26 +90,48 @@ class Lane:
 
     def take(self, db: sqlite3.Connection, place: str, now: Now) -> tuple[Errand, int] | None:
         """What to do now, for which clip; one of the calls below must follow when it is done with."""
-        if len(self._busy) >= self._most or not self._breaker.allows(now.at):
+        if len(set(self._busy.values())) >= self._most or not self._breaker.allows(now.at):
             return None
         taken = self._errand(db, place, now)
         if taken is None:
             self._forget_who_left(now.at)
         else:
             self._breaker.taken(taken[1], decides=self._decides(db, place, taken[0]))
-            self._busy.add(taken[1])
+            self._busy[taken[1]] = taken[1]
         return taken
 
-    def gives_way(self, db: sqlite3.Connection, place: str, now: Now, clip: int) -> bool:
+    def along(self, db: sqlite3.Connection, place: str, now: Now, first: int) -> list[int]:
+        """Clips that may go on the same errand as `first`, which was just taken: those that come next, are
+        as urgent, short, and new to the target. One of the calls below must follow for each."""
+        found = list[int]()
+        if not isinstance(self.target, Short) or self._breaker.state(now.at) is not BreakerState.CLOSED:
+            return found
+        size, rank = self._fresh(db, first)
+        room, clip = _HANDFUL_BYTES - size, self._due(db, place, self._not_now(now.at), rank)
+        while size and clip is not None and len(found) + 1 < _HANDFUL:
+            size, other = self._fresh(db, clip)
+            if not size or size > room or other != rank:
+                break
+            self._busy[clip] = first
+            found.append(clip)
+            room, clip = room - size, self._due(db, place, self._not_now(now.at), rank)
+        self._carried += len(found)
+        return found
+
+    def gives_way(
+        self, db: sqlite3.Connection, place: str, now: Now, clip: int, *, begun: bool = True
+    ) -> bool:
         """Whether `clip`, which is on its way, is to wait: for its hours, or for a clip that somebody asked
-        for meanwhile."""
+        for meanwhile. One of a handful, of which nothing is sent yet (not `begun`), also for a clip that is
+        important where it is not."""
         rank, state = priority.rank(db, clip), self._breaker.state(now.at)
         if rank < now.least or state is BreakerState.OPEN:
             return rank < now.least
         # Only for one that `_next` would take then: else both would wait for each other for ever.
         half = state is BreakerState.HALF_OPEN
-        besides = self._busy | set(self._waits) if half else self._not_now(now.at)
-        return self._due(db, place, besides, (rank[0] + 1, 0)) is not None
+        besides = self._busy.keys() | self._waits if half else self._not_now(now.at)
+        before_it = (rank[0] + 1, 0) if begun else (rank[0], rank[1] + 1)
+        return self._due(db, place, besides, before_it) is not None
 
     def hurry(self, clip: int) -> None:
         """Somebody asked for it: it does not wait for another try."""
@@ -177,7 +204,7 @@ class Lane:
         return min((wait.until for wait in self._waits.values() if wait.until > now), default=None)
 
     def facts(self, now: float) -> TargetFacts:
-        clips = tuple(sorted(self._busy - {GREETING, SWEEPING}))
+        clips = tuple(sorted(self._busy.keys() - {GREETING, SWEEPING}))
         return TargetFacts(self._breaker.state(now), self._greeted, self._breaker.problem, clips)
 
     def _errand(self, db: sqlite3.Connection, place: str, now: Now) -> tuple[Errand, int] | None:
@@ -218,11 +245,16 @@ class Lane:
         clip = None
         if self._breaker.state(now.at) is BreakerState.HALF_OPEN:
             # A clip that fails for reasons of its own must not be the one that judges the target.
-            clip = self._due(db, place, self._busy | set(self._waits), now.least)
+            clip = self._due(db, place, self._busy.keys() | self._waits, now.least)
         return self._due(db, place, self._not_now(now.at), now.least) if clip is None else clip
 
     def _not_now(self, now: float) -> set[int]:
-        return self._busy | {id for id, wait in self._waits.items() if wait.until > now}
+        return self._busy.keys() | {id for id, wait in self._waits.items() if wait.until > now}
+
+    def _fresh(self, db: sqlite3.Connection, clip: int) -> tuple[int, Rank]:
+        """(bytes, rank) of a clip that may be one of a handful; no bytes of every other."""
+        fresh = deliveries.fresh(db, clip, self.target.name) if clip not in self._waits else None
+        return fresh or (0, (0, 0))
 
     def _due(self, db: sqlite3.Connection, place: str, besides: set[int], least: Rank = (0, 0)) -> int | None:
         return waiting.next_due(db, self.target.name, place, besides.__contains__, least)
@@ -233,14 +265,14 @@ class Lane:
         self._waits[clip] = _Wait(
             failures, now + self._backoff.delay(failures, self._rng, retry_after), self._answers
         )
-        self._busy.discard(clip)
+        self._busy.pop(clip, None)
 
     def _answered(self) -> None:
         self._answers += 1
         self._breaker.succeeded()
 
     def _leave(self, clip: int) -> None:
-        self._busy.discard(clip)
+        self._busy.pop(clip, None)
         self._waits.pop(clip, None)
 
     def _forget_who_left(self, now: float) -> None:

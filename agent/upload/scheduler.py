@@ -21,11 +21,13 @@ from agent.catalog import Catalog, deliveries, locks
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.model import Lock
 from agent.upload.generation import Generation
+from agent.upload.handful import Handful, Outcome
 from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, Now, TargetFacts
 from agent.upload.limits import Limits
 from agent.upload.locks import Periods
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
+from agent.upload.targets.short import Short
 from agent.upload.worker import Courier
 
 _LONGEST_REST = 30.0  # seconds between two looks, even when nobody calls
@@ -164,20 +166,22 @@ class Uploads:
         return {target: seconds for target, seconds in silent.items() if seconds > SILENCE}
 
     def step(self) -> bool:
-        """Carry one clip to one target, or ask one who it is; False when there is nothing to do now."""
+        """Carry a clip or a handful to a target, or ask one who it is; False when there is nothing to do."""
         with self._changed:
             taken = None if self._stopping else self._take()
         if taken is None:
             return False
-        lane, errand, clip = taken
+        lane, errand, clips = taken
         with self._at_work(lane.target.name):
             match errand:
                 case Errand.GREET:
                     self._greet(lane)
+                case Errand.CARRY if len(clips) > 1:
+                    self._carry_several(lane, clips)
                 case Errand.CARRY:
-                    self._carry(lane, clip)
+                    self._carry(lane, clips[0])
                 case Errand.ASK:
-                    self._ask(lane, clip)
+                    self._ask(lane, clips[0])
                 case Errand.SWEEP:
                     self._sweep(lane)
         # Its end may be what the others wait for: a clip free again, a target that answers again.
@@ -198,16 +202,19 @@ class Uploads:
             pause = min([_LONGEST_REST, *(at - now for at in looks)])
             self._changed.wait_for(lambda: self._stopping or self._calls != calls, max(pause, 0.01))
 
-    def _take(self) -> tuple[Lane, Errand, int] | None:
+    def _take(self) -> tuple[Lane, Errand, list[int]] | None:
         now = self._now()
         self._retry_rejected(now.at)
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)  # the next target's turn, whatever comes of this one
             place = self._generation.place(lane.target.name)
-            if (taken := lane.take(self._generation.read(), place, now)) is not None:
-                self._asking |= taken[0] is Errand.ASK
-                return lane, *taken
+            db = self._generation.read()
+            if (taken := lane.take(db, place, now)) is not None:
+                errand, clip = taken
+                self._asking |= errand is Errand.ASK
+                along = lane.along(db, place, now, clip) if errand is Errand.CARRY else []
+                return lane, errand, [clip, *along]
         return None
 
     def _now(self) -> Now:
@@ -219,11 +226,11 @@ class Uploads:
         again = Again(wall - self._reconfirm if inside else _AT_ONCE, wall)
         return Now(at, (0, 0) if inside else _PRESSING, None if self._asking else again)
 
-    def _turn(self, lane: Lane, clip: int) -> None:
-        """Raises Stopping when the rest of the clip is to wait."""
+    def _turn(self, lane: Lane, clip: int, *, begun: bool = True) -> None:
+        """Raises Stopping when the clip, or the rest of one that was `begun`, is to wait."""
         place = self._generation.place(lane.target.name)
         with self._changed:
-            if lane.gives_way(self._generation.read(), place, self._now(), clip):
+            if lane.gives_way(self._generation.read(), place, self._now(), clip, begun=begun):
                 raise Stopping
 
     def _retry_rejected(self, now: float) -> None:
@@ -273,29 +280,61 @@ class Uploads:
             nonlocal progressed
             progressed = True
 
-        target = lane.target.name
         try:
             done = self._courier.deliver(clip, lane.target, self._check, sent, lambda: self._turn(lane, clip))
-        except Stopping:
-            self._tell(lambda _: lane.left(clip))
-        except WrongState as error:
-            _log.warning("%s: clip %d was moved by somebody else: %s", target, clip, error)
-            self._tell(lambda now: lane.put_off(clip, now))
-        except Rejected as error:
-            _log.warning("%s: clip %d is refused: %s", target, clip, error)
-            self._tell(lambda _: lane.settled(clip))
-        except NotEqual as error:
-            _log.critical("clip %d is not what was stored, quarantined: %s", clip, error)
-            self._tell(lambda _: lane.left(clip))
-        except StationError as error:
-            failure = error
-            _log.info("%s: clip %d: %s", target, clip, error)
-            self._tell(lambda now: lane.failed(clip, failure, now, progressed=progressed))
         except Exception as error:  # noqa: BLE001 - logged and told
-            bug = _unexpected(error, f"{target}: clip {clip}")
-            self._tell(lambda now: lane.failed(clip, bug, now))
+            self._failed(lane, clip, error, progressed=progressed)
         else:
             self._tell(lambda _: lane.settled(clip) if done else lane.left(clip))
+
+    def _carry_several(self, lane: Lane, clips: list[int]) -> None:
+        target, outcome, first = lane.target, Outcome(), clips[0]
+        assert isinstance(target, Short)  # else nothing would go along
+        handful = Handful(
+            self._courier, target, self._check, lambda clip: self._turn(lane, clip, begun=False)
+        )
+        alone = False
+        try:
+            outcome = handful.carry(clips)
+            alone = first not in outcome.begun and first not in outcome.failed
+        except Stopping:
+            pass
+        except Exception as error:  # noqa: BLE001 - logged; the first of them tells whose fault it is
+            _unexpected(error, f"{target.name}: {len(clips)} clips at once")
+            alone = True
+        for clip in clips[alone:]:
+            self._end(lane, clip, outcome)
+        if alone:
+            self._carry(lane, first)
+
+    def _end(self, lane: Lane, clip: int, outcome: Outcome) -> None:
+        if (failure := outcome.failed.get(clip)) is not None:
+            self._failed(lane, clip, failure, progressed=outcome.taken > 0)
+        elif clip in outcome.done:
+            self._tell(lambda _: lane.settled(clip))
+        else:
+            self._tell(lambda _: lane.left(clip))
+
+    def _failed(self, lane: Lane, clip: int, error: Exception, *, progressed: bool) -> None:
+        target = lane.target.name
+        match error:
+            case Stopping():
+                self._tell(lambda _: lane.left(clip))
+            case WrongState():
+                _log.warning("%s: clip %d was moved by somebody else: %s", target, clip, error)
+                self._tell(lambda now: lane.put_off(clip, now))
+            case Rejected():
+                _log.warning("%s: clip %d is refused: %s", target, clip, error)
+                self._tell(lambda _: lane.settled(clip))
+            case NotEqual():
+                _log.critical("clip %d is not what was stored, quarantined: %s", clip, error)
+                self._tell(lambda _: lane.left(clip))
+            case StationError():
+                _log.info("%s: clip %d: %s", target, clip, error)
+                self._tell(lambda now: lane.failed(clip, error, now, progressed=progressed))
+            case _:
+                bug = _unexpected(error, f"{target}: clip {clip}")
+                self._tell(lambda now: lane.failed(clip, bug, now))
 
     def _ask(self, lane: Lane, clip: int) -> None:
         target = lane.target.name

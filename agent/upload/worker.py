@@ -60,27 +60,35 @@ class Courier:
         each part, `turn` before each: it raises Stopping when the rest is to wait. Raises what stood in the
         way, after the catalog knows of it: Rejected, NotEqual (quarantined now), any other StationError (to
         be tried again)."""
-        place = self.generation.place(target.name)
-        delivery = deliveries.load(self.generation.read(), clip, target.name, place)
-        if delivery is None:
+        found = self.prepared(clip, target)
+        if found is None:
             return False
-        lock = self.lock(self.generation.read(), clip)
-        delivery = replace(delivery, clip=replace(delivery.clip, lock=lock or Lock()))
+        delivery, lock_known = found
         try:
             check()  # after the token was read: one of a generation that came later is not ours
             self._same_place(target)
             if delivery.state is not DeliveryState.SENT:
                 self._send(delivery, target, check, sent, turn)
-            self._confirm(delivery, target, check, lock_known=lock is not None)
+            self._confirm(delivery, target, check, lock_known=lock_known)
         except Stopping:
-            self._clear_away(delivery.clip, target)
+            self.clear_away(delivery.clip, target)
             raise
         except WrongState:
             raise
         except StationError as error:
-            self._record(clip, target, delivery.clip, error, check)
+            self.record(target, delivery.clip, error, check)
             raise
         return True
+
+    def prepared(self, clip: int, target: Target) -> tuple[Delivery, bool] | None:
+        """What is to be carried, with the lock that it is to get, and whether that is known yet; None when
+        there is nothing to do any more."""
+        place = self.generation.place(target.name)
+        delivery = deliveries.load(self.generation.read(), clip, target.name, place)
+        if delivery is None:
+            return None
+        lock = self.lock(self.generation.read(), clip)
+        return replace(delivery, clip=replace(delivery.clip, lock=lock or Lock())), lock is not None
 
     def ask(self, clip: int, target: Target, check: Check) -> bool:
         """Whether `target` still has what it confirmed. False when it does not: then the catalog knows, and
@@ -219,9 +227,9 @@ class Courier:
             self.unlocked.add(target.name)
             _log.error("%s: clip %d is not locked as it should be: %s", target.name, clip, error)
 
-    def _record(
-        self, clip: int, target: Target, stored: StoredClip, error: StationError, check: Check
-    ) -> None:
+    def record(self, target: Target, stored: StoredClip, error: StationError, check: Check) -> None:
+        """Let the catalog know what stood in the way of a clip; where it lies in vain, clear it away."""
+        clip = stored.id
         problem, name, write = Problem(error.key, error.params), target.name, self.generation.write
         if isinstance(error, NotEqual):
             self._abort(stored, target, check)
@@ -246,7 +254,7 @@ class Courier:
         check()  # after the token was read, as in `deliver`
         self._forget(clip, target, token)
 
-    def _clear_away(self, clip: StoredClip, target: Target) -> None:
+    def clear_away(self, clip: StoredClip, target: Target) -> None:
         """What a share that hung through a change of the configuration was being sent meanwhile."""
         self._forget(clip, target, self.generation.disowned(target.name, clip.id))
 

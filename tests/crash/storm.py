@@ -49,7 +49,7 @@ class Storm:
         self.proxy = FaultProxy(self.centre.port)
         self.agent = Agent(
             self.folder,
-            IMPATIENT + self.patch,
+            self.centre.patch + IMPATIENT + self.patch,
             upload={"uploaders": 3, "read_back_percent": 20.0},
         )
         self.rack = Rack(self.agent, slots=2, seed=self.seed, kinds=(mixed_load,))
@@ -97,7 +97,7 @@ class Storm:
         while len(self.struck()) == before:
             if time.monotonic() > end:
                 raise Broken(f"no fault strikes any more: {self.status}{self._words()}")
-            for rule in rules or (weather.rule(self._rng, self.centre.requests),):
+            for rule in rules or (weather.rule(self._rng, self.centre.requests, self.centre.replies),):
                 self.proxy.add(rule)
             passed = time.monotonic() + _PASSED
             while len(self.struck()) == before and time.monotonic() < passed:
@@ -122,7 +122,7 @@ class Storm:
             raise Broken(f"not swept: {left}")
         back = self.folder / "back"
         self.centre.copy_back(back)
-        if found := verdict.faults(self.agent.store, back, self.rack.contents):
+        if found := [*verdict.faults(self.agent.store, back, self.rack.contents), *self.centre.faults()]:
             raise Broken("\n".join(found))
         if found := list(tale(self.agent.store)):
             raise Broken("\n".join(found))

@@ -1,20 +1,22 @@
 """A network that fails, kill -9 of agent and server, a mixed load: it all arrives, once, and nothing is left.
 
-`RECORDER_STATION_FAULTS` says how many faults and kills (20 without it; the full run is 100, some four
-minutes), `RECORDER_STATION_SEED` which ones: a storm finds the same again, as far as time is the same.
+`RECORDER_STATION_FAULTS` says how many faults and kills (20 without it, about a minute for each centre;
+the full run is 100, four to five minutes), `RECORDER_STATION_SEED` which ones: a storm finds the same
+again, as far as time is the same.
 """
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from agent.catalog.home import catalog_path
-from tests.crash.centres import Centre, S3Centre
+from tests.crash.centres import Centre, S3Centre, TusCentre
+from tests.crash.locked import LockedCentre
 from tests.crash.promises import Broken
 from tests.crash.storm import Storm, tale
 from tests.here import require
@@ -22,7 +24,7 @@ from tests.servers.faults import Reply, Rule
 
 FAULTS = int(os.environ.get("RECORDER_STATION_FAULTS", "20"))
 SEED = int(os.environ.get("RECORDER_STATION_SEED", "20260115"))
-CENTRES = [S3Centre]
+CENTRES = [S3Centre, LockedCentre, TusCentre]
 
 
 @pytest.fixture(params=CENTRES)
@@ -59,19 +61,46 @@ from agent.upload.targets.s3 import errors
 errors._by_status = lambda *said: Rejected()
 """
 BUSY = Rule(Reply(503), "PUT", r"\.json$")
+IMPORTANT_CLIPS_ARE_LOCKED_LIKE_OTHERS = """
+from agent.upload import locks
+lock = locks.Periods.lock
+def alike(self, times, now):
+    return lock(self, locks.Times(False, times.recorded, times.docked), now)
+locks.Periods.lock = alike
+"""
+NOTHING_IS_SENT_BY_TUS = """
+from agent.model import Receipt
+from agent.upload.targets.tus.named import NamedTarget
+NamedTarget.send = lambda self, clip, token, *part: token
+NamedTarget.finish = lambda self, clip, token, check: None
+def verify(self, clip, token, check, *, read_back=False):
+    return Receipt("?", clip.manifest.size, clip.manifest.sha256, 0.0, self.place())
+NamedTarget.verify = verify
+"""
+A_TUS_SERVER_THAT_IS_BUSY_REFUSES = """
+from agent.errors import Rejected
+from agent.upload.targets.tus import errors
+errors.told = lambda answer, key: Rejected()
+"""
+BUSY_TUS = Rule(Reply(503), "POST", r"\.json$")
 
 
 @pytest.mark.parametrize(
-    ("patch", "rules", "complaint"),
+    ("kind", "patch", "rules", "complaint"),
     [
-        (RECEIPTS_ARE_MADE_FROM_OUR_OWN_FIGURES, [], "said to be confirmed, and not there"),
-        (A_SERVER_THAT_IS_BUSY_REFUSES, [BUSY], "clips are .*rejected"),
+        (S3Centre, RECEIPTS_ARE_MADE_FROM_OUR_OWN_FIGURES, [], "said to be confirmed, and not there"),
+        (S3Centre, A_SERVER_THAT_IS_BUSY_REFUSES, [BUSY], "clips are .*rejected"),
+        (LockedCentre, IMPORTANT_CLIPS_ARE_LOCKED_LIKE_OTHERS, [], "IMP.*is locked otherwise: .*held False"),
+        (TusCentre, NOTHING_IS_SENT_BY_TUS, [], "said to be confirmed, and not there"),
+        (TusCentre, A_TUS_SERVER_THAT_IS_BUSY_REFUSES, [BUSY_TUS], "clips are .*rejected"),
     ],
-    ids=["receipts of our own", "refused at once"],
+    ids=["receipts of our own", "refused at once", "locked alike", "nothing by tus", "refused by tus"],
 )
-def test_a_broken_agent_is_found_out(tmp_path: Path, patch: str, rules: list[Rule], complaint: str) -> None:
+def test_a_broken_agent_is_found_out(
+    tmp_path: Path, kind: Callable[[Path], Centre], patch: str, rules: list[Rule], complaint: str
+) -> None:
     with (
-        S3Centre(tmp_path / "servers") as centre,
+        kind(tmp_path / "servers") as centre,
         Storm(tmp_path, centre, SEED, patch) as storm,
         pytest.raises(Broken, match=complaint),
     ):

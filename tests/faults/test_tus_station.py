@@ -12,7 +12,7 @@ from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.tus.bare import BareTarget
 from agent.upload.targets.tus.named import NamedTarget
 from agent.upload.targets.tus.protocol import Server
-from tests.contract.tus_kit import TusKit, WeedTusKit
+from tests.contract.tus_kit import TusKit, WeedTusKit, call
 from tests.servers.faults import Fault, Flip, LoseResponse, Reply, Reset, Rule
 from tests.servers.proxy import FaultProxy
 from tests.servers.tus_node import TusNode
@@ -162,6 +162,43 @@ def test_one_answer_that_was_damaged_refuses_no_clip_and_makes_no_other_store(tu
     with suppress(Transient):
         assert kit.target_at(kit.through(line.port)).place() == place
     assert len([seen for seen in line.seen if seen.fault]) == 3
+
+
+@pytest.mark.parametrize("unseen", [False, True], ids=["seen at once", "seen later"])
+def test_a_mark_that_is_damaged_on_its_way_there_is_made_again(weed: Weed, unseen: bool) -> None:
+    """Else the folder would be of no use to anybody until somebody came and removed it."""
+    with WeedTusKit(weed) as kit, FaultProxy(kit.port, Rule(Flip(at=0), "PATCH")) as line:
+        if unseen:
+            line.add(Rule(Reset(0, "out"), "GET", MARK, nth=3))
+        first = NamedTarget("centre", "tus", Server(Wire(Line()), kit.through(line.port)), first_contact=True)
+        for _ in range(2):
+            with suppress(Transient):
+                first.place()
+        assert len([seen for seen in line.seen if seen.fault]) == 1 + unseen
+        later = NamedTarget("centre", "tus", Server(Wire(Line()), kit.url), first_contact=False)
+        assert first.place() == later.place()
+
+
+def test_a_bare_mark_that_is_damaged_on_its_way_there_is_made_again(tus_node: TusNode) -> None:
+    url, [port] = tus_node.url, tus_node.ports
+    with FaultProxy(port, Rule(Flip(at=0), "PATCH")) as line:
+        server = Server(Wire(Line()), url.replace(f":{port}/", f":{line.port}/"))
+        target = BareTarget("centre", "tus", server, known="")
+        with pytest.raises(Transient):
+            target.place()
+        assert target.place() == target.place()
+
+
+def test_a_damaged_mark_beside_anything_else_is_left_as_it_is(weed: Weed) -> None:
+    with WeedTusKit(weed) as kit:
+        kit.place(kit.clip(b"x"), b"a clip")
+        damaged = kit.url.replace("/.tus", "") + f"/{MARK}"
+        assert call("PUT", damaged, b"no mark").status_code == 201
+        target = NamedTarget("centre", "tus", Server(Wire(Line()), kit.url), first_contact=True)
+        with pytest.raises(Transient) as raised:
+            target.place()
+        assert raised.value.key == "target-mark-damaged"
+        assert call("GET", damaged).content == b"no mark"
 
 
 def test_a_folder_of_a_filer_that_holds_something_else_is_not_marked(weed: Weed) -> None:

@@ -4,17 +4,20 @@ clip was read back, what was sent stays sent, and every refusal says what to do.
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
 from agent.model import StoredClip
+from agent.upload.targets import document
 from agent.upload.targets.base import Target
 from agent.upload.targets.http import Damaged
-from tests.contract.tus_kit import ResumableKit, TusKit, WeedTusKit
+from tests.contract.tus_kit import BareKit, ResumableKit, TusKit, WeedTusKit
 from tests.servers.faults import Fault, Flip, HalfOpen, LoseResponse, Reply, Reset, Rule, Stall, retry_after
 from tests.servers.proxy import FaultProxy
+from tests.servers.weed import Weed
 from tests.uploading import PART, Bytes, content, send_all
 
 T = TypeVar("T")
@@ -93,6 +96,40 @@ def test_a_bit_that_flips_in_the_manifest_is_never_kept(tus: TusKit, line: Fault
     assert len(flipped) == 1
     target.finish(clip, send_all(target, clip, target.begin(clip), Bytes(data)))
     assert tus.manifest(clip)["officer"] == "王伟"
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["its first", "its next"])
+@pytest.mark.parametrize("readable", [False, True], ids=["no manifest", "of something else"])
+def test_a_manifest_that_was_damaged_and_not_looked_at_before_a_cut_refuses_no_clip(
+    tus: TusKit, line: FaultProxy, readable: bool, later: bool
+) -> None:
+    """It lies there as if it were somebody else's. `later`: the clip was there already."""
+    data = content(PART)
+    clip, target = tus.clip(data), through(tus, line)
+    token = target.begin(clip)
+    if later:
+        target.finish(clip, send_all(target, clip, token, Bytes(data)))
+        clip = replace(clip, document={**clip.document, "officer": "李娜"})
+    at = document.write(clip).index(clip.manifest.sha256.encode()) if readable else 0
+    bit = 7 if not readable else 0 if clip.manifest.sha256[0] not in "af" else 1
+    line.add(Rule(Flip(at=at, bit=bit), "PATCH"))
+    line.add(Rule(Reset(0, "out"), "GET", r"\.json$", nth=3 if later else 2))
+    with suppress(Transient):
+        token = target.begin(clip) if isinstance(tus, BareKit) else token
+        target.finish(clip, send_all(target, clip, token, Bytes(data)))
+    arrives(tus, through(tus, line), clip, data, target.begin(clip), line)
+    assert tus.manifest(clip)["officer"] == clip.document["officer"]
+
+
+def test_a_clip_that_is_called_like_a_manifest_is_never_replaced(weed: Weed) -> None:
+    first, second = content(100), content(200)
+    with WeedTusKit(weed) as kit:
+        other, clip, target = kit.clip(first, "8/1/a.0123.json"), kit.clip(second, "8/1/a.0123"), kit.target()
+        target.finish(other, send_all(target, other, target.begin(other), Bytes(first)))
+        with pytest.raises(Rejected) as raised:
+            target.finish(clip, send_all(target, clip, target.begin(clip), Bytes(second)))
+        assert raised.value.key == "target-conflict"
+        assert kit.object(other) == first
 
 
 def test_a_last_answer_that_is_lost_costs_no_byte(tus: TusKit, line: FaultProxy) -> None:

@@ -4,6 +4,7 @@
     <story>/log/<first>.jsonl            its events from number <first> on; never replaced
     <story>/dockings/<day>.jsonl         a docking in each line; replaced when one of them changed
     <story>/clips/<day>/<docking>.jsonl  a clip in each line; replaced when one of them changed
+    custody/…                            its signed log, as it lies on its disk
 
 A segment of the log is laid, then what follows from it, then it is noted. After a crash in between, what
 lies there under the number is compared with the catalog and passed over: nothing is lost, nothing doubled.
@@ -20,6 +21,7 @@ from agent.catalog import story
 from agent.catalog.story import Told
 from agent.errors import Transient
 from agent.upload.generation import Generation, same_place
+from agent.upload.report.log import AnotherLog, Leaving, LogReport
 from agent.upload.targets.base import Check
 from agent.upload.targets.documents import Documents
 
@@ -32,11 +34,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """`instance`: of this run of the agent, by chance. `status`: what `/status` says."""
+    """`instance`: of this run of the agent, by chance. `status`: what `/status` says. `leaving`: what of the
+    log is to be told."""
 
     id: str
     instance: str
     status: Callable[[], Mapping[str, Any]]
+    leaving: Leaving = lambda log, size: ()
 
 
 class Report:
@@ -52,6 +56,7 @@ class Report:
     ) -> None:
         self._author, self._generation, self._target = author, generation, target
         self._check, self._monotonic = check, monotonic
+        self._log = LogReport(author.id, generation, target, check, author.leaving, monotonic)
         self._look_at = 0.0
         self._laid = False  # a status of ours, by this run of the agent
         self._strangers = 0
@@ -64,6 +69,7 @@ class Report:
         same_place(self._target, place)
         told = self._tell_events(place, self._told(place))
         self._tell_status(told)
+        self._tell_log(place)
         return True
 
     def written_by_two(self) -> bool:
@@ -123,6 +129,12 @@ class Report:
                 self._replace(f"{told.story}/clips/{day}/{docking:06}{more}.jsonl", page)
         for day in sorted(set(touched.values())):
             self._replace(f"{told.story}/dockings/{day}.jsonl", story.dockings_of(db, day))
+
+    def _tell_log(self, place: str) -> None:
+        try:
+            self._log.turn(place)
+        except AnotherLog as error:
+            self._written_by_another(f"another head or key lies in {error}")
 
     def _tell_status(self, told: Told) -> None:
         there = self._target.fetch(f"{self._author.id}/status.json", self._check)

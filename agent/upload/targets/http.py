@@ -1,6 +1,6 @@
 """HTTP as targets speak it: no redirects, no environment, bounded waits, bodies straight from the clip.
 
-`requests` does the talking. What can go wrong on the way is told as what to do about it, and an answer is
+urllib3 does the talking. What can go wrong on the way is told as what to do about it, and an answer is
 never larger in memory than was asked for.
 """
 
@@ -10,20 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
-from requests.exceptions import (
-    ChunkedEncodingError,
-    ConnectionError,
-    ProxyError,
-    RequestException,
-    SSLError,
-    Timeout,
-)
-from requests.models import Response
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+import certifi
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, ProxyManager, Timeout, make_headers
+from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError, TimeoutError
+from urllib3.util import parse_url
 
 from agent.errors import AuthFailed, NotEqual, StationError, Transient
 from agent.upload.targets.base import LocalReader
@@ -87,26 +79,26 @@ class Wire:
     """One server. Used by several uploaders at the same time."""
 
     def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS, whole: float = WHOLE) -> None:
-        self._timeouts, self._whole = timeouts, whole
-        self._verify = str(line.ca) if line.ca else True
-        self._certificate = (str(line.certificate[0]), str(line.certificate[1])) if line.certificate else None
-        self._proxies = {"http": line.proxy, "https": line.proxy} if line.proxy else {}
-        # The adapter alone: a session would follow redirects, keep cookies and believe the environment, and
-        # costs more for each request than to send it.
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_PARALLEL)
+        self._timeouts, self._whole = Timeout(connect=timeouts[0], read=timeouts[1]), whole
+        self._files = [line.ca] if line.ca else []
+        self._files += line.certificate or ()
+        # Pools alone: what follows redirects, keeps cookies and believes the environment costs more for each
+        # request than to send it.
+        self._pools = _pools(line)
+        self._pool: tuple[str, HTTPConnectionPool] | None = None  # of the server, when there is no proxy
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part = b"") -> Answer:
         """The whole answer, whatever its status. Raises Transient or AuthFailed when there is none."""
         with self._response(method, url, headers, body) as response, told():
             data = bytearray()
             end = time.monotonic() + self._whole  # of the answer alone: a part may take its time
-            while piece := response.raw.read1(PIECE):  # what there is: `read` would wait for all of it
+            while piece := response.read1(PIECE):  # what there is: `read` would wait for all of it
                 data += piece
                 if len(data) > _ANSWER_MAX:
                     raise Transient("target-answer", why="too long")
                 if time.monotonic() > end:
                     raise Transient("target-silent")
-            return Answer(response.status_code, response.headers, bytes(data))
+            return Answer(response.status, response.headers, bytes(data))
 
     @contextmanager
     def asked(
@@ -114,37 +106,65 @@ class Wire:
     ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """The answer, and its body piece by piece, each up to PIECE bytes, as they come."""
         with self._response(method, url, headers, body) as response:
-            yield Answer(response.status_code, response.headers), _pieces(response, self._whole)
+            yield Answer(response.status, response.headers), _pieces(response, self._whole)
 
     @contextmanager
     def _response(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Part
-    ) -> Iterator[Response]:
-        request = PreparedRequest()
-        request.method, request.url = method, url
-        request.body = body or None  # type: ignore[assignment]  # which may be anything to iterate over
+    ) -> Iterator[BaseHTTPResponse]:
         length = {"Content-Length": str(len(body))} if body or method in _WITH_BODY else {}
-        request.headers = CaseInsensitiveDict({"Accept-Encoding": "identity", **length, **headers})
         with told():
-            response = self._adapter.send(
-                request,
-                stream=True,
+            for file in self._files:
+                file.stat()  # which names it: what TLS says of a file that is missing does not
+            pool, target = self._way(url)
+            response = pool.urlopen(
+                method,
+                target,
+                body=body or None,  # a part is something to iterate over
+                headers={"Accept-Encoding": "identity", **length, **headers},
                 timeout=self._timeouts,
-                verify=self._verify,
-                cert=self._certificate,
-                proxies=self._proxies,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
             )
         try:
             yield response
         finally:
-            response.close()
+            response.close()  # and the connection with it, unless all was read
+            response.release_conn()
+
+    def _way(self, url: str) -> tuple[PoolManager | HTTPConnectionPool, str]:
+        """Who takes it, and what it is to be asked. To find the same pool anew costs as much as to sign."""
+        end, known = url.find("/", url.find("//") + 2), self._pool
+        if isinstance(self._pools, ProxyManager) or end < 0:
+            return self._pools, url
+        if known is None or known[0] != url[:end]:
+            self._pool = known = url[:end], self._pools.connection_from_url(url)
+        return known[1], url[end:]
 
 
-def _pieces(response: Response, whole: float) -> Iterator[bytes]:
+def _pools(line: Line) -> PoolManager:
+    certificate, key = map(str, line.certificate) if line.certificate else (None, None)
+    told: dict[str, Any] = {
+        "num_pools": 4,  # one is in use, unless the server sends us elsewhere
+        "maxsize": _PARALLEL,
+        "cert_reqs": "CERT_REQUIRED",
+        "ca_certs": str(line.ca or certifi.where()),
+        "cert_file": certificate,
+        "key_file": key,
+    }
+    if not line.proxy:
+        return PoolManager(**told)
+    who = parse_url(line.proxy).auth
+    return ProxyManager(line.proxy, proxy_headers=make_headers(proxy_basic_auth=who), **told)
+
+
+def _pieces(response: BaseHTTPResponse, whole: float) -> Iterator[bytes]:
     """What there is, so that who reads may stop at any time; each MiB within `whole` seconds."""
     with told():
         size, end = 0, time.monotonic() + whole
-        while piece := response.raw.read1(PIECE):
+        while piece := response.read1(PIECE):
             yield piece
             size += len(piece)
             if size >= 1 << 20:
@@ -164,11 +184,11 @@ def told() -> Iterator[None]:
         raise Transient("target-proxy", error=_reason(error)) from error
     except SSLError as error:
         raise _of_tls(error) from error
-    except (Timeout, ReadTimeoutError) as error:
-        raise Transient("target-silent") from error
-    except (ConnectionError, ChunkedEncodingError, HTTPError) as error:
+    except HTTPError as error:
+        if isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError):
+            raise Transient("target-silent") from error
         raise Transient(error=_reason(error)) from error
-    except (RequestException, ValueError) as error:  # ValueError: of a header that no text can be made of
+    except ValueError as error:  # of a header that no text can be made of
         raise Transient(error=type(error).__name__) from error
     except OSError as error:  # an authority's or a certificate's file
         raise AuthFailed("target-certificate", error=str(error)) from error

@@ -1,7 +1,8 @@
 """The mark by which a store says which one it is.
 
 Made at first contact, in a store that is empty, and only where there is none: of two stations that come
-at the same time one makes it. A station that was in touch before never makes it again.
+at the same time one makes it. A station that was in touch before never makes it again. What lies alone in a
+store under the mark's name, and is none, is one that was damaged on its way there: it is made again.
 """
 
 import hashlib
@@ -23,7 +24,9 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes | None: ...
     def put(self, key: str, body: bytes, digest: bytes, headers: Mapping[str, str]) -> bool: ...
-    def empty(self) -> bool: ...
+    def empty(self) -> bool:
+        """Whether nothing lies there, but for what `put` would replace of a mark."""
+        ...
 
 
 class Mark:
@@ -36,19 +39,21 @@ class Mark:
     def ask(self) -> str:
         """The store's id, now. Never from memory: another server may answer at the same address by now."""
         body = self._store.get(KEY)
-        if body is None:
+        if read(body) is None:
             with self._lock:
-                body = self._store.get(KEY) or self._make()
+                body = self._store.get(KEY)  # not by one answer: it may be damaged on its way back
+                if read(body) is None:
+                    body = self._make(body)
         if (place := read(body)) is None:
             raise Transient("target-mark-damaged", path=f"{self._address}/{KEY}")
         self._may_make = False
         return place
 
-    def _make(self) -> bytes | None:
-        if not self._may_make:
-            raise Transient("target-no-mark", path=self._address)
-        if not self._store.empty():
-            raise Transient("target-not-empty", path=self._address)
+    def _make(self, damaged: bytes | None) -> bytes | None:
+        if not self._may_make or not self._store.empty():
+            if damaged is not None:
+                return damaged
+            raise Transient("target-not-empty" if self._may_make else "target-no-mark", path=self._address)
         body = new()
         self._store.put(KEY, body, hashlib.sha256(body).digest(), {"Content-Type": "application/json"})
         return self._store.get(KEY)  # ours, or that of a station that was quicker

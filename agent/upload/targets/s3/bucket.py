@@ -228,6 +228,14 @@ class Bucket:
                 return found, _date(answer)
             page = following
 
+    def listed(self, prefix: str, *, after: str, most: int) -> dict[str, str]:
+        """Up to `most` objects below `prefix` whose keys come behind `after`, with their ETags: of an object
+        that was put whole that is its MD5 in hex, where the server does not keep it encrypted."""
+        asked = {"list-type": "2", "prefix": prefix, "start-after": after, "max-keys": str(most)}
+        root = _xml(self._ask("GET", "", asked))
+        rows = [node for node in root if errors.local(node.tag) == "Contents"]
+        return {_text(row, "Key"): _text(row, "ETag").strip('"') for row in rows}
+
     def empty(self) -> bool:
         return not any(errors.local(node.tag) == "Contents" for node in _xml(self._first()).iter())
 

@@ -34,6 +34,8 @@ _NAME = {"KeyTooLongError", "InvalidObjectName", "XMinioInvalidObjectName", "Inv
 
 def code_of(answer: Answer) -> str:
     """The `Code` of an error document; empty when the server told none."""
+    if not answer.body:
+        return ""
     try:
         root = ElementTree.fromstring(answer.body)
     except (ElementTree.ParseError, ValueError, LookupError):

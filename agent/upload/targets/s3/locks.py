@@ -35,6 +35,10 @@ class Locks:
                 raise AuthFailed("target-lock-refused", error="AccessDenied") from error
             raise
 
+    def matters(self, wanted: Lock) -> bool:
+        """Whether it is of any interest under what something is kept that is `wanted` to be locked so."""
+        return self._mode is not None and wanted != Lock()
+
     def told(self, *answers: Mapping[str, str]) -> Lock:
         """What all of these objects are kept under, by what their headers say."""
         if self._mode is None:

@@ -4,6 +4,7 @@ The digest of the body is the manifest's: nothing is read twice. After the speci
 calculations for the Authorization header" of Amazon S3's API reference.
 """
 
+import functools
 import hashlib
 import hmac
 import time
@@ -55,12 +56,18 @@ def signed(
     request = "\n".join((method, where, asked, told, ";".join(names), body))
     scope = f"{moment[:8]}/{region}/s3/aws4_request"
     to_sign = "\n".join((_ALGORITHM, moment, scope, hashlib.sha256(request.encode()).hexdigest()))
-    key = f"AWS4{credentials.secret}".encode()
-    for step in (*scope.split("/"),):
-        key = hmac.digest(key, step.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    signature = hmac.digest(_key(credentials.secret, scope), to_sign.encode(), "sha256").hex()
     every["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.key}/{scope}, SignedHeaders={';'.join(names)}, "
         f"Signature={signature}"
     )
     return every
+
+
+@functools.lru_cache(maxsize=8)
+def _key(secret: str, scope: str) -> bytes:
+    """Kept, since it is another one only every day."""
+    key = f"AWS4{secret}".encode()
+    for step in scope.split("/"):
+        key = hmac.digest(key, step.encode(), "sha256")
+    return key

@@ -13,20 +13,21 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 
-from agent.errors import NotEqual, Rejected, StationError, Transient
+from agent.errors import Rejected, StationError, Transient
 from agent.model import Lock, Manifest, Receipt, StoredClip, spans
 from agent.upload.targets import document, documents, keys
 from agent.upload.targets.base import Check, LocalReader, go_on
-from agent.upload.targets.http import Damaged, Part
+from agent.upload.targets.http import Part
 from agent.upload.targets.mark import Mark
 from agent.upload.targets.s3.bucket import Bucket, Row
+from agent.upload.targets.s3.layout import CLIPS, JSON, metadata, of_part
 from agent.upload.targets.s3.lock import Mode
 from agent.upload.targets.s3.locks import Locks
+from agent.upload.targets.s3.short import ShortClips
 
-_CLIPS = "clips/"
 _KEY_MAX = 1024  # bytes of an object's whole key
 _ANEW = "anew:"  # before a token: what lies there is not believed
 _PUT = "put"  # the token of a clip that is one request: nothing of it is ever half there
@@ -53,19 +54,20 @@ class S3Target:
         self._bucket = bucket
         self._locks = Locks(bucket, lock)
         self._mark = Mark(bucket, address, may_make=first_contact)
+        self._short = ShortClips(bucket, self._locks, address)
 
     def place(self) -> str:
         return self._mark.ask()
 
     def begin(self, clip: StoredClip, *, anew: bool = False) -> str:
         keys.components(clip.key)
-        if len((_CLIPS + clip.key + keys.MANIFEST).encode()) > _KEY_MAX:
+        if len((CLIPS + clip.key + keys.MANIFEST).encode()) > _KEY_MAX:
             raise Rejected("target-name", key=clip.key)
         mark = _ANEW if anew else ""
         if len(clip.manifest.parts) <= 1:
             return mark + _PUT
         with self._locks.asked_for(clip.lock) as headers:
-            upload = self._bucket.create(_CLIPS + clip.key, {**_metadata(clip), **headers})
+            upload = self._bucket.create(CLIPS + clip.key, {**metadata(clip), **headers})
         if not _UPLOAD.fullmatch(_token(upload)):
             raise Transient("target-answer", why="no upload id")
         return mark + _token(upload)
@@ -80,18 +82,11 @@ class S3Target:
     def send(self, clip: StoredClip, token: str, reader: LocalReader, offset: int, length: int) -> str:
         upload, number = _upload(token, clip), offset // clip.manifest.part_size
         part, digest = Part(reader, offset, length), clip.manifest.parts[number]
-        try:
+        with of_part(clip, number, reader, offset, length):
             if upload is None:
                 self._put(clip, part, go_on, token)
-            elif not self._bucket.send(_CLIPS + clip.key, upload, number + 1, part, digest):
+            elif not self._bucket.send(CLIPS + clip.key, upload, number + 1, part, digest):
                 raise Transient("token-lost")
-        except Damaged:
-            # On its way, or on our disk before that? Only the second is for ever.
-            if _digest(reader, offset, length) != digest:
-                raise NotEqual(part=number) from None
-            raise
-        except NotEqual as error:
-            raise NotEqual(part=number, **error.params) from error
         return token
 
     def finish(self, clip: StoredClip, token: str, check: Check = go_on) -> None:
@@ -112,7 +107,7 @@ class S3Target:
         self, clip: StoredClip, token: str, check: Check = go_on, *, read_back: bool = False
     ) -> Receipt:
         check()
-        key = _CLIPS + clip.key
+        key = CLIPS + clip.key
         head = self._bucket.head(key)
         if head is None:
             raise Transient("not-there", what="clip")
@@ -125,8 +120,14 @@ class S3Target:
         # Asked last: who answers now has answered before.
         return Receipt(f"{self.address}/{key}", size, digest, time.time(), self._mark.ask(), lock)
 
+    def lay_new(self, clip: StoredClip, reader: LocalReader) -> bool:
+        return self._short.lay(clip, reader)
+
+    def told(self, clips: Sequence[StoredClip], check: Check = go_on) -> Iterator[Receipt | None]:
+        return self._short.told(clips, check)
+
     def holds(self, clip: StoredClip, token: str) -> bool:
-        key = _CLIPS + clip.key
+        key = CLIPS + clip.key
         head = self._bucket.head(key)
         if head is None or head.size != clip.manifest.size:
             return False
@@ -135,14 +136,14 @@ class S3Target:
         return self._described(clip)
 
     def protect(self, clip: StoredClip, token: str) -> Lock:
-        key = _CLIPS + clip.key
+        key = CLIPS + clip.key
         return self._locks.extend([key, key + keys.MANIFEST], clip.lock)
 
     def now(self) -> float:
         return self._bucket.now()
 
     def sweep(self, under_way: Collection[str], age: float) -> int:
-        begun, now = self._bucket.uploads(_CLIPS)
+        begun, now = self._bucket.uploads(CLIPS)
         ours = {token.removeprefix(_ANEW) for token in under_way}
         old = [one for one in begun if one.at < now - age and _token(one.upload) not in ours]
         for one in old:
@@ -151,12 +152,12 @@ class S3Target:
 
     def abort(self, clip: StoredClip, token: str) -> None:
         if (upload := _upload(token, clip)) is not None:
-            self._bucket.abort(_CLIPS + clip.key, upload)
+            self._bucket.abort(CLIPS + clip.key, upload)
 
     def lay(self, path: str, data: bytes, *, replace: bool, check: Check = go_on) -> bool:
         documents.components(path, data)
         body, digest = Part(documents.Pieces(data, check), 0, len(data)), hashlib.sha256(data).digest()
-        return self._bucket.put(f"{documents.FOLDER}/{path}", body, digest, _JSON, replace=replace)
+        return self._bucket.put(f"{documents.FOLDER}/{path}", body, digest, JSON, replace=replace)
 
     def fetch(self, path: str, check: Check = go_on) -> bytes | None:
         documents.components(path)
@@ -166,15 +167,15 @@ class S3Target:
     def _forget(self, clip: StoredClip, upload: str) -> None:
         """Best effort: the clip is there, and whoever may not abort leaves an upload behind, no more."""
         try:
-            self._bucket.abort(_CLIPS + clip.key, upload)
+            self._bucket.abort(CLIPS + clip.key, upload)
         except StationError as error:
             _log.warning("%s: an upload is left behind: %s", self.name, error)
 
     def _put(self, clip: StoredClip, body: bytes | Part, check: Check, token: str) -> None:
         self._lay_manifest(clip)
-        key, digest = _CLIPS + clip.key, bytes.fromhex(clip.manifest.sha256)
+        key, digest = CLIPS + clip.key, bytes.fromhex(clip.manifest.sha256)
         with self._locks.asked_for(clip.lock) as lock:
-            headers = {**_metadata(clip), **lock}
+            headers = {**metadata(clip), **lock}
             if self._bucket.put(key, body, digest, headers):
                 return
             if self._there(clip, check, token) is _There.DAMAGED:
@@ -185,7 +186,7 @@ class S3Target:
         rows = self._rows(clip, upload)
         if _good(clip.manifest, rows) != clip.manifest.size:
             raise Transient("token-lost")
-        key, parts = _CLIPS + clip.key, clip.manifest.parts
+        key, parts = CLIPS + clip.key, clip.manifest.parts
         rows = sorted({row.number: row for row in rows}.values(), key=lambda row: row.number)[: len(parts)]
         check()
         self._lay_manifest(clip)
@@ -200,7 +201,7 @@ class S3Target:
     def _there(self, clip: StoredClip, check: Check, token: str) -> _There:
         """Raises Rejected `target-conflict` when something else lies under the clip's key. What the server
         says of the bytes does not count in a transfer that was begun anew."""
-        key = _CLIPS + clip.key
+        key = CLIPS + clip.key
         head = self._bucket.head(key)
         if head is None:
             return _There.NOTHING
@@ -219,11 +220,11 @@ class S3Target:
         """A digest of a form that we do not know says nothing: then the bytes are read."""
         if digest in clip.manifest.digests:
             return True
-        return self._read(_CLIPS + clip.key, check)[1] == clip.manifest.sha256
+        return self._read(CLIPS + clip.key, check)[1] == clip.manifest.sha256
 
     def _described(self, clip: StoredClip) -> bool:
         """Whether its manifest is there."""
-        return document.describes(self._bucket.get(_CLIPS + clip.key + keys.MANIFEST), clip.manifest)
+        return document.describes(self._bucket.get(CLIPS + clip.key + keys.MANIFEST), clip.manifest)
 
     def _read(self, key: str, check: Check) -> tuple[int, str]:
         """(bytes, their SHA-256 in hex) of an object, read back."""
@@ -238,16 +239,16 @@ class S3Target:
         return size, hasher.hexdigest()
 
     def _rows(self, clip: StoredClip, upload: str) -> list[Row]:
-        rows = self._bucket.parts(_CLIPS + clip.key, upload)
+        rows = self._bucket.parts(CLIPS + clip.key, upload)
         if rows is None:
             raise Transient("token-lost")
         return rows
 
     def _lay_manifest(self, clip: StoredClip) -> None:
-        key, wanted = _CLIPS + clip.key + keys.MANIFEST, document.write(clip)
+        key, wanted = CLIPS + clip.key + keys.MANIFEST, document.write(clip)
         digest = hashlib.sha256(wanted).digest()
         with self._locks.asked_for(clip.lock) as lock:
-            headers = {**_JSON, **lock}
+            headers = {**JSON, **lock}
             if self._bucket.put(key, wanted, digest, headers):
                 return
             there = self._bucket.get(key)
@@ -258,22 +259,10 @@ class S3Target:
             self._bucket.put(key, wanted, digest, headers, replace=True)
 
 
-_JSON = {"Content-Type": "application/json"}
-
-
 def _conflict(clip: StoredClip, *, certain: bool) -> StationError:
     """A clip is put off for a day only by what the server says twice: one answer may be somebody else's, who
     stands on the way."""
     return Rejected("target-conflict", key=clip.key) if certain else Transient("target-answer", why="varies")
-
-
-def _metadata(clip: StoredClip) -> dict[str, str]:
-    """For whoever finds the object without its manifest. ASCII: everything else is altered on some way."""
-    return {
-        "Content-Type": "application/octet-stream",
-        "x-amz-meta-sha256": clip.manifest.sha256,
-        "x-amz-meta-part-size": str(clip.manifest.part_size),
-    }
 
 
 def _token(upload: str) -> str:
@@ -306,10 +295,3 @@ def _good(manifest: Manifest, rows: list[Row]) -> int:
     there = set(numbers)
     missing = next((number for number in expected if number not in there), len(expected) + 1)
     return min((missing - 1) * manifest.part_size, manifest.size)
-
-
-def _digest(reader: LocalReader, offset: int, length: int) -> bytes:
-    hasher = hashlib.sha256()
-    for piece in Part(reader, offset, length):
-        hasher.update(piece)
-    return hasher.digest()

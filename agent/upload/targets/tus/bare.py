@@ -107,4 +107,6 @@ class BareTarget(TusTarget):
         body = mark.new()
         upload = self._server.create(self._server.root, len(body), {"key": mark.KEY}, mark.KEY)
         self._server.send(upload, 0, body, "", mark.KEY)
+        if self._read(upload) != body:
+            raise Damaged(error="mark")
         return f"{mark.read(body)}@{upload}"

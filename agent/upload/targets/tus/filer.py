@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from agent.errors import Transient
+from agent.upload.targets import mark
 from agent.upload.targets.http import Part
 from agent.upload.targets.tus.protocol import Server
 
@@ -65,8 +66,8 @@ class Filer:
         return self._server.send(upload, 0, body, "", key)
 
     def empty(self) -> bool:
-        page, _ = self._page(self.path(""), {"limit": "1"})
-        return not page
+        page, _ = self._page(self.path(""), {"limit": "2"})
+        return all(entry.get("FullPath") == unquote(self._folder) + mark.KEY for entry in page)
 
     def uploads(self) -> tuple[list[Begun], float]:
         """Every upload under way that is to lie below our root; the server's time."""

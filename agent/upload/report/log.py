@@ -1,0 +1,93 @@
+"""Tells one target the station's log, below `stations/<id>/custody/`."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.errors import Transient
+from agent.upload.generation import Generation
+from agent.upload.targets.base import Check
+from agent.upload.targets.documents import Documents
+
+_LONGEST = 60.0  # seconds of a turn: a long log is told in several
+
+
+class Document(Protocol):
+    @property
+    def path(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def grows(self) -> bool: ...
+
+
+class Step(Protocol):
+    """As of agent.custody.leaving."""
+
+    @property
+    def documents(self) -> Sequence[Document]: ...
+    @property
+    def log(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+#: (number of a log, its entries that are told) → what is to be told then.
+Leaving = Callable[[int, int], Iterable[Step]]
+
+
+class AnotherLog(Exception):
+    """Under a name that is laid once lies something else: somebody writes in this station's name, or its
+    past was altered. The path."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    station: str
+    generation: Generation
+    target: Documents
+    check: Check
+    leaving: Leaving
+    monotonic: Callable[[], float] = time.monotonic
+
+    def turn(self, place: str) -> None:
+        """Raises AnotherLog."""
+        end = self.monotonic() + _LONGEST
+        for step in self.leaving(*_told(self.generation.read(), self.target.name, place)):
+            for document in step.documents:
+                self._lay(document)
+            self._keep(place, step)
+            if self.monotonic() >= end:
+                break
+
+    def _lay(self, document: Document) -> None:
+        path = f"{self.station}/custody/{document.path}"
+        if self.target.lay(path, document.data, replace=document.grows, check=self.check):
+            return
+        there = self.target.fetch(path, self.check)
+        if there == document.data:
+            return
+        if there is None or self.target.fetch(path, self.check) != there:
+            raise Transient("target-answer", why="log")  # a bit that flipped on its way, perhaps
+        raise AnotherLog(path)
+
+    def _keep(self, place: str, step: Step) -> None:
+        key, value = _key(self.target.name, place), json.dumps([step.log, step.size])
+        self.check()
+        self.generation.write(
+            lambda tx, _: tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        )
+
+
+def _told(db: sqlite3.Connection, target: str, place: str) -> tuple[int, int]:
+    """(number of the log, its entries) that this place has; 0 and 0 when it has nothing."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (_key(target, place),)).fetchone()
+    log, size = json.loads(row[0]) if row else (0, 0)
+    return int(log), int(size)
+
+
+def _key(target: str, place: str) -> str:
+    return f"log:{target}:{place}"
