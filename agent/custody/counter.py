@@ -116,23 +116,28 @@ class _Follower:
         for item in sorted(items, key=lambda item: (item.sequence, item.clip)):
             if item.sequence == mine:
                 continue  # front and rear camera, or one more name
-            steps = self._steps(self._head, item)
-            other = min((self._steps(one, item) for one in self._others), default=self._round)
+            near = self._is_near(self._head, item)
             if item.sequence > mine:
                 ahead.append(item)
-            elif self._is_near(other) and other < steps:
-                along.append(item)
-            elif self._is_near(steps):
+            elif near and not self._is_anew_already(item):
                 anew.append(item)
+            elif near or any(self._is_near(one, item) for one in self._others):
+                along.append(item)
             else:
                 back.append(item)
         return ahead, anew, along, back
 
-    def _steps(self, start: Head, item: Item) -> int:
-        return (item.sequence - start.sequence) % self._round
+    def _is_anew_already(self, item: Item) -> bool:
+        """Whether another kind's counter began its new round in an earlier visit: what was used of the old
+        one is not known any more."""
+        return any(
+            one.sequence <= item.sequence and one.clip < self._first and self._is_near(one, item)
+            for one in self._others
+        )
 
-    def _is_near(self, steps: int) -> bool:
-        return steps <= self._round // _NEAR
+    def _is_near(self, start: Head, item: Item) -> bool:
+        """In the direction of the counter."""
+        return (item.sequence - start.sequence) % self._round <= self._round // _NEAR
 
     def _begins_anew(self) -> None:
         self._series.since = self._first

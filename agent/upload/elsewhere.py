@@ -19,6 +19,7 @@ from agent.upload.targets.base import Check
 from agent.upload.targets.collected import Collected
 
 EVERY = 4 * 3600.0  # seconds between two looks for the findings of one recorder
+_AGAIN = 600.0  # seconds after one that failed
 _LONGEST = 60.0  # seconds of a turn after which the next recorder waits for the next one
 _log = logging.getLogger(__name__)
 
@@ -46,8 +47,9 @@ class Elsewhere:
         for recorder, newest in self._due():
             self._check()
             # Noted first: one whose list cannot be read must not keep the others from being looked for.
-            self._asked[recorder] = self._monotonic(), newest
+            self._asked[recorder] = self._monotonic() - EVERY + _AGAIN, newest
             self._look_for(recorder, place)
+            self._asked[recorder] = self._monotonic(), newest
             if self._monotonic() >= end:
                 return
 

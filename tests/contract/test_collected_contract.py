@@ -101,7 +101,7 @@ def test_more_clips_than_a_page_holds_are_told_one_after_the_other(
 ) -> None:
     """Each page is asked for when it is needed: what is held in memory does not grow with what lies there."""
     kit.target()
-    keys = [key("8888888", "2026-08-04", n) for n in range(25)]
+    keys = [key("8888888", f"2026-08-{day:02}", n) for day in range(1, 6) for n in range(5)]
     for one in keys:
         kit.place(kit.clip(b"x", one), b"x")
     monkeypatch.setattr("agent.upload.targets.tus.filer._PAGE", 4)

@@ -287,3 +287,10 @@ def test_a_centre_that_breaks_off_in_the_middle_says_nothing(
                 one.look()
         [gap] = findings.opened(one.catalog.read(), RECORDER)
         assert gap.looked == {}
+        one.elsewhere.look()  # not at once: another recorder is to have its turn
+        [gap] = findings.opened(one.catalog.read(), RECORDER)
+        assert gap.looked == {}
+    one.clock.now += elsewhere._AGAIN
+    one.elsewhere.look()
+    [gap] = findings.opened(one.catalog.read(), RECORDER)
+    assert gap.looked["centre"]["left"] == 1

@@ -231,20 +231,11 @@ class Bucket:
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """Every object below `prefix` whose key is greater than `after`, page by page as they are read."""
-        page = {"start-after": after} if after else {}
-        while True:
-            asked = {"list-type": "2", "prefix": prefix, "max-keys": str(_LISTED), **page}
-            root = _xml(self._ask("GET", "", asked))
-            last = ""
-            for node in root:
-                if errors.local(node.tag) == "Contents":
-                    last = _text(node, "Key")
-                    yield last
-            token = _text(root, "NextContinuationToken")
-            # A server that goes round in circles would never end.
-            if _text(root, "IsTruncated") != "true" or not token or not last or last <= after:
+        while found := self.listed(prefix, after=after, most=_LISTED):
+            yield from found
+            if (last := max(found)) <= after:  # a server that goes round in circles would never end
                 return
-            after, page = last, {"continuation-token": token}
+            after = last
 
     def listed(self, prefix: str, *, after: str, most: int) -> dict[str, str]:
         """Up to `most` objects below `prefix` whose keys come behind `after`, with their ETags: of an object
