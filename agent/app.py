@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
@@ -17,7 +17,8 @@ from agent.catalog import Catalog, deliveries, findings, home, priority, queries
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
-from agent.custody import explain, leaving
+from agent.custody import commands as custody_commands
+from agent.custody import explain, leaving, ledger
 from agent.custody.judge import Judge
 from agent.custody.keeper import Keeper
 from agent.custody.texts import Texts
@@ -48,6 +49,7 @@ from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
+from agent.status.health.recorders import clocks_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
 from agent.status.remembered import Remembered
@@ -214,9 +216,18 @@ class Station:
     def _make_web(self, config: Config) -> WebServer:
         clips = catalog_clips(self._catalog.read)
         found = explain.lister(self._catalog, self._texts)
-        asked = {**commands(self._uploads), **explain.commands(self._catalog, self._texts)}
+        asked = {
+            **commands(self._uploads),
+            **explain.commands(self._catalog, self._texts),
+            **self._custody_commands(),
+        }
         app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
+
+    def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
+        if not self._who:
+            return {}
+        return custody_commands.commands(self._catalog, self._store.root / "custody", self._who)
 
     def _health(self) -> HealthBoard:
         live = self._live
@@ -236,6 +247,7 @@ class Station:
                     Remembered(self._overdue, _OVERDUE_HOLDS), lambda: live.current.upload.deadline
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
+                "recorders": clocks_check(lambda: ledger.wrong(self._catalog.read())),
                 "findings": findings_check(
                     lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
                 ),

@@ -10,6 +10,7 @@ from agent.cli import (
     catalog,
     certificate,
     clips,
+    clock,
     config,
     doctor,
     finding,
@@ -49,6 +50,7 @@ def _every_command(
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
 app.command("receipt")(receipt.receipt)
+app.command("clock")(clock.clock)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)

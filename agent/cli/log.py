@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from agent import durable
+from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, setting, told
 from agent.config import Config
@@ -35,6 +37,10 @@ def audit(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Another store, for instance a copy of one.")
     ] = None,
+    heads: Annotated[
+        Path | None,
+        typer.Option("--heads", metavar="DIR", help="Heads that left the station, copied from the centre."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
@@ -45,7 +51,7 @@ def audit(
     store = data or (chosen.config or Config()).store.path
     looked = Looked(_Progress(chosen.language))
     with told(chosen.language):
-        found = _findings(store, looked)
+        found = _findings(store, looked, heads)
         shown = list(itertools.islice(found, _SHOWN))
         more = sum(1 for _ in found)
     if as_json:
@@ -55,9 +61,66 @@ def audit(
     raise typer.Exit(1 if shown else 0)
 
 
-def _findings(store: Path, looked: Looked) -> Iterator[Finding]:
+@app.command()
+def carry(
+    file: Annotated[Path, typer.Argument(help="The file to be written, on a stick for instance.")],
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Write the last head of the log to a file, for another station to countersign."""
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        answer = Client(chosen.socket).post("/commands/log-carry", {})
+        _write(file, answer["text"])
+        typer.echo(fill(word("witness", "carry", chosen.language), {**answer, "file": file}))
+
+
+@app.command("witness")
+def countersign(
+    file: Annotated[Path, typer.Argument(help="The file that another station wrote with `log carry`.")],
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Countersign and keep the head of another station's log, if it goes on from what this station knows."""
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        answer = Client(chosen.socket).post("/commands/log-witness", {"text": _read(file)})
+        back = file.with_name(file.name + ".cosigned")
+        _write(back, f"{answer['key']}\n{answer['text']}")
+        typer.echo(fill(word("witness", "witness", chosen.language), {**answer, "file": back}))
+
+
+@app.command("keep")
+def keep_countersigned(
+    file: Annotated[Path, typer.Argument(help="The file that the other station wrote with `log witness`.")],
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Keep a head of this station's log that another station has countersigned."""
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        key, _, text = _read(file).partition("\n")
+        answer = Client(chosen.socket).post("/commands/log-keep", {"key": key, "text": text})
+        typer.echo(fill(word("witness", "keep", chosen.language), answer))
+
+
+def _read(file: Path) -> str:
     try:
-        yield from audit_store(store, looked)
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Stop("file-unreadable", file=str(file), reason=str(error)) from error
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        durable.write_file(file, text.encode())
+    except OSError as error:
+        raise Stop("file-unwritable", file=str(file), reason=str(error)) from error
+
+
+def _findings(store: Path, looked: Looked, heads: Path | None) -> Iterator[Finding]:
+    try:
+        yield from audit_store(store, looked, heads=heads)
     except OSError as error:
         raise Stop("store-unreadable", error=str(error)) from error
 

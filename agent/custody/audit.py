@@ -5,6 +5,7 @@ all: that is seen by whoever keeps heads that left the station before.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import sqlite3
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import beside, events, meta
-from agent.custody import leaf, opening, signer
+from agent.custody import leaf, opening, signer, tiles, witness
 from agent.custody.finding import Finding, Looked
+from agent.custody.heads import FILE as HEADS
 from agent.custody.leaf import Event
-from agent.custody.verifier import Invalid, Key
+from agent.custody.reading import Log
+from agent.custody.verifier import Head, Invalid, Key, Note
 from agent.custody.walk import Walk
+from agent.errors import Stop
 
 LATE = 60.0  # seconds; an event that is older is in the log when all is well
 #: Breaks behind which the catalog is still the same.
@@ -32,18 +36,26 @@ _CLIPS = (
 _OPENINGS = "SELECT seq, body FROM events WHERE kind = 'log-opened' ORDER BY seq"
 
 
-def audit(store: Path, looked: Looked, now: float | None = None) -> Iterator[Finding]:
-    """Of the station whose `store` this is. `now`: seconds since the epoch.
+def audit(
+    store: Path, looked: Looked, now: float | None = None, heads: Path | None = None
+) -> Iterator[Finding]:
+    """Of the station whose `store` this is. `now`: seconds since the epoch. `heads`: a folder with heads that
+    left the station, a file each, at any depth.
 
     Raises CatalogError when there is no catalog that can be read, OSError for files that cannot."""
     with beside.reading(store) as db:
-        yield from _Audit(store / "custody", db, looked, time.time() if now is None else now).findings()
+        told = list(_notes(heads)) if heads else []
+        now = time.time() if now is None else now
+        yield from _Audit(store / "custody", db, looked, now, told).findings()
 
 
 class _Audit:
-    def __init__(self, folder: Path, db: sqlite3.Connection, looked: Looked, now: float) -> None:
-        self._folder, self._db, self._looked, self._now = folder, db, looked, now
+    def __init__(
+        self, folder: Path, db: sqlite3.Connection, looked: Looked, now: float, heads: list[witness.Kept]
+    ) -> None:
+        self._folder, self._db, self._looked, self._now, self._heads = folder, db, looked, now, heads
         self._told: dict[int, Mapping[str, Any]] = {}  # number of a log: what its opening says
+        self._signed: dict[int, Key] = {}  # number of a log that is here: its key
         self._last: dict[int, tuple[int, str, str]] = {}  # number of a log: size, root of its last head, key
 
     def findings(self) -> Iterator[Finding]:
@@ -59,6 +71,7 @@ class _Audit:
         for log in there:
             self._looked.logs += 1
             yield from self._log(log, log in same)
+        yield from self._elsewhere()
         yield from self._before()
         yield from self._keys(current)
         yield from self._catalog(self._last[current][0] if current in self._last else 0)
@@ -73,12 +86,43 @@ class _Audit:
             key = self._told_key(number)
         if key is None:
             return
+        self._signed[number] = key
         told = self._told.get(number)
         if told is not None and told.get("key") != key.vkey:
             yield Finding("key-differs", {"log": number, "place": f"{number}/key.pub"})
         walk = Walk(folder, f"{key.name}/{number}", key, self._events if same else None, self._looked)
         yield from walk.findings()
         self._last[number] = (walk.last.size, walk.last.root.hex(), key.vkey)
+
+    def _elsewhere(self) -> Iterator[Finding]:
+        """Heads that left the station speak of the entries that are here."""
+        cosigned = itertools.chain.from_iterable(witness.kept(self._folder, log) for log in self._signed)
+        for place, note in itertools.chain(cosigned, self._heads):
+            self._looked.heads += 1
+            try:
+                head, number = self._left(note)
+            except Invalid as error:
+                yield Finding("elsewhere-false", {"place": place, "reason": str(error)})
+                continue
+            if not self._leads_to(number, head):
+                yield Finding("elsewhere-differs", {"place": place, "log": number, "size": head.size})
+
+    def _left(self, note: Note | Invalid) -> tuple[Head, int]:
+        """(the head, the number of its log)"""
+        if isinstance(note, Invalid):
+            raise note
+        origin = Head.parse(note.text).origin
+        for number, key in self._signed.items():
+            if origin == f"{key.name}/{number}":
+                return Head.checked(note, [key], origin), number
+        raise Invalid(f"{origin} is not here")
+
+    def _leads_to(self, number: int, head: Head) -> bool:
+        try:
+            log = Log(self._folder / str(number))
+            return head.size <= log.head.size and tiles.root(head.size, log.read) == head.root
+        except (Stop, IndexError):  # what is missing is told already
+            return False
 
     def _told_key(self, number: int) -> Key | None:
         try:
@@ -182,6 +226,12 @@ class _Audit:
 
     def _first_events(self) -> bool:
         return bool(events.rows(self._db, 1, 1))
+
+
+def _notes(folder: Path) -> Iterator[witness.Kept]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.parent.name == HEADS:
+            yield str(path.relative_to(folder)), witness.read(path)
 
 
 def _facts(value: Any) -> Mapping[str, Any]:

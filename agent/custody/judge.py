@@ -1,4 +1,4 @@
-"""Asks after each docking that ended what is missing, and tells it once.
+"""Asks after each docking that ended what is missing, and how the recorder's clock goes, and tells it once.
 
 A thread of its own: dockings are only read here, and nobody waits for the verdict. The mark that a docking
 was judged and what was found are one commit, so after a crash it is judged again, or it was.
@@ -10,9 +10,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from agent.catalog import Catalog, findings, visits, wanted
+from agent.catalog import Catalog, clocks, findings, visits, wanted
 from agent.catalog.findings import Open
 from agent.catalog.visits import Docking
+from agent.custody import ledger
 from agent.custody.completeness import Known, Verdict, judge
 from agent.custody.counter import Head
 from agent.errors import CatalogError
@@ -66,17 +67,25 @@ class Judge(threading.Thread):
             visit = visits.load(db, recorder, after, since)
             verdict = judge(known, visit)
             came = [one for one in findings.opened(db, recorder) if wanted.came(db, one)]
-        dockings = [docking.id for docking in visit.dockings]
-        self._catalog.write(lambda tx: _keep(tx, recorder, dockings, verdict, came))
+            dockings = [docking.id for docking in visit.dockings]
+            clock = ledger.compare(db, dockings)
+        self._catalog.write(lambda tx: _keep(tx, recorder, dockings, verdict, came, clock))
         for finding in verdict.findings:
             _log.info("%s: %s, unexplained here", recorder, finding.rule)
         return len(verdict.findings)
 
 
 def _keep(
-    tx: sqlite3.Connection, recorder: str, dockings: list[int], verdict: Verdict, came: list[Open]
+    tx: sqlite3.Connection,
+    recorder: str,
+    dockings: list[int],
+    verdict: Verdict,
+    came: list[Open],
+    clock: list[ledger.Kept],
 ) -> None:
     findings.keep(tx, recorder, dockings, _written(verdict.known), verdict.findings)
+    for what, low, high in clock:
+        clocks.keep(tx, what, low, high)
     for finding in came:
         findings.close(tx, finding.id, findings.HERE, docking=dockings[-1])
 

@@ -21,7 +21,7 @@ from agent.web.guard import local_user
 #: (its arguments, who asks) → what there is to tell. By name, as in `/commands/NAME`.
 Commands = Mapping[str, Callable[[Mapping[str, str], str], Mapping[str, Any]]]
 
-_LARGEST = 4096  # bytes of arguments
+_LARGEST = 64 << 10  # bytes of arguments: carried heads with their proofs
 log = logging.getLogger(__name__)
 
 

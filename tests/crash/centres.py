@@ -175,9 +175,13 @@ class TusCentre(Seaweed):
         return {"kind": "tus", "url": f"{url}{self._PATH}", "plaintext": True}
 
     def begun(self) -> Sequence[str]:
-        """Each is a folder until it is finished."""
+        """Each is a folder until it is finished; one with nothing in it was never begun: the server was
+        killed before it noted where the upload goes."""
+        return [path for path in self._listed("/.uploads.tus") if self._listed(path)]
+
+    def _listed(self, folder: str) -> Sequence[str]:
         answer = requests.get(
-            f"{self._weed.filer}/.uploads.tus/",
+            f"{self._weed.filer}{folder}/",
             params={"limit": "100000"},
             headers={"Accept": "application/json"},
             timeout=60,

@@ -201,6 +201,17 @@ def test_a_damaged_mark_beside_anything_else_is_left_as_it_is(weed: Weed) -> Non
         assert call("GET", damaged).content == b"no mark"
 
 
+def test_an_upload_that_the_server_was_killed_over_as_it_became_whole_is_swept(weed: Weed) -> None:
+    """It has made the object, says so in the upload's folder, and has not come to remove that."""
+    with WeedTusKit(weed) as kit:
+        target, clip = kit.target(), kit.clip(content(PART))
+        token = target.begin(clip)
+        consumed = f"{weed.filer}/.uploads.tus/{token.rpartition('/')[2]}/.consumed"
+        assert call("PUT", consumed).status_code == 201
+        assert target.sweep((), age=-HOUR) == 1
+        assert kit.transfer(token) is None
+
+
 def test_a_folder_of_a_filer_that_holds_something_else_is_not_marked(weed: Weed) -> None:
     with WeedTusKit(weed) as kit:
         kit.place(kit.clip(b"x"), b"something else")

@@ -140,6 +140,13 @@ class Watched(Shelf):
         self.writes.append((tiles.path(level, n), offset, data))
 
 
+def test_an_entry_costs_its_length_and_its_hash_however_long_the_log_is(long: Path) -> None:
+    shelf = Watched(long, ORIGIN, SIGNER.key)
+    shelf.writes.clear()
+    shelf.append([entry(66_001)])
+    assert [len(data) for _, _, data in shelf.writes] == [2 + len(entry(66_001)), 32]
+
+
 def moments(writes: list[tuple[str, int, bytes]]) -> Iterator[list[tuple[str, int, bytes]]]:
     """The writes that had come through when the power went: at every byte, zeros in place of a tail, and
     every tile that grows lost."""

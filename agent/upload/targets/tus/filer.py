@@ -20,6 +20,7 @@ from agent.upload.targets.http import Part
 from agent.upload.targets.tus.protocol import Server
 
 _TUS, _UNDER_WAY = "/.tus", "/.uploads.tus"
+_NOTE = ".info"  # not all that lies beside what came of an upload: one that became whole may have another
 _PAGE = 1000
 _FOLDER = 1 << 31  # in a mode, as Go writes it
 _NAME = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
@@ -96,7 +97,7 @@ class Filer:
 
     def _ours(self, names: list[str]) -> Iterator[Begun]:
         for name in filter(_NAME.fullmatch, names):
-            notes, _ = self._page(f"{self._before}{_UNDER_WAY}/{name}/", {"limit": "1"})
+            notes, _ = self._page(f"{self._before}{_UNDER_WAY}/{name}/", {"namePattern": _NOTE})
             note = _note(notes)
             if str(note.get("target_path", "")).startswith(unquote(self._folder)):
                 yield Begun(f"{self._before}{_TUS}/.uploads/{name}", _seconds(note.get("created_at")))
@@ -122,7 +123,7 @@ def _is_folder(entry: Mapping[str, Any]) -> bool:
 def _note(entries: list[dict[str, Any]]) -> dict[str, Any]:
     """What the server noted of an upload when it was begun; empty when it has none."""
     for entry in entries:
-        if str(entry.get("FullPath", "")).endswith("/.info"):
+        if str(entry.get("FullPath", "")).endswith(f"/{_NOTE}"):
             try:
                 note = json.loads(base64.b64decode(str(entry.get("Content", ""))))
             except (ValueError, RecursionError):
