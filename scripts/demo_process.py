@@ -1,16 +1,20 @@
 """The demo's processes: each ends with the demo, however that ends, and has a log of its own."""
 
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
 START_WITHIN = 60.0  # seconds
 LAST_WORDS = 15  # lines of a log
+#: Below those that the kernel gives to outgoing connections: a server that was killed finds its own free.
+_PORTS = range(10_000, 32_768)
+_CHANCE = random.SystemRandom()
 #: Ends the process when the one that started it is killed (PR_SET_PDEATHSIG, SIGKILL).
 LEASH = "import ctypes; ctypes.CDLL(None).prctl(1, 9)\n"
 RUN = LEASH + "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
@@ -23,11 +27,14 @@ class DemoError(Exception):
 def free_ports(count: int) -> list[int]:
     """All at once, so that they differ. Another process may take one before the server does: then it dies
     and says so in its log."""
+    ports = list[int]()
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        while len(ports) < count:
+            probe, port = stack.enter_context(socket.socket()), _CHANCE.choice(_PORTS)
+            with suppress(OSError):  # it is taken
+                probe.bind((HOST, port))
+                ports.append(port)
+    return ports
 
 
 class Process:
