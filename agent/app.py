@@ -18,7 +18,7 @@ from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.custody import commands as custody_commands
-from agent.custody import explain, leaving, ledger
+from agent.custody import explain, exported, leaving, ledger
 from agent.custody.judge import Judge
 from agent.custody.keeper import Keeper
 from agent.custody.texts import Texts
@@ -227,7 +227,10 @@ class Station:
     def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
         if not self._who:
             return {}
-        return custody_commands.commands(self._catalog, self._store.root / "custody", self._who)
+        return {
+            **custody_commands.commands(self._catalog, self._store.root / "custody", self._who),
+            **exported.commands(self._catalog, self._texts),
+        }
 
     def _health(self) -> HealthBoard:
         live = self._live
