@@ -275,6 +275,7 @@ def check_export(
         if contents(plain, story) != body.get("contents"):
             raise Invalid(f"entry {seq} exported something else: a file or an entry is another, or not there")
         told = _told(package, body)
+        _strange(package, told, entries)
     except Invalid as error:
         yield Said(False, "导出记录与本包不符", f"the export: {error}")
         return
@@ -348,8 +349,12 @@ def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:
                 raise Invalid("this does not belong here")
             said = parsed(package.read(path))
             text, salt = said.get("text"), said.get("salt")
-            if not isinstance(text, str) or not isinstance(salt, str) or said.keys() != {"text", "salt"}:
-                raise Invalid("this is no text")
+            if (
+                not isinstance(text, str)
+                or not isinstance(salt, str)
+                or package.read(path) != _said(text, salt)
+            ):
+                raise Invalid("this is no text as a station keeps it")
             made = hashlib.sha256(bytes.fromhex(salt) + text.encode("utf-8", "backslashreplace"))
             if made.hexdigest() != body.get(wanted[path]):
                 raise Invalid(f"this is not the {wanted[path]} of the export's entry")
@@ -357,6 +362,29 @@ def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:
             yield Said(True, f"{zh}：{text}", f"{wanted[path]} of the export: {text}")
         except (Invalid, ValueError) as error:
             yield Said(False, f"导出人或理由不成立：{path}", f"{path}: {error}")
+
+
+def _said(text: str, salt: str) -> bytes:
+    return json.dumps({"salt": salt.lower(), "text": text}, ensure_ascii=False).encode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _strange(
+    package: Package, clips: Iterable[Mapping[str, Any]], entries: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Nothing but the clips that are told of, and their entries. Raises Invalid."""
+    clips = list(clips)
+    ids = [clip["clip"] for clip in clips]
+    for seq, facts in entries.items():
+        if facts.get("clip") not in ids and facts.get("kind") != "exported":
+            raise Invalid(f"the entry of event {seq} is about none of these clips")
+        if seq > max(one for one, other in entries.items() if other.get("kind") == "exported"):
+            raise Invalid(f"event {seq} came after the export")
+    due = {f"{CLIPS}{clip['key']}{ending}" for clip in clips for ending in ("", ".json")}
+    for path in sorted(path for path in package.digests if path.startswith(CLIPS)):
+        if path not in due:
+            raise Invalid(f"no clip that is told of lies at {path}")
 
 
 def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) -> None:

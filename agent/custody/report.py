@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.catalog import findings
 from agent.custody.leaf import Event, moment
 from agent.model import printable
 
@@ -83,8 +84,8 @@ class _Speech:
     def __init__(self, both: Both) -> None:
         self._both = both
 
-    def __call__(self, key: str, section: str = "report") -> str:
-        zh, en = self._both(section, key, {})
+    def __call__(self, key: str, section: str = "report", params: Mapping[str, Any] | None = None) -> str:
+        zh, en = self._both(section, key, params or {})
         return f"{_text(zh)} <small>{_text(en)}</small>"
 
 
@@ -118,16 +119,17 @@ def _not_here(clips: Sequence[Mapping[str, Any]], say: _Speech) -> list[str]:
     return [f"<h2>{say('not-here')}</h2>", shown]
 
 
-def _findings(findings: Sequence[Mapping[str, Any]], say: _Speech) -> str:
+def _findings(found: Sequence[Mapping[str, Any]], say: _Speech) -> str:
     rows = [
         [
             _text(one["finding"]),
             _text(one["recorder"]),
-            f"{_code(one['rule'])} {_code(json.dumps(one['facts'], ensure_ascii=False))}",
+            f"{say(one['rule'], 'findings', findings.params(one['facts']))}"
+            f"<br>{_code(json.dumps(one['facts'], ensure_ascii=False))}",
             say(f"is-{one['state']}", "findings"),
             _text(one["explanation"] or ""),
         ]
-        for one in findings
+        for one in found
     ]
     heads = [say(key) for key in ("number", "recorder", "finding", "stands", "explanation")]
     return _table(heads, rows) if rows else f"<p>{say('none')}</p>"

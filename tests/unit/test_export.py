@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.catalog import beside
+from agent.catalog.rebuild import rebuild_store
 from agent.cli.export import both
 from agent.custody import export, exported, package, signer, verifier
 from agent.custody.export import Asked
@@ -55,8 +56,11 @@ class Exporting:
         return Log(self.store / "custody" / "1")
 
     def plan(self, asked: Asked = ASKED) -> export.Plan:
+        return self.plan_of(self.log(), asked)
+
+    def plan_of(self, log: Log, asked: Asked = ASKED) -> export.Plan:
         with beside.reading(self.store) as db:
-            return export.plan(db, self.store, self.log().origin, asked, both)
+            return export.plan(db, self.store, log.origin, asked, both)
 
     def order(self, plan: export.Plan, asked: Asked = ASKED, **other: str) -> Mapping[str, Any]:
         clips = ",".join(str(one.id) for one in plan.clips)
@@ -337,6 +341,23 @@ def test_manifests_that_are_made_anew_hide_nothing(
     assert any(named in said for said in wrong(mine, key)), wrong(mine, key)
 
 
+def test_no_bit_of_a_package_can_be_another(pair: tuple[Path, Path, str], tmp_path: Path) -> None:
+    """Whatever comes of it, it is told, and never as an error of the verifier."""
+    bag, _, key = pair
+    mine = shutil.copytree(bag, tmp_path / "bag")
+    for path in sorted(path for path in (mine / "data").rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        for at in range(0, 8 * len(whole), max(1, len(whole) // 2) * 3):
+            altered = bytearray(whole)
+            altered[at // 8] ^= 1 << at % 8
+            path.write_bytes(altered)
+            remade(mine)
+            assert wrong(mine, key), (path, at)
+        path.write_bytes(whole)
+    remade(mine)
+    assert wrong(mine, key) == []
+
+
 def test_without_the_key_a_forger_of_the_whole_log_is_never_told_as_the_origin(
     pair: tuple[Path, Path, str], tmp_path: Path
 ) -> None:
@@ -413,6 +434,32 @@ def test_a_clip_that_is_not_here_is_told_and_the_others_go(station: Exporting) -
     assert [one["clip"] for one in told["not_here"]] == [first["id"]]
     assert [one["clip"] for one in told["clips"]] == [one["id"] for one in others]
     assert wrong(bag, station.vkey) == []
+
+
+def test_what_a_rebuilt_catalog_knows_can_be_exported(station: Exporting) -> None:
+    station.side.close()
+    rebuild_store(station.store)
+    station.side = Dockside(station.root / "station")
+    station.command = exported.commands(station.side.catalog, Texts(station.store))["export"]
+    keeper = Keeper(station.side.catalog, station.store / "custody", STATION)
+    while keeper.step():
+        pass
+    plan = station.plan_of(Log(station.store / "custody" / "2"))
+    answer = station.order(plan)
+    while keeper.step():
+        pass
+    bag = station.root / "bag"
+    export.write(plan, ASKED, lambda: Log(station.store / "custody" / "2"), station.store, bag, answer)
+    assert wrong(bag, station.vkey) == []
+
+
+def test_a_finding_is_told_in_words_with_its_explanation() -> None:
+    facts = {"numbers": [[4, 5]], "count": 2, "after": {"recorded_at": "A"}, "before": None}
+    finding = {"finding": 1, "recorder": "8", "rule": "sequence-gap", "facts": facts, "state": "explained",
+               "explanation": "值班记录 12"}  # fmt: skip
+    made = html(Facts("o", "", "n", "r", [], [], {}, [finding], []), both)
+    for said in ("no recording has the numbers 4–5", "between those of A and ?", "值班记录 12", "explained"):
+        assert said in made
 
 
 def test_a_copy_that_is_not_what_the_catalog_says_is_named_and_nothing_is_left(station: Exporting) -> None:
