@@ -154,6 +154,20 @@ def test_another_key_than_the_one_that_is_known_is_no_origin(station: Exporting,
         assert run(bag, *arguments).returncode == 2
 
 
+def test_the_manifests_are_read_by_a_program_that_is_not_ours(pair: tuple[Path, Path, str]) -> None:
+    for name in (MANIFEST, TAGS):
+        done = subprocess.run(
+            ["sha256sum", "--check", "--strict", name], cwd=pair[0], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    oxum = f"{sum(size for _, size in payload(pair[0]))}.{len(payload(pair[0]))}"
+    assert f"Payload-Oxum: {oxum}\n" in (pair[0] / "bag-info.txt").read_text()
+
+
+def payload(bag: Path) -> list[tuple[str, int]]:
+    return [(str(path), path.stat().st_size) for path in (bag / "data").rglob("*") if path.is_file()]
+
+
 # Tampering
 
 
