@@ -18,7 +18,7 @@ from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.custody import commands as custody_commands
-from agent.custody import configured, explain, inspection, leaving, ledger
+from agent.custody import configured, explain, exported, inspection, leaving, ledger
 from agent.custody.judge import Judge
 from agent.custody.keeper import Keeper
 from agent.custody.texts import Texts
@@ -236,6 +236,7 @@ class Station:
         return {
             **custody_commands.commands(self._catalog, folder, self._who),
             **inspection.commands(self._catalog, folder, self._texts),
+            **exported.commands(self._catalog, self._texts),
         }
 
     def _health(self) -> HealthBoard:

@@ -176,6 +176,20 @@ def rows(db: sqlite3.Connection, *, every: bool, after: int, limit: int) -> list
     return [_row(dict(row)) for row in found]
 
 
+def of_recorder(db: sqlite3.Connection, recorder: str) -> list[dict[str, Any]]:
+    """Every finding about it, as `rows`."""
+    cursor = db.execute(f"{_LIST} WHERE f.recorder = ? ORDER BY f.id", (recorder,))
+    names = [column[0] for column in cursor.description]
+    return [_row(dict(zip(names, row, strict=True))) for row in cursor]
+
+
+def params(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a finding's sentence is filled with."""
+    spans = [str(a) if a == b else f"{a}–{b}" for a, b in facts.get("numbers", [])]
+    ends = {name: (facts.get(name) or {}).get("recorded_at") or "?" for name in ("after", "before")}
+    return {**facts, "numbers": spans, **ends}
+
+
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     body = json.loads(row.pop("body"))
     row["facts"], row["looked"] = json.loads(row["facts"]), json.loads(row["looked"])

@@ -14,6 +14,7 @@ from agent.cli import (
     clock,
     config,
     doctor,
+    export,
     finding,
     log,
     receipt,
@@ -52,6 +53,7 @@ app.command("status")(status.status)
 app.command("clips")(clips.clips)
 app.command("receipt")(receipt.receipt)
 app.command("clock")(clock.clock)
+app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)

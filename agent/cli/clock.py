@@ -4,7 +4,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -38,7 +38,7 @@ def clock(
         names = [name for name in clocks.recorders(db) if recorder in (None, name)]
         rows = [ledger.standing(db, name) for name in names]
     if as_json:
-        print(json.dumps([_object(row) for row in rows], ensure_ascii=False, indent=2))
+        print(json.dumps([row.facts for row in rows], ensure_ascii=False, indent=2))
     elif rows:
         screen().print(_table(rows, chosen.language))
     else:
@@ -67,17 +67,3 @@ def _span(interval: Interval, language: str) -> str:
     if interval.empty:
         return word("clocks", "contradicts", language)
     return " … ".join("∞" if math.isinf(end) else f"{end:+.1f}" for end in (interval.low, interval.high))
-
-
-def _object(row: Standing) -> dict[str, Any]:
-    def bounds(interval: Interval) -> list[float | None]:
-        return [None if math.isinf(end) else round(end, 3) for end in (interval.low, interval.high)]
-
-    return {
-        "recorder": row.recorder,
-        "dockings": row.dockings,
-        "docked": row.at,
-        "ahead_seconds": bounds(row.ahead),
-        "drift_seconds_a_day": bounds(row.drift),
-        "wrong": row.wrong,
-    }

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from agent.catalog import findings
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
@@ -67,18 +68,11 @@ def _table(rows: list[dict[str, Any]], language: str) -> Table:
             str(row["finding"]),
             _when(row["found_at"]),
             row["recorder"],
-            sentence(row["rule"], _params(row), language, "findings"),
+            sentence(row["rule"], findings.params(row["facts"]), language, "findings"),
             "\n".join(_standing(row, language)),
         ]
         table.add_row(*map(Text, cells))
     return table
-
-
-def _params(row: dict[str, Any]) -> dict[str, Any]:
-    facts = row["facts"]
-    spans = [str(a) if a == b else f"{a}–{b}" for a, b in facts.get("numbers", [])]
-    ends = {name: (facts.get(name) or {}).get("recorded_at") or "?" for name in ("after", "before")}
-    return {**facts, "numbers": spans, **ends}
 
 
 def _standing(row: dict[str, Any], language: str) -> Iterator[str]:

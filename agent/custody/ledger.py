@@ -4,6 +4,7 @@ import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from agent.catalog import clocks
 from agent.custody.clocks import Interval, Offset, drift, offset, since_set
@@ -29,6 +30,18 @@ class Standing:
         """Proven, not feared."""
         return self.ahead.outside(OFF) or self.drift.outside(PACE)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For JSON: `null` where nothing bounds an interval."""
+        return {
+            "recorder": self.recorder,
+            "dockings": self.dockings,
+            "docked": self.at,
+            "ahead_seconds": _bounds(self.ahead),
+            "drift_seconds_a_day": _bounds(self.drift),
+            "wrong": self.wrong,
+        }
+
 
 def compare(db: sqlite3.Connection, dockings: Iterable[int]) -> list[Kept]:
     """What is to be kept of these dockings."""
@@ -49,6 +62,10 @@ def standing(db: sqlite3.Connection, recorder: str) -> Standing:
 def wrong(db: sqlite3.Connection) -> list[str]:
     """Recorders whose clock was off at their last docking, for certain."""
     return [one.recorder for one in clocks.last_of_each(db) if _interval(one).outside(OFF)]
+
+
+def _bounds(interval: Interval) -> list[float | None]:
+    return [None if math.isinf(end) else round(end, 3) for end in (interval.low, interval.high)]
 
 
 def _interval(one: clocks.Offset) -> Interval:

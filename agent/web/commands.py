@@ -21,6 +21,8 @@ from agent.web.guard import local_user
 #: (its arguments, who asks) → what there is to tell. By name, as in `/commands/NAME`.
 Commands = Mapping[str, Callable[[Mapping[str, str], str], Mapping[str, Any]]]
 
+#: Arguments that people write: they are not for the journal.
+_WRITTEN = frozenset({"text", "person", "reason"})
 _LARGEST = 64 << 10  # bytes of arguments: carried heads with their proofs
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ async def _body(request: Request) -> bytes:
 
 def _logged(arguments: Mapping[str, str]) -> dict[str, str]:
     """Without what people wrote: that must be erasable, and a journal is not."""
-    return {name: value for name, value in arguments.items() if name != "text"}
+    return {name: value for name, value in arguments.items() if name not in _WRITTEN}
 
 
 def _arguments(body: bytes) -> Mapping[str, str]:

@@ -36,6 +36,7 @@ RULES: dict[str, set[str]] = {
     "agent.upload": STAGE,
     "agent.custody": STAGE,
     "agent.custody.verifier": set(),  # goes into the hands of a court as it is
+    "agent.custody.package": {"agent.custody.verifier"},  # and so does this, behind it in one file
     "agent.retention": STAGE,
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
@@ -48,7 +49,7 @@ APP = {"agent.app": {"agent.cli.run"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
-STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged", "agent.custody.verifier"}
+STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged", "agent.custody.verifier", "agent.custody.package"}
 
 
 def within(module: str, names: set[str]) -> bool:
@@ -162,6 +163,8 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.privileged.helper", "from agent.model import Device"),
         ("agent.custody.verifier", "from cryptography.exceptions import InvalidSignature"),
         ("agent.custody.verifier", "from agent.custody.tiles import root"),
+        ("agent.custody.package", "from agent.custody.leaf import entry"),
+        ("agent.custody.package", "import rfc8785"),
     ],
 )
 def test_the_rule_sees_a_breach(module: str, source: str) -> None:
