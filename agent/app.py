@@ -18,7 +18,7 @@ from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.custody import commands as custody_commands
-from agent.custody import explain, exported, leaving, ledger
+from agent.custody import configured, explain, exported, inspection, leaving, ledger
 from agent.custody.judge import Judge
 from agent.custody.keeper import Keeper
 from agent.custody.texts import Texts
@@ -131,7 +131,9 @@ class Station:
             self._custody.start()
         recover(self._catalog, self._store)
         self._live.subscribe(self._uploads.apply)
+        self._live.subscribe(self._configured)
         self._live.start()
+        self._configured(self._live.current)
         self._uploads.apply(self._live.current)
         self._judge.start()
         self._dock.start()
@@ -224,11 +226,16 @@ class Station:
         app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
+    def _configured(self, config: Config) -> None:
+        configured.note(self._catalog, __version__, config)
+
     def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
         if not self._who:
             return {}
+        folder = self._store.root / "custody"
         return {
-            **custody_commands.commands(self._catalog, self._store.root / "custody", self._who),
+            **custody_commands.commands(self._catalog, folder, self._who),
+            **inspection.commands(self._catalog, folder, self._texts),
             **exported.commands(self._catalog, self._texts),
         }
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from agent.errors import Reject
 
+#: From the events: a recorder may have brought a hundred thousand clips before.
 _STORED = (
-    "SELECT size, lower(hex(sha256)), recorded_at FROM events JOIN clips ON clips.id = events.clip"
+    "SELECT size, lower(hex(sha256)), recorded_at FROM events CROSS JOIN clips ON clips.id = events.clip"
     " WHERE seq > ? AND events.kind = 'stored' AND recorder = ?"
 )
 

@@ -7,6 +7,7 @@ import typer
 
 from agent import __version__
 from agent.cli import (
+    audit,
     catalog,
     certificate,
     clips,
@@ -57,6 +58,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(audit.app, name="audit")
 app.add_typer(log.app, name="log")
 app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")

@@ -126,16 +126,21 @@ def _gone(visit: Visit) -> Iterator[Finding]:
 
 
 def _back(visit: Visit, series: counter.Series) -> Iterator[Finding]:
-    for kind, back in series.back.items():
-        first, last = back.items[0], back.items[-1]
-        facts = {
-            "kind": kind,
-            "after": back.head.told(),
-            "before": counter.head(first).told(),
-            "numbers": [[first.sequence, last.sequence]],
-            "count": len({item.sequence for item in back.items}),
-        }
-        yield Finding("counter-back", first.docking, facts)
+    """One, also where several kinds went back: they share a counter, or were reset together."""
+    if not series.back:
+        return
+    items = sorted(
+        (item for back in series.back.values() for item in back.items), key=lambda item: item.sequence
+    )
+    before = max((back.head for back in series.back.values()), key=lambda head: head.clip)
+    facts = {
+        "kind": ", ".join(series.back),
+        "after": before.told(),
+        "before": counter.head(items[0]).told(),
+        "numbers": [[items[0].sequence, items[-1].sequence]],
+        "count": len({item.sequence for item in items}),
+    }
+    yield Finding("counter-back", items[0].docking, facts)
 
 
 def _gaps(visit: Visit, series: counter.Series) -> Iterator[Finding]:

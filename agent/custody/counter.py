@@ -25,6 +25,7 @@ class Head:
     sequence: int
     clip: int
     at: str | None  # ISO, the recorder's time
+    docking: int
 
     def told(self) -> dict[str, object]:
         return {"clip": self.clip, "sequence": self.sequence, "recorded_at": self.at}
@@ -55,7 +56,7 @@ class Series:
 
 
 def head(item: Item) -> Head:
-    return Head(item.sequence, item.clip, item.at.isoformat() if item.at else None)
+    return Head(item.sequence, item.clip, item.at.isoformat() if item.at else None, item.docking)
 
 
 def newest(items: Iterable[Item]) -> dict[str, Head]:
@@ -71,113 +72,112 @@ def newest(items: Iterable[Item]) -> dict[str, Head]:
 def follow(heads: Mapping[str, Head], top: int, cards: Mapping[str, bool], visit: Visit) -> Series:
     """`cards`: those that were listed whole before; what is new on one of them was recorded since then."""
     items = sorted(visit.items, key=lambda item: item.kind)
-    top = max([top, *(item.sequence for item in items)])
-    series = Series(dict(heads), top)
+    series = Series(dict(heads), max([top, *(item.sequence for item in items)]))
     fresh = newest(items)
     for kind, group in groupby(items, key=lambda item: item.kind):
         lot, mine = list(group), heads.get(kind)
         if mine is None:  # the first of its kind: what came before is not judged
             series.heads[kind] = fresh[kind]
             continue
-        others = [one for other, one in (*heads.items(), *fresh.items()) if other != kind]
+        others = [one for other, one in heads.items() if other != kind and one.docking >= mine.docking]
         _Follower(series, visit, kind, mine, others).follow([i for i in lot if not _late(i, mine, cards)])
+    if series.back:  # what shares the counter has gone back with it, what does not is learned anew
+        series.heads = {kind: one for kind, one in series.heads.items() if kind in fresh}
     return series
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What is known of the numbers of one round."""
+
+    uses: Mapping[int, Sequence[Use]]
+    told: frozenset[int] = frozenset()
 
 
 class _Follower:
     """One kind of recording through one visit."""
 
     def __init__(self, series: Series, visit: Visit, kind: str, mine: Head, others: Sequence[Head]) -> None:
-        self._series, self._visit, self._kind = series, visit, kind
+        """`others`: heads of other kinds that came with this one's, or later."""
+        self._series, self._kind = series, kind
         self._head, self._others = mine, others
-        self._first = min((item.clip for item in visit.items), default=0)
+        self._first = min(item.clip for item in visit.items)
         self._apart = _count_apart(visit.uses)
-        self._round = int(10 ** max(3, len(str(series.top))))  # numbers of a whole round, 0 included
+        self._numbers = int(10 ** max(3, len(str(series.top))))  # of a whole round, 0 included
+        self._old = _Round(visit.uses, visit.told)
+        self._new = _Round(
+            {n: [use for use in uses if use.clip >= self._first] for n, uses in visit.uses.items()}
+        )
 
     def follow(self, items: list[Item]) -> None:
         ahead, anew, along, back = self._parted(items)
-        self._walk(ahead, self._visit.uses)
+        self._walk(ahead, self._old)
         if anew:
-            self._begins_anew()
-            self._turn(anew)
+            self._series.since = self._first
+            self._turn(anew[0])
+            self._walk(anew[1:], self._new)
         if along:  # the other kinds' counter, which this one shares, began anew before
             self._head = head(along[-1])
         if back:
             self._series.back[self._kind] = Back(self._head, tuple(back))
-            self._begins_anew()
+            self._series.since = self._first
             self._head = head(back[0])
-            self._walk(back[1:], self._fresh_uses())
+            self._walk(back[1:], self._new)
         self._series.heads[self._kind] = self._head
 
     def _parted(self, items: Iterable[Item]) -> tuple[list[Item], list[Item], list[Item], list[Item]]:
         """(ahead of the head, in a new round, along with another kind, gone back), each by number."""
         ahead, anew, along, back = [], [], [], []
-        mine = self._head.sequence
+        mine = reach = self._head
         for item in sorted(items, key=lambda item: (item.sequence, item.clip)):
-            if item.sequence == mine:
+            if item.sequence == mine.sequence:
                 continue  # front and rear camera, or one more name
-            near = self._is_near(self._head, item)
-            if item.sequence > mine:
+            near = self._is_near(reach, item)
+            if item.sequence > mine.sequence:
                 ahead.append(item)
             elif near and not self._is_anew_already(item):
                 anew.append(item)
-            elif near or any(self._is_near(one, item) for one in self._others):
+                reach = head(item)
+            elif near or self._goes_along(item):
                 along.append(item)
             else:
                 back.append(item)
         return ahead, anew, along, back
 
     def _is_anew_already(self, item: Item) -> bool:
-        """Whether another kind's counter began its new round in an earlier visit: what was used of the old
-        one is not known any more."""
-        return any(
-            one.sequence <= item.sequence and one.clip < self._first and self._is_near(one, item)
-            for one in self._others
-        )
+        """Whether another kind's counter began its new round in an earlier visit: then what was used of
+        either round is not in one place."""
+        return any(one.sequence <= item.sequence and self._is_near(one, item) for one in self._others)
+
+    def _goes_along(self, item: Item) -> bool:
+        """Whether it continues another kind that came later than this one did."""
+        return any(one.docking > self._head.docking and self._is_near(one, item) for one in self._others)
 
     def _is_near(self, start: Head, item: Item) -> bool:
         """In the direction of the counter."""
-        return (item.sequence - start.sequence) % self._round <= self._round // _NEAR
+        return (item.sequence - start.sequence) % self._numbers <= self._numbers // _NEAR
 
-    def _begins_anew(self) -> None:
-        self._series.since = self._first
-
-    def _walk(self, items: Sequence[Item], uses: Mapping[int, Sequence[Use]]) -> None:
+    def _walk(self, items: Sequence[Item], known: _Round) -> None:
         for item in items:
-            self._look(self._head.sequence + 1, item.sequence - 1, item, uses)
+            self._note(list(self._missing(self._head.sequence + 1, item.sequence, item, known)), item)
             self._head = head(item)
 
-    def _turn(self, anew: Sequence[Item]) -> None:
-        """From the end of one round into the next."""
-        end, first = self._round - 1, anew[0]
-        fresh = self._fresh_uses()
-        missing = [
-            *self._missing(self._head.sequence + 1, end, first, self._visit.uses),
-            *self._missing(1, first.sequence - 1, first, fresh),
-        ]
-        self._note(missing, first)
+    def _turn(self, first: Item) -> None:
+        """From the end of one round to the first of the next."""
+        old = self._missing(self._head.sequence + 1, self._numbers, first, self._old)
+        self._note([*old, *self._missing(1, first.sequence, first, self._new)], first)
         self._head = head(first)
-        self._walk(anew[1:], fresh)
-
-    def _fresh_uses(self) -> dict[int, list[Use]]:
-        """Without those of the round before."""
-        return {
-            number: [use for use in uses if use.clip >= self._first]
-            for number, uses in self._visit.uses.items()
-        }
-
-    def _look(self, low: int, high: int, item: Item, uses: Mapping[int, Sequence[Use]]) -> None:
-        self._note(list(self._missing(low, high, item, uses)), item)
 
     def _note(self, missing: list[int], item: Item) -> None:
         if missing:
             spans = tuple(_spans(missing))
             self._series.gaps.append(Gap(self._kind, spans, self._head, head(item), item.docking))
 
-    def _missing(self, low: int, high: int, item: Item, uses: Mapping[int, Sequence[Use]]) -> Iterator[int]:
-        for number in range(max(low, 1), high + 1):
-            taken = any(self._fills(use, item) for use in uses.get(number, ()))
-            if not taken and number not in self._visit.told:
+    def _missing(self, low: int, end: int, item: Item, known: _Round) -> Iterator[int]:
+        """Numbers from `low` to before `end` that nothing has; 0 is left out in some rounds."""
+        for number in range(max(low, 1), end):
+            taken = any(self._fills(use, item) for use in known.uses.get(number, ()))
+            if not taken and number not in known.told:
                 yield number
 
     def _fills(self, use: Use, item: Item) -> bool:

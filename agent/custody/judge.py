@@ -96,7 +96,7 @@ def _written(known: Known) -> dict[str, Any]:
         "clip": known.clip,
         "since": known.since,
         "top": known.top,
-        "heads": {kind: [one.sequence, one.clip, one.at] for kind, one in known.heads.items()},
+        "heads": {kind: [one.sequence, one.clip, one.at, one.docking] for kind, one in known.heads.items()},
         "cards": dict(known.cards),
         "last": [last.id, last.slot, last.fs_id, last.started, last.ended, last.listed] if last else None,
     }

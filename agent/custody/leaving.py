@@ -1,7 +1,7 @@
 """What of the log leaves the station: the same files as on its disk, and each head under a name of its own.
 
 <n>/key.pub          the public key of the log
-<n>/tile/…           entries and hashes, as on the disk; those that grow are replaced
+<n>/tile/…           entries and hashes, as on the disk; those that grow are replaced by more
 <n>/heads/<size>     a head; never replaced, so that no later one can pretend that it never was
 """
 
@@ -21,7 +21,7 @@ from agent.errors import Stop
 class Document:
     path: str  # below the folder of all logs
     data: bytes
-    grows: bool  # one that lies there is replaced; else it is there for good
+    grows: bool  # what lies there is its beginning, and is replaced by it; else it is there for good
 
 
 @dataclass(frozen=True, slots=True)

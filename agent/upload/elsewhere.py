@@ -87,5 +87,8 @@ class Elsewhere:
         for finding, one in asked:
             if one.left:
                 findings.look(tx, finding.id, name, one.left)
-            elif findings.close(tx, finding.id, findings.ELSEWHERE, target=name, place=place, keys=one.keys):
+                continue
+            # Without a key it came back here meanwhile, and custody says so.
+            facts = {"target": name, "place": place, "keys": one.keys}
+            if one.keys and findings.close(tx, finding.id, findings.ELSEWHERE, **facts):
                 _log.info("%s: %s (%d) is explained by %s", finding.recorder, finding.rule, finding.id, name)

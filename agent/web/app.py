@@ -17,7 +17,7 @@ from agent.web.clips import ClipReader, parse
 from agent.web.commands import Commands, door
 from agent.web.findings import FindingReader
 from agent.web.findings import parse as parse_findings
-from agent.web.guard import Guard
+from agent.web.guard import Guard, local_user
 from agent.words import LANGUAGES, words
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -57,7 +57,10 @@ def application(
             query = parse_findings(request.query_params)
         except Reject as error:
             return refusal(error.key, 400, error.params)
-        return as_json([plain(row) for row in findings(*query)])
+        rows = [plain(row) for row in findings(*query)]
+        if local_user(request.scope) is None:  # what people wrote may name others
+            rows = [{name: value for name, value in row.items() if name != "explanation"} for row in rows]
+        return as_json(rows)
 
     def page(request: Request) -> Response:
         chosen = language() if language() in LANGUAGES else LANGUAGES[0]

@@ -265,6 +265,24 @@ def test_a_recorder_is_looked_for_a_few_times_a_day_and_at_once_for_something_ne
     assert asked == [RECORDER] * 3
 
 
+def test_what_came_back_here_meanwhile_is_not_said_to_lie_elsewhere(
+    stations: tuple[Station, Station], card: Card
+) -> None:
+    one, _ = stations
+    files = card.take(2)
+    one.dock(card.folder)
+    data = (card.folder / "DCIM" / files[0].name).read_bytes()
+    card.erase(files[0])
+    assert one.dock(card.folder) == ["card-emptied"]
+    path = card.folder / "DCIM" / files[0].name
+    path.write_bytes(data)
+    one.side.dock(card.folder)
+    one.look()
+    assert one.states() == {"card-emptied": "open"}
+    one.judge.step(time.time() + 60)
+    assert one.states() == {"card-emptied": "here"}
+
+
 def test_a_centre_that_breaks_off_in_the_middle_says_nothing(
     stations: tuple[Station, Station], card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,8 +26,11 @@ def recorder(station: Station) -> Recorder:
     made = Recorder()
     made.several(3)
     made.record(35 * MINUTES)
+    made.several(2, "photo")
     assert station.dock(made) == []
     made.record(35 * MINUTES)
+    made.several(2, "photo")
+    made.take()
     assert station.dock(made) == []
     return made
 
@@ -82,6 +85,13 @@ def counter_set_back_a_little(recorder: Recorder) -> None:
     recorder.several(4)
 
 
+def shared_counter_set_back_a_little(recorder: Recorder) -> None:
+    recorder.last -= 3
+    for _ in range(3):
+        recorder.take()
+        recorder.take(kind="photo")
+
+
 def card_swapped(recorder: Recorder) -> None:
     recorder.card = "CARD-2"
     recorder.several(2)
@@ -105,6 +115,7 @@ def one_file_erased(recorder: Recorder) -> None:
         (segment_cut_out_and_the_rest_renumbered, ["time-gap"]),
         (counter_reset, ["counter-back"]),
         (counter_set_back_a_little, ["counter-back"]),
+        (shared_counter_set_back_a_little, ["counter-back"]),
         (card_swapped, ["card-changed"]),
         (card_emptied, ["card-emptied"]),
         (one_file_erased, ["card-emptied"]),
@@ -217,6 +228,27 @@ def test_a_new_round_of_the_counter_is_no_finding(
         recorder.several(3)
         assert station.dock(recorder) == []
     station.close()
+
+
+def test_a_visit_longer_than_what_is_near_may_begin_a_new_round(tmp_path: Path) -> None:
+    station, recorder = Station(tmp_path), Recorder(last=950, top=999)
+    recorder.several(3)
+    assert station.dock(recorder) == []
+    recorder.several(250)
+    assert station.dock(recorder) == []
+    recorder.several(10)
+    assert station.dock(recorder) == []
+    station.close()
+
+
+def test_after_a_reset_each_kind_goes_on_without_a_word(station: Station, recorder: Recorder) -> None:
+    recorder.last -= 3
+    recorder.several(2)
+    assert station.dock(recorder) == ["counter-back"]
+    for _ in range(3):
+        recorder.several(2, "photo")
+        recorder.several(2)
+        assert station.dock(recorder) == []
 
 
 def test_a_clock_that_is_reset_or_set_right_is_no_finding(station: Station, recorder: Recorder) -> None:

@@ -114,19 +114,31 @@ def test_a_recorder_that_alternates_between_two_stations_is_accused_of_nothing_b
 
 
 @MODEST
-@given(reset=st.integers(0, 3), files=st.integers(1, 9), start=st.sampled_from([300, 5000]))
-def test_a_counter_that_was_reset_is_found_once(reset: int, files: int, start: int) -> None:
+@given(
+    back=st.integers(1, 200),
+    kinds=st.lists(st.sampled_from(["video", "photo"]), min_size=1, max_size=12),
+    later=st.lists(st.sampled_from(["video", "photo"]), min_size=1, max_size=12),
+    start=st.sampled_from([300, 5000]),
+)
+def test_a_counter_that_went_back_is_found_once(
+    back: int, kinds: list[str], later: list[str], start: int
+) -> None:
+    """Whatever was recorded then, and by whichever of the kinds that share it."""
     with tempfile.TemporaryDirectory(dir=QUICK) as folder:
         station, recorder = Station(Path(folder)), Recorder(last=start)
         try:
-            for _ in range(3):
+            for _ in range(2):
+                recorder.several(2, "photo")
                 recorder.several(4)
+                recorder.several(1, "photo")
+                recorder.several(1)
                 assert station.dock(recorder) == []
-            recorder.last = reset
-            recorder.several(files)
+            recorder.last -= back + len(kinds)
+            for kind in ["video", *kinds]:
+                recorder.take(kind=kind)
             assert station.dock(recorder) == ["counter-back"]
-            for _ in range(3):
-                recorder.several(files)
+            for kind in later:
+                recorder.take(kind=kind)
                 assert station.dock(recorder) == []
         finally:
             station.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import findings
+from agent.catalog import Catalog, findings, migrate
 from agent.custody import explain
 from agent.custody.texts import LONGEST, Texts, digest_of
 from agent.errors import Reject
@@ -166,6 +166,26 @@ def test_the_facts_of_a_finding_are_what_its_event_tells(station: Station) -> No
         "rule": row["rule"], "recorder": row["recorder"], "docking": row["docking"], **row["facts"],
     }  # fmt: skip
     assert printable(json.dumps(event)) == json.dumps(event)
+
+
+def test_what_an_older_agent_committed_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, steps = tmp_path / "old" / "catalog.db", migrate.steps()
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "steps", lambda: [step for step in steps if step[0] < 7])
+        catalog = Catalog.open(path)
+    for ended in (1.0, None):
+        catalog.write(
+            lambda tx, ended=ended: tx.execute(  # type: ignore[misc]
+                "INSERT INTO dockings (slot, recorder, fs_id, officer, started, ended)"
+                " VALUES ('A1', 'R', 'F', '', 0, ?)",
+                (ended,),
+            )
+        )
+    catalog.close()
+    catalog = Catalog.open(path)
+    rows = catalog.read().execute("SELECT ended, judged FROM dockings ORDER BY id").fetchall()
+    assert [tuple(row) for row in rows] == [(1.0, 1), (None, 0)]
+    catalog.close()
 
 
 def test_a_recorder_that_cannot_be_judged_is_told_and_holds_up_no_other(

@@ -148,7 +148,7 @@ def test_a_past_that_was_rewritten_does_not_pass_where_heads_have_been(
     log.log()
     reporting = report(station, log.custody)
     reporting.turn()
-    first = heads_of(at_centre(station) / "1")[-1]
+    first, entries = heads_of(at_centre(station) / "1")[-1], entries_of(at_centre(station) / "1")
     with house(tmp_path / "other") as other:
         other.custody.mkdir()
         for name in ("key", "key.pub"):
@@ -164,6 +164,31 @@ def test_a_past_that_was_rewritten_does_not_pass_where_heads_have_been(
         assert rewritten.written_by_two()
         again.close()
     assert heads_of(at_centre(station) / "1")[-1] == first
+    assert entries_of(at_centre(station) / "1") == entries
+
+
+def test_a_station_that_was_restored_from_an_old_copy_takes_nothing_back(
+    station: Station, log: House, tmp_path: Path
+) -> None:
+    log.happen(300)
+    log.log()
+    log.leave()
+    shutil.copytree(log.store, tmp_path / "old")
+    with house(log.store) as again:
+        again.happen(30)
+        again.log()
+        report(station, again.custody).turn()
+    before = {path: path.read_bytes() for path in at_centre(station).rglob("*") if path.is_file()}
+    with house(tmp_path / "old") as old:
+        old.happen(5)
+        old.log()
+        other = Station(tmp_path / "other", station.targets)
+        other.run()
+        restored = report(other, old.custody)
+        restored.turn()
+        assert restored.written_by_two()
+        other.close()
+    assert {path: path.read_bytes() for path in at_centre(station).rglob("*") if path.is_file()} == before
 
 
 def test_a_log_that_begins_is_not_told_before_its_first_head(station: Station, tmp_path: Path) -> None:

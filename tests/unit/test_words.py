@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PLACE = re.compile(r"\{(\w+(?::\w+)?)\}")
 SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
-    "check", "upload", "audit", "witness", "clocks", "findings", "export", "report",
+    "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report",
 }  # fmt: skip
 
 anything = st.recursive(

@@ -66,6 +66,8 @@ def test_a_number_that_no_clip_has_is_told_explained_and_kept_through_a_kill(tmp
 
         agent.until(lambda _: kinds() == ["finding", "finding-not-elsewhere", "finding-explained"])
         assert agent.stop() == 0
+        audit = agent.run("log", "audit")
+        assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
 def _read(path: Path) -> bytes | None:

@@ -40,8 +40,8 @@ Leaving = Callable[[int, int], Iterable[Step]]
 
 
 class AnotherLog(Exception):
-    """Under a name that is laid once lies something else: somebody writes in this station's name, or its
-    past was altered. The path."""
+    """What lies there does not go on as this log does: somebody writes in this station's name, it was
+    restored from an old copy, or its past was altered. The path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,19 @@ class LogReport:
                 break
 
     def _lay(self, document: Document) -> None:
-        path = f"{self.station}/custody/{document.path}"
-        if self.target.lay(path, document.data, replace=document.grows, check=self.check):
+        """What lies there already is only ever added to."""
+        path, data = f"{self.station}/custody/{document.path}", document.data
+        there = self._there(path, document) if document.grows else None
+        if there == data or self.target.lay(path, data, replace=there is not None, check=self.check):
             return
+        self._there(path, document)
+
+    def _there(self, path: str, document: Document) -> bytes | None:
+        """What lies there, of which the document is the same, or more. Raises AnotherLog."""
         there = self.target.fetch(path, self.check)
-        if there == document.data:
-            return
+        begins = there is None or document.data.startswith(there)
+        if begins and (document.grows or there == document.data):
+            return there
         if there is None or self.target.fetch(path, self.check) != there:
             raise Transient("target-answer", why="log")  # a bit that flipped on its way, perhaps
         raise AnotherLog(path)

@@ -134,7 +134,7 @@ class Report:
         try:
             self._log.turn(place)
         except AnotherLog as error:
-            self._written_by_another(f"another head or key lies in {error}")
+            self._written_by_another(f"another log lies in {error}")
 
     def _tell_status(self, told: Told) -> None:
         there = self._target.fetch(f"{self._author.id}/status.json", self._check)
