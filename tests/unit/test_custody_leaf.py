@@ -64,7 +64,7 @@ def test_every_event_has_one_entry_and_every_entry_its_event(given_event: Event)
 @given(st.floats(-6e10, 2.5e11))
 def test_a_time_comes_back_to_the_microsecond(at: float) -> None:
     told = event(entry(of("{}", at=at))).at
-    assert abs(told - at) <= 5.1e-7
+    assert abs(told - at) <= 5.1e-7 + math.ulp(at)  # which a float cannot tell, in some centuries
     assert moment(told) == moment(at)
 
 
