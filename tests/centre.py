@@ -19,9 +19,11 @@ def status(fetch: Fetch, station: str) -> dict[str, Any]:
 
 
 def events(fetch: Fetch, station: str, story: str = "") -> list[Event]:
-    """The whole log, segment after segment: each is named after its first event."""
-    story = story or status(fetch, station)["story"]
+    """The whole log, segment after segment: each is named after its first event. Nothing before the station
+    has told anything."""
     found: list[Event] = []
+    if not (story := story or status(fetch, station).get("story", "")):
+        return found
     while segment := fetch(f"stations/{station}/{story}/log/{len(found) + 1:012}.jsonl"):
         found += lines(segment)
     assert [event["seq"] for event in found] == list(range(1, len(found) + 1))
