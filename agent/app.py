@@ -71,7 +71,7 @@ log = logging.getLogger(__name__)
 
 _STOP = 9.0  # seconds for all rooms together; systemd is told ten
 _WEB_STOP = 1.0
-_OVERDUE_HOLDS = 60.0  # seconds; it looks through all that waits
+_HOLDS = 60.0  # seconds that an answer holds which looks through all that waits, or through every docking
 _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 
 
@@ -254,10 +254,10 @@ class Station:
                 "clock": clock_check(clock.synchronised),
                 "clips": clips_check(self._counts),
                 "deadline": deadline_check(
-                    Remembered(self._overdue, _OVERDUE_HOLDS), lambda: live.current.upload.deadline
+                    Remembered(self._overdue, _HOLDS), lambda: live.current.upload.deadline
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
-                "recorders": clocks_check(lambda: ledger.wrong(self._catalog.read())),
+                "recorders": clocks_check(Remembered(self._wrong_clocks, _HOLDS)),
                 "findings": findings_check(
                     lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
                 ),
@@ -266,6 +266,9 @@ class Station:
 
     def _counts(self) -> dict[str, int]:
         return queries.counts(self._catalog.read())
+
+    def _wrong_clocks(self) -> list[str]:
+        return ledger.wrong(self._catalog.read())
 
     def _overdue(self) -> int:
         """Of clips; 0 while nobody knows what time it is."""

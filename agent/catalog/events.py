@@ -3,14 +3,14 @@
 import sqlite3
 from typing import Any
 
-_ROWS = (
+ROWS = (
     "SELECT seq, clip, kind, body, at, boot_id, clock_trusted FROM events WHERE seq >= ? ORDER BY seq LIMIT ?"
 )
 
 
 def rows(db: sqlite3.Connection, first: int, most: int) -> list[tuple[Any, ...]]:
     """At most `most` events from number `first` on: seq, clip, kind, body, at, boot_id, clock_trusted."""
-    return [tuple(row) for row in db.execute(_ROWS, (first, most)).fetchall()]
+    return [tuple(row) for row in db.execute(ROWS, (first, most)).fetchall()]
 
 
 def last(db: sqlite3.Connection) -> int:

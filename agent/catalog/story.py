@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agent.catalog.events import ROWS
+
 MOST = 5_000  # events of a segment
 LARGEST = 4 << 20  # bytes of a segment; only a single event may be larger
 PAGE = 10_000  # clips of one document
-_EVENTS = (
-    "SELECT seq, clip, kind, body, at, boot_id, clock_trusted FROM events WHERE seq >= ? ORDER BY seq LIMIT ?"
-)
 _CLIPS = (
     "SELECT id AS clip, state, key, recorder, officer, recorded_at, size, lower(hex(sha256)) AS sha256,"
     " kind, important, partial, docking, stored_at FROM clips INDEXED BY clips_of_docking"
@@ -112,7 +111,7 @@ def day_of(at: float) -> str:
 
 
 def _lines(db: sqlite3.Connection, first: int, most: int) -> Iterator[bytes]:
-    for row in _rows(db, _EVENTS, (first, most)):
+    for row in _rows(db, ROWS, (first, most)):
         body, trusted = json.loads(row["body"]), bool(row["clock_trusted"])
         yield _line({**row, "body": body, "clock_trusted": trusted})
 

@@ -6,6 +6,7 @@ by what its name tells. The key of a clip is `<recorder>/<day>/<name>.<digest>.<
 
 import re
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,7 +51,7 @@ def there(key: str, names: Names) -> There:
     return There(key, name, said.sequence, said.recorded_at)
 
 
-class Wanted:
+class Wanted(ABC):
     """`since`: the first day on which what is missing may have been recorded. `left`: how many recordings are
     still missing, as far as they can be counted; 0 ends the finding."""
 
@@ -60,8 +61,9 @@ class Wanted:
     def __init__(self) -> None:
         self.keys: list[str] = []  # of what was found, a few
 
+    @abstractmethod
     def seen(self, clip: There) -> None:
-        raise NotImplementedError
+        """This clip lies there."""
 
     def _found(self, clip: There, left: int) -> None:
         self.left = left
