@@ -59,11 +59,12 @@ class _Audit:
         self._last: dict[int, tuple[int, str, str]] = {}  # number of a log: size, root of its last head, key
 
     def findings(self) -> Iterator[Finding]:
-        current = int(meta.get(self._db, opening.META) or 0)
+        # Files before the catalog, which knows of a log before there is anything in it.
         there = opening.numbers(self._folder) if self._folder.is_dir() else []
+        current, openings = self._opened()
         if not current and not there and not self._first_events():
             return  # a station that has not begun yet
-        yield from self._openings(current)
+        yield from self._openings(current, openings)
         if current and not (self._folder / str(current)).is_dir():
             yield Finding("log-missing", {"log": current})
         yield from (Finding("log-unknown", {"log": log}) for log in there if log > current)
@@ -130,10 +131,18 @@ class _Audit:
         except Invalid:
             return None
 
-    def _openings(self, current: int) -> Iterator[Finding]:
+    def _opened(self) -> tuple[int, list[tuple[int, str]]]:
+        """(number of the catalog's own log, its events that open one), of one moment: a log may just begin."""
+        self._db.execute("BEGIN")
+        try:
+            return int(meta.get(self._db, opening.META) or 0), self._db.execute(_OPENINGS).fetchall()
+        finally:
+            self._db.execute("COMMIT")
+
+    def _openings(self, current: int, openings: list[tuple[int, str]]) -> Iterator[Finding]:
         """Each log begins once in the catalog, the last one is the catalog's own."""
         number = 0
-        for seq, body in self._db.execute(_OPENINGS):
+        for seq, body in openings:
             told = _facts(json.loads(body))
             log = told.get("log")
             if not isinstance(log, int) or log <= number:
