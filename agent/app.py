@@ -17,10 +17,14 @@ from agent.catalog import Catalog, deliveries, findings, home, priority, queries
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
-from agent.custody import commands as custody_commands
-from agent.custody import configured, explain, exported, inspection, leaving, ledger
-from agent.custody.judge import Judge
-from agent.custody.keeper import Keeper
+from agent.custody.clocks import ledger
+from agent.custody.completeness import explain
+from agent.custody.completeness.judge import Judge
+from agent.custody.evidence import exported
+from agent.custody.inspection import orders as inspection
+from agent.custody.log import commands as custody_commands
+from agent.custody.log import configured, leaving
+from agent.custody.log.keeper import Keeper
 from agent.custody.texts import Texts
 from agent.dock.board import Board
 from agent.dock.dock import Dock

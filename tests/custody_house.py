@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.catalog import Catalog, door
-from agent.custody import heads
-from agent.custody.keeper import Keeper
+from agent.custody.log import heads
+from agent.custody.log.keeper import Keeper
 from agent.custody.verifier import Head, Note
 
 STATION = "0123456789abcdef" * 2

@@ -8,10 +8,11 @@ from typing import Any
 
 from agent.catalog import beside
 from agent.cli.export import both
-from agent.custody import export, exported, package
-from agent.custody.export import Asked
-from agent.custody.keeper import Keeper
-from agent.custody.reading import Log
+from agent.custody import package
+from agent.custody.evidence import export, exported
+from agent.custody.evidence.export import Asked
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
 from tests.custody_house import STATION
 from tests.dockside import Dockside, recorder

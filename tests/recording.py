@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog, findings, intake, visits
-from agent.custody.judge import Judge
+from agent.custody.completeness.judge import Judge
 from agent.ingest.store import key_for
 from agent.model import Identity, Manifest, SourceClip, raw
 from drivers import names

@@ -12,8 +12,8 @@ from agent.catalog import beside
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
-from agent.custody.inspection import Order, sample
-from agent.custody.sample import By
+from agent.custody.inspection.orders import Order, sample
+from agent.custody.inspection.sample import By
 from agent.words import fill, word
 
 app = typer.Typer(help="Samples of clips for inspection.", no_args_is_help=True)

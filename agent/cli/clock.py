@@ -14,9 +14,9 @@ from agent.catalog import beside, clocks
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
 from agent.config import Config
-from agent.custody import ledger
-from agent.custody.clocks import Interval
-from agent.custody.ledger import Standing
+from agent.custody.clocks import ledger
+from agent.custody.clocks.interval import Interval
+from agent.custody.clocks.ledger import Standing
 from agent.words import word
 
 

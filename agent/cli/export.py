@@ -13,11 +13,11 @@ from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import LanguageOption, setting, told
 from agent.config import Config
-from agent.custody import export as packaging
-from agent.custody import opening
-from agent.custody.export import Asked
-from agent.custody.exported import case_of, text_of
-from agent.custody.reading import Log
+from agent.custody.evidence import export as packaging
+from agent.custody.evidence.export import Asked
+from agent.custody.evidence.exported import case_of, text_of
+from agent.custody.log import opening
+from agent.custody.log.reading import Log
 from agent.errors import Stop
 from agent.words import fill, sentence, word
 

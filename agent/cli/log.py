@@ -15,8 +15,8 @@ from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, setting, told
 from agent.config import Config
-from agent.custody.audit import audit as audit_store
-from agent.custody.finding import Finding, Looked
+from agent.custody.audit.finding import Finding, Looked
+from agent.custody.audit.store import audit as audit_store
 from agent.errors import Stop
 from agent.status.plain import plain
 from agent.words import fill, sentence, word

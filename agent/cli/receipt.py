@@ -10,8 +10,9 @@ from agent.catalog import beside, handover, meta
 from agent.cli.config import ConfigPath
 from agent.cli.speech import LanguageOption, setting, told
 from agent.config import Config
-from agent.custody import opening, receipts
-from agent.custody.reading import Log
+from agent.custody.evidence import receipts
+from agent.custody.log import opening
+from agent.custody.log.reading import Log
 from agent.errors import Stop
 
 

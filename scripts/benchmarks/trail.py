@@ -9,8 +9,8 @@ from sqlite3 import Connection
 
 from agent.catalog import Catalog, door
 from agent.catalog.home import catalog_path
-from agent.custody.keeper import Keeper
-from agent.custody.reading import Log
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.reading import Log
 from scripts.benchmarks import million
 from scripts.benchmarks.machine import scratch
 from scripts.benchmarks.measure import Bench, Figure

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agent.custody import heads, tiles
-from agent.custody.shelf import BATCH, Shelf, read_bundle
-from agent.custody.signer import Signer
+from agent.custody.log import heads, tiles
+from agent.custody.log.shelf import BATCH, Shelf, read_bundle
+from agent.custody.log.signer import Signer
 from agent.custody.verifier import Head, Key, Note
 from tests.here import require
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.catalog import findings
-from agent.custody.judge import Judge
+from agent.custody.completeness.judge import Judge
 from agent.errors import Stopping, Transient
 from agent.upload import elsewhere
 from agent.upload.elsewhere import Elsewhere

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from agent.catalog import documents
 from agent.catalog.home import catalog_path
-from agent.custody.audit import audit
-from agent.custody.finding import Looked
+from agent.custody.audit.finding import Looked
+from agent.custody.audit.store import audit
 from agent.model import TRANSITIONS, ClipState
 from agent.upload.targets.folder import MARK
 from tests.crash.rack import Contents, clip_files, digest

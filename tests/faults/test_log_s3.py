@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from agent.custody import leaving
-from agent.custody.audit import audit
-from agent.custody.finding import Looked
-from agent.custody.keeper import Keeper
+from agent.custody.audit.finding import Looked
+from agent.custody.audit.store import audit
+from agent.custody.log import leaving
+from agent.custody.log.keeper import Keeper
 from agent.upload.report.turn import Author, Report
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.base import go_on

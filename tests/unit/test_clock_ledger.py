@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from agent.catalog import clocks
 from agent.cli import app
 from agent.clock import Stamp
-from agent.custody import ledger
-from agent.custody.ledger import Standing
+from agent.custody.clocks import ledger
+from agent.custody.clocks.ledger import Standing
 from tests.recording import RECORDER, Recorder, Station
 
 HOUR, DAY = 3600.0, 86400.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.custody.clocks import DAY, Interval, Offset, drift, offset, since_set, true_time
+from agent.custody.clocks.interval import DAY, Interval, Offset, drift, offset, since_set, true_time
 
 NOW = 1_790_000_000.0
 HOUR = 3600.0

@@ -9,7 +9,7 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.config import Config
-from agent.custody import configured
+from agent.custody.log import configured
 
 VERSION = "1.0"
 

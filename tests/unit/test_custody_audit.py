@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from agent.catalog import Catalog, door, events, intake
 from agent.cli import app
-from agent.custody import signer, tiles
-from agent.custody.audit import audit
-from agent.custody.finding import Finding, Looked
-from agent.custody.leaf import Event, entry
-from agent.custody.shelf import Shelf
+from agent.custody.audit.finding import Finding, Looked
+from agent.custody.audit.store import audit
+from agent.custody.log import signer, tiles
+from agent.custody.log.leaf import Event, entry
+from agent.custody.log.shelf import Shelf
 from agent.custody.verifier import Head, Note
 from agent.errors import CatalogError
 from agent.model import ClipState, Identity, SourceClip

@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.custody import heads
-from agent.custody.audit import audit
-from agent.custody.finding import Looked
+from agent.custody.audit.finding import Looked
+from agent.custody.audit.store import audit
+from agent.custody.log import heads
 from tests.custody_house import House
 
 LATER = 4e9

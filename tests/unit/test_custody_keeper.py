@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import Catalog, door, events
-from agent.custody import signer
-from agent.custody.keeper import Keeper
-from agent.custody.leaf import Event, entry
-from agent.custody.shelf import read_bundle
+from agent.custody.log import signer
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.leaf import Event, entry
+from agent.custody.log.shelf import read_bundle
 from agent.custody.verifier import leaf_hash, node_hash
 from tests.custody_house import STATION, House, meddle
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.custody.leaf import LARGEST, Event, entry, event, moment
+from agent.custody.log.leaf import LARGEST, Event, entry, event, moment
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent.custody import heads, tiles
-from agent.custody.shelf import BATCH, Damaged, Shelf, read_bundle, read_tile
-from agent.custody.signer import Signer
+from agent.custody.log import heads, tiles
+from agent.custody.log.shelf import BATCH, Damaged, Shelf, read_bundle, read_tile
+from agent.custody.log.signer import Signer
 from agent.custody.verifier import (
     EMPTY_ROOT,
     Head,

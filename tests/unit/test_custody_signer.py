@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.custody import signer
+from agent.custody.log import signer
 from agent.custody.verifier import Invalid
 from agent.errors import Stop
 

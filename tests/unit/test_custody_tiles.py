@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.custody import tiles
+from agent.custody.log import tiles
 from agent.custody.verifier import EMPTY_ROOT, Invalid, check_consistency, check_inclusion, leaf_hash
 
 LEAVES = [b"entry %d" % number for number in range(300)]

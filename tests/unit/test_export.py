@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from agent.catalog.rebuild import rebuild_store
 from agent.cli.export import both
-from agent.custody import export, exported, signer
-from agent.custody.export import Asked
-from agent.custody.keeper import Keeper
-from agent.custody.leaf import Event
+from agent.custody.evidence import export, exported
+from agent.custody.evidence.export import Asked
+from agent.custody.evidence.report import Facts, html
+from agent.custody.log import signer
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.leaf import Event
+from agent.custody.log.reading import Log
 from agent.custody.package import MANIFEST, MOVES, TAGS, contents, decoded, encoded, listed, manifest
-from agent.custody.reading import Log
-from agent.custody.report import Facts, html
 from agent.custody.texts import Texts
 from agent.custody.verifier import Invalid
 from agent.errors import Reject, Stop

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent.custody import export, package, signer, verifier
+from agent.custody import package, verifier
+from agent.custody.evidence import export
+from agent.custody.log import signer
 from agent.custody.package import MANIFEST, TAGS, manifest
 from agent.custody.verifier import Invalid, Proof
 from agent.errors import Stop

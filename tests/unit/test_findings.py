@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.catalog import Catalog, findings, migrate
-from agent.custody import explain
+from agent.custody.completeness import explain
 from agent.custody.texts import LONGEST, Texts, digest_of
 from agent.errors import Reject
 from agent.model import printable
@@ -195,7 +195,7 @@ def test_a_recorder_that_cannot_be_judged_is_told_and_holds_up_no_other(
     recorder.several(2)
     station.dock(recorder, judge=False)
     with monkeypatch.context() as broken:
-        broken.setattr("agent.custody.judge.judge", lambda known, visit: 1 / 0)
+        broken.setattr("agent.custody.completeness.judge.judge", lambda known, visit: 1 / 0)
         station.judge.step()
         assert station.judge.failing == {"8888888": "ZeroDivisionError"}
     station.judge.step()

@@ -162,8 +162,8 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.privileged.helper", "import yaml"),
         ("agent.privileged.helper", "from agent.model import Device"),
         ("agent.custody.verifier", "from cryptography.exceptions import InvalidSignature"),
-        ("agent.custody.verifier", "from agent.custody.tiles import root"),
-        ("agent.custody.package", "from agent.custody.leaf import entry"),
+        ("agent.custody.verifier", "from agent.custody.log.tiles import root"),
+        ("agent.custody.package", "from agent.custody.log.leaf import entry"),
         ("agent.custody.package", "import rfc8785"),
     ],
 )

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from agent.cli import app
-from agent.custody.inspection import Order, commands, sample
-from agent.custody.keeper import Keeper
-from agent.custody.reading import Log
-from agent.custody.sample import By, Stored, draw
+from agent.custody.inspection.orders import Order, commands, sample
+from agent.custody.inspection.sample import By, Stored, draw
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
 from agent.custody.verifier import Head
 from agent.errors import Reject

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from agent.catalog import handover
 from agent.cli import app
-from agent.custody import receipts, signer
-from agent.custody.keeper import Keeper
-from agent.custody.reading import Log
+from agent.custody.evidence import receipts
+from agent.custody.log import signer
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.reading import Log
 from agent.custody.verifier import Head, Invalid, Key, Proof, Receipt, Short
 from agent.errors import Reject
 from tests.custody_house import STATION

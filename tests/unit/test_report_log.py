@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.custody import leaving, tiles
-from agent.custody.keeper import Keeper
-from agent.custody.tiles import WIDTH
+from agent.custody.log import leaving, tiles
+from agent.custody.log.keeper import Keeper
+from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Key, Note, check_consistency, leaf_hash
 from agent.errors import Stopping
 from agent.upload.report.turn import Author, Report

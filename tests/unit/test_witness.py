@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from agent.custody import signer, witness
-from agent.custody.audit import audit
-from agent.custody.commands import commands
-from agent.custody.finding import Looked
-from agent.custody.reading import Log
+from agent.custody.audit.finding import Looked
+from agent.custody.audit.store import audit
+from agent.custody.log import signer, witness
+from agent.custody.log.commands import commands
+from agent.custody.log.reading import Log
+from agent.custody.log.witness import Carried, Witness
 from agent.custody.verifier import Head, Invalid, Key, Note
-from agent.custody.witness import Carried, Witness
 from agent.errors import Reject
 from tests.custody_house import STATION, House, house
 

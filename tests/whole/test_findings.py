@@ -10,7 +10,7 @@ from tests.agent_process import Agent
 #: Nobody waits here for a recorder's next part, nor minutes for a report.
 SOON = """
 from agent.catalog import visits
-from agent.custody import judge
+from agent.custody.completeness import judge
 from agent.upload.report import reports
 visits.GRACE, judge.EVERY = 0.0, 0.1
 reports.FIRST = reports.EVERY = 0.1

@@ -25,7 +25,7 @@ class Document(Protocol):
 
 
 class Step(Protocol):
-    """As of agent.custody.leaving."""
+    """As of agent.custody.log.leaving."""
 
     @property
     def documents(self) -> Sequence[Document]: ...

@@ -13,9 +13,9 @@ from typing import Any
 from agent.catalog import Catalog, clocks, findings, visits, wanted
 from agent.catalog.findings import Open
 from agent.catalog.visits import Docking
-from agent.custody import ledger
-from agent.custody.completeness import Known, Verdict, judge
-from agent.custody.counter import Head
+from agent.custody.clocks import ledger
+from agent.custody.completeness.counter import Head
+from agent.custody.completeness.rules import Known, Verdict, judge
 from agent.errors import CatalogError
 
 EVERY = 5.0  # seconds between two looks at what is due

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import findings
-from agent.custody.leaf import Event, moment
+from agent.custody.log.leaf import Event, moment
 from agent.model import printable
 
 #: (section of the words, key, parameters) → the sentence, in Chinese and in English.

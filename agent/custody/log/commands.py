@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog, door, meta
-from agent.custody import opening, signer, witness
-from agent.custody.reading import Log
+from agent.custody.log import opening, signer, witness
+from agent.custody.log.reading import Log
+from agent.custody.log.witness import Carried, Witness
 from agent.custody.verifier import Head, Invalid, Key, Note
-from agent.custody.witness import Carried, Witness
 from agent.errors import Reject, Stop
 
 #: (its arguments, who asks) → what there is to tell. Raises Reject.

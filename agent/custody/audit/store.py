@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import beside, events, meta
-from agent.custody import leaf, opening, signer, tiles, witness
-from agent.custody.finding import Finding, Looked
-from agent.custody.heads import FILE as HEADS
-from agent.custody.leaf import Event
-from agent.custody.reading import Log
+from agent.custody.audit.finding import Finding, Looked
+from agent.custody.audit.walk import Walk
+from agent.custody.log import leaf, opening, signer, tiles, witness
+from agent.custody.log.heads import FILE as HEADS
+from agent.custody.log.leaf import Event
+from agent.custody.log.reading import Log
 from agent.custody.verifier import Head, Invalid, Key, Note
-from agent.custody.walk import Walk
 from agent.errors import Stop
 
 LATE = 60.0  # seconds; an event that is older is in the log when all is well

@@ -17,11 +17,11 @@ from typing import Any
 
 from agent import durable
 from agent.catalog import Catalog, door, events, meta
-from agent.custody import heads, signer, tiles
-from agent.custody.leaf import Event, entry
-from agent.custody.shelf import ENTRIES, Damaged, Shelf, read_bundle
-from agent.custody.signer import Signer
-from agent.custody.tiles import WIDTH
+from agent.custody.log import heads, signer, tiles
+from agent.custody.log.leaf import Event, entry
+from agent.custody.log.shelf import ENTRIES, Damaged, Shelf, read_bundle
+from agent.custody.log.signer import Signer
+from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Invalid, Key, Note
 from agent.errors import Stop
 from agent.model import Problem

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent import durable
-from agent.custody import heads, tiles
-from agent.custody.tiles import HASH, WIDTH
+from agent.custody.log import heads, tiles
+from agent.custody.log.tiles import HASH, WIDTH
 from agent.custody.verifier import EMPTY_ROOT, Head, Invalid, Key, Note, leaf_hash
 from agent.errors import Stop
 

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from agent.catalog import Catalog, events
-from agent.custody.leaf import Event, entry
-from agent.custody.opening import Opened, open_log
-from agent.custody.shelf import BATCH
+from agent.custody.log.leaf import Event, entry
+from agent.custody.log.opening import Opened, open_log
+from agent.custody.log.shelf import BATCH
 from agent.errors import StationError, Stop
 from agent.model import Problem
 

@@ -26,9 +26,11 @@ from typing import Any
 from agent import durable
 from agent.catalog import chosen, clocks, findings
 from agent.catalog.chosen import Clip
-from agent.custody import exported, ledger, package, report, verifier
-from agent.custody.leaf import Event, entry
-from agent.custody.reading import Log
+from agent.custody import package, verifier
+from agent.custody.clocks import ledger
+from agent.custody.evidence import exported, report
+from agent.custody.log.leaf import Event, entry
+from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
 from agent.errors import Reject, Stop
 from agent.model import COLLECTED, ClipState

@@ -12,8 +12,8 @@ from typing import Any
 
 from agent.catalog.findings import MOST_NUMBERS, Finding, listed
 from agent.catalog.visits import Docking, Gone, Item, Visit
-from agent.custody import counter, segments
-from agent.custody.counter import Head
+from agent.custody.completeness import counter, segments
+from agent.custody.completeness.counter import Head
 
 #: Seconds between the end of one docking and the next in the same slot: another part of one recorder, and not
 #: another card, which nobody changes that fast.

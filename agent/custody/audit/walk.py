@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agent.custody import heads, leaf, tiles
-from agent.custody.finding import Finding, Looked
-from agent.custody.shelf import BATCH, ENTRIES, read_tile
-from agent.custody.tiles import WIDTH
+from agent.custody.audit.finding import Finding, Looked
+from agent.custody.log import heads, leaf, tiles
+from agent.custody.log.shelf import BATCH, ENTRIES, read_tile
+from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Invalid, Key, Note, leaf_hash
 
 _TILE = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})", re.ASCII)

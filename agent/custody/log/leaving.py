@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.custody import heads, tiles
-from agent.custody.opening import numbers
-from agent.custody.reading import Log
-from agent.custody.shelf import ENTRIES, read_bundle, read_tile
-from agent.custody.tiles import WIDTH
+from agent.custody.log import heads, tiles
+from agent.custody.log.opening import numbers
+from agent.custody.log.reading import Log
+from agent.custody.log.shelf import ENTRIES, read_bundle, read_tile
+from agent.custody.log.tiles import WIDTH
 from agent.errors import Stop
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import clocks
-from agent.custody.clocks import Interval, Offset, drift, offset, since_set
+from agent.custody.clocks.interval import Interval, Offset, drift, offset, since_set
 
 #: Seconds off, and seconds a day, beyond which a clock is told to be wrong. The second is the error that
 #: GA/T 947.2 allows.

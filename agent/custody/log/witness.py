@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import durable
-from agent.custody import heads, signer
-from agent.custody.reading import Log
-from agent.custody.signer import Signer
+from agent.custody.log import heads, signer
+from agent.custody.log.reading import Log
+from agent.custody.log.signer import Signer
 from agent.custody.verifier import (
     COSIGNATURE,
     LARGEST_NOTE,

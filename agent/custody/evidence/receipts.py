@@ -4,7 +4,7 @@ A receipt is what its entry says, in words; an empty line; and a C2SP tlog-proof
 entry. The short form is for a code on a screen: the head under which the entry lies, and its number.
 """
 
-from agent.custody.reading import Log
+from agent.custody.log.reading import Log
 from agent.custody.verifier import Receipt, Short
 from agent.errors import Reject
 

@@ -3,9 +3,9 @@
 import functools
 from pathlib import Path
 
-from agent.custody import heads, signer, tiles
-from agent.custody.shelf import read_bundle, read_tile
-from agent.custody.tiles import WIDTH
+from agent.custody.log import heads, signer, tiles
+from agent.custody.log.shelf import read_bundle, read_tile
+from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof
 from agent.errors import Stop
 

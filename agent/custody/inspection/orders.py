@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog, door, meta
-from agent.custody import opening, tiles
-from agent.custody.reading import Log
-from agent.custody.sample import By, Stored, draw
+from agent.custody.inspection.sample import By, Stored, draw
+from agent.custody.log import opening, tiles
+from agent.custody.log.reading import Log
 from agent.custody.texts import LONGEST, Texts
 from agent.custody.verifier import Head
 from agent.errors import Reject, Stop
@@ -54,7 +54,7 @@ def sample(db: sqlite3.Connection, folder: Path, order: Order) -> Sample:
 
 
 def commands(catalog: Catalog, folder: Path, texts: Texts) -> dict[str, Callable[..., Mapping[str, Any]]]:
-    """By name, as in agent.custody.commands."""
+    """By name, as in agent.custody.log.commands."""
 
     def drawn(arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         order = _order(arguments)

@@ -1,0 +1,1 @@
+"""Everything that the logs say, compared with everything that the catalog says."""

@@ -1,0 +1,1 @@
+"""How far a recorder's clock is off, and how it drifts."""

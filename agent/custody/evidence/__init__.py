@@ -1,0 +1,1 @@
+"""What is handed out: receipts, evidence packages, and the report in them."""
