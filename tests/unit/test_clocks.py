@@ -61,7 +61,8 @@ def test_the_true_drift_is_always_in_the_interval(
     # Within one stay away the clock drifts as well: the interval is of some moment in it.
     found, slack = drift(offsets), abs(pace) * max(days) * 2 / min(days)
     assert found.low - slack <= pace <= found.high + slack
-    assert since_set(offsets) == offsets or found.empty
+    # A clock that drifts by minutes while it is away cannot be told from one that was set.
+    assert since_set(offsets) == offsets or found.empty or any(one.ahead.empty for one in offsets)
 
 
 def test_a_recorder_in_use_until_it_is_docked_and_soon_after_is_known_to_the_minute() -> None:

@@ -132,7 +132,7 @@ class _Audit:
             return None
 
     def _opened(self) -> tuple[int, list[tuple[int, str]]]:
-        """(number of the catalog's own log, its events that open one), of one moment: a log may just begin."""
+        """(number of the catalog's own log, its events that open one), of one moment: one may just begin."""
         self._db.execute("BEGIN")
         try:
             return int(meta.get(self._db, opening.META) or 0), self._db.execute(_OPENINGS).fetchall()
