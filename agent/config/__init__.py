@@ -4,6 +4,7 @@
 """
 
 from agent.config.layers import STATION_FILE, changed, load, station_path
+from agent.config.retention import RetentionConfig
 from agent.config.schema import Config
 
-__all__ = ["STATION_FILE", "Config", "changed", "load", "station_path"]
+__all__ = ["STATION_FILE", "Config", "RetentionConfig", "changed", "load", "station_path"]

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from agent.config.documents import Fault, Mark, Place
+from agent.config.retention import UNSOUND
 
 #: These say that something is not there, which another layer may supply.
-INCOMPLETE = frozenset({"missing", "union_tag_not_found"})
+INCOMPLETE = frozenset({"missing", "union_tag_not_found", UNSOUND})
 
 _SENTENCES = {
     "bool_type": "should be `true` or `false`",
@@ -33,6 +34,7 @@ _SENTENCES = {
     "string_too_long": "is too long: at most {max_length} characters",
     "string_pattern_mismatch": "should match {pattern}",
     "value_error": "{error}",
+    UNSOUND: "{error}",
 }
 _WANT_MAPPING = ("dict_type", "model_type", "model_attributes_type")
 

@@ -27,8 +27,9 @@ from pydantic_core import InitErrorDetails
 from agent.config.hours import Hours
 from agent.config.kinds import AbsolutePath, Name, Section, Text, clean, nullable, section
 from agent.config.ports import input_name, input_port
+from agent.config.retention import RetentionConfig
 from agent.config.targets import Target
-from agent.config.units import PERMANENT, Duration, Period, Rate, Size, show_rate
+from agent.config.units import Duration, Rate, Size, show_rate
 
 _SLOWEST = 64 << 10  # bytes in a second: some servers wait no longer than five minutes for a part of 8 MiB
 _SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
@@ -207,17 +208,6 @@ class UploadConfig(Section):
         ge=0,
         le=100,
         description="Of the clips that a target vouches for, so many are read back all the same.",
-    )
-
-
-class RetentionConfig(Section):
-    ordinary: Period = Field(
-        default=183 * 86400.0, ge=86400.0, description="How long the centre must keep a clip."
-    )
-    important: Period = Field(
-        default=PERMANENT,
-        ge=86400.0,
-        description="The same, of one that its recorder marked as important.",
     )
 
 

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
@@ -122,6 +122,23 @@ def show_period(seconds: float) -> str:
     return "permanent" if seconds == PERMANENT else show_duration(seconds)
 
 
+WITH_CASE = "with the case"
+
+
+def parse_keep(value: object, info: ValidationInfo) -> float | str:
+    """A period, or WITH_CASE."""
+    if value == WITH_CASE:
+        return WITH_CASE
+    try:
+        return parse_period(value, info)
+    except ValueError as error:
+        raise ValueError(f"{error} or `{WITH_CASE}`") from None
+
+
+def show_keep(value: float | str) -> str:
+    return value if isinstance(value, str) else show_period(value)
+
+
 def _pattern(names: "list[str]") -> str:
     """JSON Schema has no flag for case: spell it out, as `parse_*` takes any case."""
     alternatives = ["".join(f"[{c.upper()}{c.lower()}]" for c in name) for name in names]
@@ -158,4 +175,14 @@ Period = Annotated[
     BeforeValidator(parse_period),
     PlainSerializer(show_period, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": rf"^permanent$|{_pattern(list(_DURATION_OF))}"}),
+]
+
+#: A Period, or WITH_CASE.
+Keep = Annotated[
+    float | Literal["with the case"],
+    BeforeValidator(parse_keep),
+    PlainSerializer(show_keep, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^permanent$|^{WITH_CASE}$|{_pattern(list(_DURATION_OF))}"}
+    ),
 ]

@@ -1,0 +1,99 @@
+"""Legal holds: what must be kept whatever the rules say, until somebody lifts the hold.
+
+A hold speaks of clips that are here and of clips that are still to come. Functions that take `tx` run inside
+`Catalog.write`.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent.catalog import door
+from agent.catalog.retained import Row
+from agent.errors import Reject
+
+CLIP, RECORDER, OFFICER, CASE = "clip", "recorder", "officer", "case"
+SCOPES = (CLIP, RECORDER, OFFICER, CASE)
+#: Of a clip that turned out to have another one's content, that one is held.
+_ALL = (
+    "SELECT id, scope, CASE scope WHEN 'clip' THEN (WITH RECURSIVE became (clip, into_) AS"
+    " (SELECT id, merged_into FROM clips WHERE id = CAST(value AS INTEGER)"
+    " UNION ALL SELECT id, merged_into FROM clips JOIN became ON id = into_)"
+    " SELECT CAST(clip AS TEXT) FROM became WHERE into_ IS NULL) ELSE value END, since, until FROM holds"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """`since`, `until`: of an officer's recordings, local time (ISO 8601); "" bounds nothing."""
+
+    id: int
+    scope: str
+    value: str
+    since: str = ""
+    until: str = ""
+
+    def covers(self, row: Row) -> bool:
+        """In doubt it does."""
+        if self.scope == CLIP:
+            return str(row.id) == self.value
+        if self.scope == RECORDER:
+            return row.recorder == self.value
+        if self.scope == CASE:
+            return row.case == self.value
+        return self.value in (row.officer, row.labelled_officer) and self._in_time(row)
+
+    def _in_time(self, row: Row) -> bool:
+        """Whether it can have been recorded then: by the recorder's clock, or at any time up to a day around
+        it and the docking, since no clock of a recorder proves that it was not."""
+        if not (self.since or self.until):
+            return True
+        try:
+            docked = datetime.fromtimestamp(row.docked)
+            said = datetime.fromisoformat(row.recorded_at) if row.recorded_at else docked
+            first, last = min(said, docked) - timedelta(days=1), max(said, docked) + timedelta(days=1)
+        except (ValueError, OverflowError, OSError):
+            return True
+        after = not self.since or last >= datetime.fromisoformat(self.since)
+        return after and (not self.until or first <= datetime.fromisoformat(self.until))
+
+
+def place(tx: sqlite3.Connection, hold: Mapping[str, str], facts: Mapping[str, Any]) -> int:
+    """`hold`: scope, value, since, until. Returns its number."""
+    columns = {name: hold.get(name, "") for name in ("scope", "value", "since", "until")}
+    clip = int(hold["value"]) if hold["scope"] == CLIP else None
+    number = door.note(tx, "held", clip, {**columns, **facts})
+    tx.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, NULL)", (number, *columns.values()))
+    return number
+
+
+def lift(tx: sqlite3.Connection, number: int, facts: Mapping[str, Any]) -> int:
+    """Raises Reject `no-such-hold`. The number of the event."""
+    hold = in_force_one(tx, number)
+    clip = int(hold.value) if hold.scope == CLIP else None
+    seq = door.note(tx, "hold-lifted", clip, {"hold": number, **facts})
+    tx.execute("UPDATE holds SET lifted = ? WHERE id = ?", (seq, number))
+    return seq
+
+
+def in_force(db: sqlite3.Connection) -> list[Hold]:
+    return [_hold(row) for row in db.execute(f"{_ALL} WHERE lifted IS NULL ORDER BY id").fetchall()]
+
+
+def in_force_one(db: sqlite3.Connection, number: int) -> Hold:
+    """Raises Reject `no-such-hold`."""
+    row = db.execute(f"{_ALL} WHERE id = ? AND lifted IS NULL", (number,)).fetchone()
+    if row is None:
+        raise Reject("no-such-hold", hold=number)
+    return _hold(row)
+
+
+def covering(row: Row, holds: Iterable[Hold]) -> list[Hold]:
+    return [hold for hold in holds if hold.covers(row)]
+
+
+def _hold(row: Iterable[Any]) -> Hold:
+    number, scope, value, since, until = row
+    return Hold(number, scope, value or "", since, until)  # a clip that is not here, yet

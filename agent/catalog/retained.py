@@ -1,0 +1,94 @@
+"""What retention looks at of each clip: one row, with all that a rule, a hold or a period needs.
+
+Times are seconds since the epoch. Functions over many clips page by id, so that no reading lasts for long.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+_DAY = 86400.0
+#: Seconds before the docking in which a recording is believed to have been made: recorders are handed in
+#: daily, and a clock that is off by more than this says something else.
+_BELIEVED = 7 * _DAY
+_PAGE = 2_000
+_ROWS = (
+    "SELECT c.id, c.state, c.recorder, c.officer, coalesce(l.officer, ''),"
+    " coalesce(l.important, c.important), coalesce(l.category, ''), coalesce(l.case_number, ''),"
+    " coalesce(k.closed, 0), c.recorded_at, d.started, d.clock_trusted, o.low, o.high,"
+    " CASE WHEN c.state = 'confirmed' THEN e.at END, c.size, c.key"
+    " FROM clips c JOIN dockings d ON d.id = c.docking JOIN events e ON e.seq = c.event"
+    " LEFT JOIN clock_offsets o ON o.docking = c.docking LEFT JOIN labels l ON l.clip = c.id"
+    " LEFT JOIN cases k ON k.number = l.case_number"
+)
+_LATER = "SELECT at FROM events WHERE seq >= ? AND clock_trusted AND at <= ? ORDER BY seq LIMIT 1"
+
+
+class Row(NamedTuple):
+    id: int
+    state: str
+    recorder: str
+    officer: str  # by the recorder
+    labelled_officer: str  # by a person; "" when nobody said
+    important: int
+    category: str
+    case: str
+    case_closed: int
+    recorded_at: str | None  # by the recorder's clock, which has no zone
+    docked: float
+    trusted: int  # whether this station's clock was, at the docking
+    ahead_low: float | None  # by how much the recorder's clock was ahead at least, by the clock ledger
+    ahead_high: float | None  # and at most
+    confirmed: float | None  # since when it is; None when it is not
+    size: int
+    key: str | None
+
+
+def one(db: sqlite3.Connection, clip: int) -> Row | None:
+    row = db.execute(f"{_ROWS} WHERE c.id = ?", (clip,)).fetchone()
+    return Row(*row) if row else None
+
+
+def every(db: sqlite3.Connection, state: str = "", after: int = 0) -> Iterator[Row]:
+    """By rising id; of one state, or all that are not merged."""
+    where = "c.state = ?" if state else "c.state <> 'merged' AND ? = ''"
+    while rows := db.execute(
+        f"{_ROWS} WHERE {where} AND c.id > ? ORDER BY c.id LIMIT ?", (state, after, _PAGE)
+    ).fetchall():
+        after = rows[-1][0]
+        yield from map(Row._make, rows)
+
+
+def recorded(db: sqlite3.Connection, row: Row, now: float) -> float | None:
+    """The latest moment at which the recording can have been made: what periods count from.
+
+    By the recorder's clock when it says a time within a week before the docking, corrected where the clock
+    ledger proves that clock wrong; else the docking itself. So a clock at 1980 makes nothing expire, and one
+    at 2099 keeps nothing for a lifetime. A docking under a clock that was not trusted, or that is still to
+    come by the trusted time `now`, counts as the first moment after it whose time can be trusted. None: there
+    is none yet."""
+    docked: float | None = row.docked
+    if not row.trusted or row.docked > now:
+        docked = _later(db, row.id, now)
+    if docked is None or row.recorded_at is None:
+        return docked
+    try:
+        at = datetime.fromisoformat(row.recorded_at).timestamp()  # the recorder's local time is the station's
+    except (ValueError, OverflowError):  # the first or the last day of all: nobody can say it in seconds
+        return docked
+    if not docked - _BELIEVED <= at <= docked:
+        return docked
+    return min(docked, at - _wrong(row))
+
+
+def _wrong(row: Row) -> float:
+    """Seconds by which the recorder's clock was ahead at least; 0 when it may have been right."""
+    low, high = row.ahead_low, row.ahead_high
+    return low if low is not None and (low > 0 or (high is not None and high < 0)) else 0.0
+
+
+def _later(db: sqlite3.Connection, clip: int, now: float) -> float | None:
+    # A clip's id is the number of its first event.
+    found = db.execute(_LATER, (clip, now)).fetchone()
+    return float(found[0]) if found else None

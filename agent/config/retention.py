@@ -1,0 +1,159 @@
+"""How long recordings are kept: classes with their periods, and the rules that give them.
+
+Every station has the classes and rules below; a configuration changes the periods of these classes and adds
+classes and rules of its own. It can take none away: where several rules match, the longest wins.
+"""
+
+import difflib
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from agent.config.kinds import Name, Section, nullable, section
+from agent.config.units import PERMANENT, WITH_CASE, Duration, Keep, Period
+
+SOURCES = ("recorder", "camera", "interview-room")
+UNSOUND = "rules_unsound"
+_DAY = 86400.0
+_MOST = 200  # rules; each clip is held against each
+
+
+def _long_enough(period: float | str) -> float | str:
+    if isinstance(period, float) and period < _DAY:
+        raise ValueError("should be at least `1 days`")
+    return period
+
+
+def _listed(value: object) -> object:
+    """One name may stand without brackets."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[Name], BeforeValidator(_listed), Field(max_length=100)]
+
+
+class RetentionClass(Section):
+    centre: Annotated[Keep, AfterValidator(_long_enough)] = Field(
+        description="How long the centre must keep a clip, from its recording on."
+    )
+    local: Period = Field(
+        default=30 * _DAY,
+        description="How long the station keeps its own copy after the centre has confirmed the clip.",
+    )
+
+    @property
+    def with_case(self) -> bool:
+        return self.centre == WITH_CASE
+
+    @property
+    def seconds(self) -> float:
+        """At the centre; without end for what is kept with its case."""
+        return self.centre if isinstance(self.centre, float) else math.inf
+
+
+class RetentionRule(Section):
+    gives: Name = Field(description="The class that it gives.")
+    important: bool | None = Field(default=None, description="Only clips that are important, or only others.")
+    category: Names = Field(default=[], description="Only clips of one of these categories.")
+    unit: Names = Field(default=[], description="Only clips of officers of one of these units.")
+    source: Annotated[
+        list[Literal["recorder", "camera", "interview-room"]], BeforeValidator(_listed), Field(max_length=3)
+    ] = Field(default=[], description="Only recordings of one of these kinds of source.")
+    case: Names = Field(
+        default=[], description="Only clips with such a case number; `*` stands for anything."
+    )
+    older_than: Duration = Field(
+        default=0.0, description="It begins to protect only when the recording is so old."
+    )
+
+    @property
+    def conditions(self) -> tuple[Any, ...]:
+        lists = (self.category, self.unit, self.source, self.case)
+        return (self.important, *(frozenset(each) for each in lists), self.older_than)
+
+
+SHIPPED_CLASSES = {
+    "ordinary": RetentionClass(centre=183 * _DAY),
+    "important": RetentionClass(centre=PERMANENT),
+    "case": RetentionClass(centre=WITH_CASE),  # type: ignore[arg-type]
+}
+SHIPPED_RULES = {
+    "ordinary": RetentionRule(gives="ordinary"),
+    "important": RetentionRule(gives="important", important=True),
+    "case": RetentionRule(gives="case", case=["*"]),
+}
+
+
+def _with_shipped(value: Any) -> Any:
+    """A class that every station has keeps of its periods what a file does not say."""
+    if not isinstance(value, dict):
+        return value
+    shipped = {name: kept.model_dump(mode="json") for name, kept in SHIPPED_CLASSES.items()}
+    said = {
+        name: {**shipped[name], **(given or {})}
+        if name in shipped and (given is None or isinstance(given, dict))
+        else given
+        for name, given in value.items()
+    }
+    return {**shipped, **said}
+
+
+class RetentionConfig(Section):
+    classes: Annotated[
+        dict[Name, RetentionClass], BeforeValidator(_with_shipped), BeforeValidator(section)
+    ] = Field(
+        default=SHIPPED_CLASSES,
+        description="Classes, by name, with their periods; always `ordinary`, `important` and `case`.",
+        json_schema_extra=nullable,
+    )
+    rules: Annotated[dict[Name, RetentionRule], BeforeValidator(section), Field(max_length=_MOST)] = Field(
+        default={},
+        description="Further rules, by name. Those for ordinary and important clips and for cases are always"
+        " there; where several match, the longest wins.",
+        json_schema_extra=nullable,
+    )
+
+    @property
+    def every_rule(self) -> dict[str, RetentionRule]:
+        return {**SHIPPED_RULES, **self.rules}
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValidationError.from_exception_data("retention", faults)
+        return self
+
+    def _faults(self) -> Iterator[InitErrorDetails]:
+        first: dict[tuple[Any, ...], tuple[str, RetentionRule]] = {}
+        for name, rule in self.rules.items():
+            if name in SHIPPED_RULES:
+                yield _fault(name, (), f"is a rule that every station has: change its class `{name}` instead")
+            if rule.gives not in self.classes:
+                near = difflib.get_close_matches(rule.gives, self.classes, 1)
+                hint = f", did you mean `{near[0]}`?" if near else ""
+                yield _fault(name, ("gives",), f"names no class of `retention.classes`{hint}")
+                continue
+            other, same = first.setdefault(rule.conditions, (name, rule))
+            if same.gives != rule.gives:
+                yield _fault(name, (), f"contradicts `{other}`: the same clips, another class")
+            if rule.older_than >= self.classes[rule.gives].seconds:
+                yield _fault(name, ("older_than",), "is when the period of its class is over already")
+
+
+def _fault(name: str, key: tuple[str, ...], why: str) -> InitErrorDetails:
+    """Of a kind that counts only when all files are together: classes and rules may stand apart."""
+    return {
+        "type": PydanticCustomError(UNSOUND, "{error}", {"error": why}),
+        "loc": ("rules", name, *key),
+        "input": name,
+    }

@@ -1,0 +1,142 @@
+"""Which rules protect now. What lengthens is in force at once; what shortens anything waits.
+
+While it waits, the old rules and the new ones protect together, and the longest wins. It comes into force
+when its time is over by a trusted clock, somebody has confirmed it (see `agent.retention.commands`), and it
+lets no more clips go earlier than `retention.most_affected` allows.
+"""
+
+import logging
+import math
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.catalog import Catalog, holds, retained, rulesets
+from agent.catalog.rulesets import IN_FORCE, OVER, WAITING, RuleRow
+from agent.config import RetentionConfig
+from agent.errors import Reject
+from agent.model import Lock
+from agent.retention.keeping import Keeping, Look, nobody, recorder
+from agent.retention.locks import lock
+from agent.retention.rules import RuleSet, plain, read, ruleset, shortened
+
+#: Of rules and holds, the last event that changed any; a hold on a clip speaks of what that one became.
+_LAST = (
+    "SELECT (SELECT coalesce(max(event), 0) FROM rulesets), (SELECT coalesce(max(id), 0) FROM holds),"
+    " (SELECT coalesce(max(lifted), 0) FROM holds),"
+    " (SELECT clips FROM clip_counts WHERE state = 'merged')"
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`rules`: of all sets that protect. `waiting`: the set that waits to be the only one."""
+
+    rules: RuleSet
+    in_force: RuleRow | None
+    waiting: RuleRow | None
+
+
+def standing(db: sqlite3.Connection) -> Standing:
+    rows = rulesets.standing(db)
+    rules = tuple(read(told) for row in rows for told in row.rules)
+    by_state = {row.state: row for row in rows}
+    return Standing(rules, by_state.get(IN_FORCE), by_state.get(WAITING))
+
+
+def take_over(catalog: Catalog, config: RetentionConfig) -> None:
+    """What the configuration says now, at every start and at every change of it. Safe to repeat."""
+    new = ruleset(config)
+    catalog.write(lambda tx: _take_over(tx, new))
+
+
+def _take_over(tx: sqlite3.Connection, new: RuleSet) -> None:
+    now = standing(tx)
+    told = [plain(rule) for rule in new]
+    if now.in_force is None:
+        rulesets.begin(tx, told, IN_FORCE, {"reason": "first"})
+        return
+    if now.waiting is not None and now.waiting.rules != told:
+        rulesets.change(tx, now.waiting.id, OVER, {"reason": "withdrawn"})
+    if now.in_force.rules == told or (now.waiting is not None and now.waiting.rules == told):
+        return
+    less = shortened(_rules(now.in_force), new)
+    if less:
+        rulesets.begin(tx, told, WAITING, {"shortens": [rule.name for rule in less]})
+        _log.warning("rules that shorten %s wait until they are confirmed", [rule.name for rule in less])
+        return
+    rulesets.change(tx, now.in_force.id, OVER, {"reason": "replaced"})
+    rulesets.begin(tx, told, IN_FORCE, {"reason": "nothing shorter"})
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Of the rules that wait. Shares and bytes are of clips that are not merged."""
+
+    clips: int
+    earlier: int  # go earlier at the centre, or here
+    sooner: int  # of these: would be free to go at once
+
+    @property
+    def share(self) -> float:
+        return self.earlier / self.clips if self.clips else 0.0
+
+
+def effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> Effect:
+    """What it would be to be kept by `new` and not by `old` any more. Holds are left out of account: they
+    may be lifted."""
+    clips = earlier = sooner = 0
+    for row in retained.every(db):
+        began = retained.recorded(db, row, now)
+        before, after = (kept.at_centre(row, began, now).until for kept in (old, new))
+        here = new.here(row, now).until < old.here(row, now).until
+        clips += 1
+        earlier += after < before or here
+        sooner += after <= now < before
+    return Effect(clips, earlier, sooner)
+
+
+def enforce(tx: sqlite3.Connection, waiting: int, facts: Mapping[str, Any]) -> int:
+    """The rules that wait take the place of those in force. Raises Reject `no-rules-wait`."""
+    now = standing(tx)
+    if now.waiting is None or now.waiting.id != waiting or now.in_force is None:
+        raise Reject("no-rules-wait")
+    rulesets.change(tx, now.in_force.id, OVER, {"reason": "replaced"})
+    return rulesets.change(tx, waiting, IN_FORCE, facts)
+
+
+def left(db: sqlite3.Connection, waiting: RuleRow, cooling_off: float, now: float) -> float:
+    """Seconds until its time is over, by trusted times only: of one that began under a wrong clock, it counts
+    from the first trusted moment after. `math.inf` while there is none."""
+    row = db.execute(
+        "SELECT at FROM events WHERE seq >= ? AND clock_trusted AND at <= ? ORDER BY seq LIMIT 1",
+        (waiting.id, now),
+    ).fetchone()
+    return max(0.0, row[0] + cooling_off - now) if row else math.inf
+
+
+def _rules(row: RuleRow) -> RuleSet:
+    return tuple(read(told) for told in row.rules)
+
+
+class Book:
+    """Rules and holds that protect, read again when they have changed. From any thread."""
+
+    def __init__(self, unit_of: Look = nobody, source_of: Look = recorder) -> None:
+        self._unit_of, self._source_of = unit_of, source_of
+        self._known: tuple[tuple[int, ...], Keeping] | None = None
+
+    def keeping(self, db: sqlite3.Connection) -> Keeping:
+        last = tuple(db.execute(_LAST).fetchone())
+        known = self._known
+        if known is None or known[0] != last:
+            held = holds.in_force(db)
+            keeping = Keeping(standing(db).rules, held, self._unit_of, self._source_of)
+            known = self._known = (last, keeping)
+        return known[1]
+
+    def lock(self, db: sqlite3.Connection, clip: int, now: float) -> Lock:
+        """For the centre. `now` is a trusted time, in seconds since the epoch."""
+        return lock(db, clip, self.keeping(db), now)

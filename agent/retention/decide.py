@@ -1,0 +1,31 @@
+"""Until when a clip is kept, by the rules that match it. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.retention.rules import Rule
+
+Span = tuple[Rule, float, float]  # a rule, and the ages in seconds from which and up to which it protects
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`until` is in seconds since the epoch, `math.inf` for ever. `by`: the rule that ends last; None: no
+    rule speaks of the clip, and what nothing speaks of is kept."""
+
+    until: float
+    by: Rule | None
+
+
+def until(spans: Sequence[Span], begin: float, now: float) -> Kept:
+    """What is protected now stays so until no rule follows on without a gap; of what is not protected, when
+    that ended."""
+    ordered = sorted(spans, key=lambda span: (span[1], -span[2]))
+    if not ordered:
+        return Kept(math.inf, None)
+    end, by = begin, ordered[0][0]
+    for rule, first, last in ordered:
+        if begin + last > end and begin + first <= max(end, now):
+            end, by = begin + last, rule
+    return Kept(end, by)
