@@ -41,6 +41,8 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
+from agent.retention import book
+from agent.retention.book import Book
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
@@ -100,10 +102,11 @@ class Station:
         config = live.current
         self._catalog = Catalog.open(home.settle(store))
         self._check = CatalogCheck(self._catalog)
+        self._book = Book()
         self._store = Store(store, lambda: live.current.store.reserve)
         self._who = self._station_id()
         self._custody = Keeper(self._catalog, store / "custody", self._who) if self._who else None
-        self._uploads = LiveUploads(self._catalog, self._store.path, self._reports())
+        self._uploads = LiveUploads(self._catalog, self._store.path, self._book.lock, self._reports())
         self._ingest = Ingest(
             self._catalog,
             self._store,
@@ -134,6 +137,9 @@ class Station:
         if self._custody:
             self._custody.start()
         recover(self._catalog, self._store)
+        # Rules before those who lock and let go by them.
+        self._live.subscribe(self._take_rules_over)
+        self._take_rules_over(self._live.current)
         self._live.subscribe(self._uploads.apply)
         self._live.subscribe(self._configured)
         self._live.start()
@@ -229,6 +235,9 @@ class Station:
         }
         app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
+
+    def _take_rules_over(self, config: Config) -> None:
+        book.take_over(self._catalog, config.retention)
 
     def _configured(self, config: Config) -> None:
         configured.note(self._catalog, __version__, config)

@@ -19,6 +19,7 @@ from agent.model import Device, DeviceKind, Identity
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.folder import FolderTarget
 from drivers.simulated import Simulated
+from tests.uploading import locked
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Dockside:
         """Bring all that is stored to a share that has never seen this station."""
         share.mkdir()
         target = FolderTarget("centre", share, first_contact=True)
-        uploads = Uploads(self.catalog, {"centre": target}, self.store.path)
+        uploads = Uploads(self.catalog, {"centre": target}, self.store.path, lock=locked())
         for _ in range(100):
             if not uploads.step():
                 return

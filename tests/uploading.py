@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import random
 import threading
 import time
@@ -12,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog, intake
+from agent.config import RetentionConfig
+from agent.config.retention import RetentionClass
 from agent.model import Identity, Manifest, SourceClip, StoredClip, spans
+from agent.retention.keeping import Keeping
+from agent.retention.locks import lock
+from agent.retention.rules import DAY, ruleset
 from agent.upload.limits import Limits
 from agent.upload.retry import Backoff
-from agent.upload.scheduler import Uploads
+from agent.upload.scheduler import Locker, Uploads
 from agent.upload.targets.base import LocalReader, Target
 from agent.upload.targets.folder import FolderTarget
 
@@ -91,6 +97,13 @@ class Clock:
         return self.epoch + self.now
 
 
+def locked(ordinary: float = 183 * DAY, important: float = math.inf) -> Locker:
+    """Clips are locked at the centre for these periods, in seconds."""
+    classes = {"ordinary": RetentionClass(centre=ordinary), "important": RetentionClass(centre=important)}
+    keeping = Keeping(ruleset(RetentionConfig(classes=classes)))
+    return lambda db, clip, now: lock(db, clip, keeping, now)
+
+
 class Counted(FolderTarget):
     """A folder target that counts the bytes it took."""
 
@@ -131,7 +144,7 @@ class Station:
             rng=random.Random(1),
             monotonic=self.clock,
             wall=self.clock.wall,
-            **{"trusted": lambda: self.clock.trusted, **more},
+            **{"trusted": lambda: self.clock.trusted, "lock": locked(), **more},
         )
 
     def path(self, key: str) -> Path:

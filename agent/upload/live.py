@@ -12,9 +12,8 @@ from agent.errors import Reject, StationError
 from agent.model import Problem
 from agent.upload.build import build
 from agent.upload.limits import Limits
-from agent.upload.locks import Periods
 from agent.upload.report.reports import Reports
-from agent.upload.scheduler import Uploads
+from agent.upload.scheduler import Locker, Uploads
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +26,17 @@ class LiveUploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all."""
 
     def __init__(
-        self, catalog: Catalog, store_path: Callable[[str], Path], reports: Reports | None = None
+        self,
+        catalog: Catalog,
+        store_path: Callable[[str], Path],
+        lock: Locker,
+        reports: Reports | None = None,
     ) -> None:
-        """`reports`: who tells the targets of this station; None when nobody does."""
+        """`lock`: for how long the centre must keep a clip; `reports`: who tells the targets of this station;
+        None when nobody does."""
         self._catalog = catalog
         self._reports = reports
-        self._store_path = store_path
+        self._store_path, self._locker = store_path, lock
         self._lock = threading.Lock()  # held while one generation gives way to the next
         self._limits = Limits()
         self._stopping = threading.Event()
@@ -50,11 +54,7 @@ class LiveUploads:
         upload = config.upload
         self._limits.set(upload)
         self.notify()
-        wanted = (
-            config.targets,
-            config.retention,
-            (upload.uploaders, upload.reconfirm, upload.read_back_percent),
-        )
+        wanted = (config.targets, (upload.uploaders, upload.reconfirm, upload.read_back_percent))
         with self._lock:
             if self._stopping.is_set() or wanted == self._applied:
                 return
@@ -150,7 +150,7 @@ class LiveUploads:
             workers=config.upload.uploaders,
             reconfirm=config.upload.reconfirm,
             read_back=config.upload.read_back_percent / 100,
-            periods=Periods(config.retention.ordinary, config.retention.important),
+            lock=self._locker,
         )
         uploads.start()
         self._uploads = uploads

@@ -17,14 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent import clock
-from agent.catalog import Catalog, deliveries, locks
+from agent.catalog import Catalog, deliveries
 from agent.errors import NotEqual, Rejected, Retry, StationError, Stopping, WrongState
 from agent.model import Lock
 from agent.upload.generation import Generation
 from agent.upload.handful import Handful, Outcome
 from agent.upload.lane import GREETING, SWEEPING, Again, Errand, Lane, Now, TargetFacts
 from agent.upload.limits import Limits
-from agent.upload.locks import Periods
 from agent.upload.retry import Backoff
 from agent.upload.targets.base import Target
 from agent.upload.targets.short import Short
@@ -39,6 +38,8 @@ REJECTED_AGAIN = 86400.0
 #: Seconds without a sign of life after which a target is said to hang. It is told and no more: an NFS
 #: share waits for its server for ever, no end of the agent would change that, and collecting goes on.
 SILENCE = 600.0
+#: (catalog, clip, a trusted time) → for how long the centre must keep the clip
+Locker = Callable[[sqlite3.Connection, int, float], Lock]
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +47,7 @@ class Uploads:
     """`store_path` gives the file of a key; of an empty key, the folder of all. `monotonic` and `wall` are
     in seconds, `trusted` tells whether the wall clock is right. `reconfirm`: seconds after which a target is
     asked again for what it confirmed; `read_back`: the share of clips whose bytes are read back even though
-    the target told their digest; `periods`: for how long a target that can is to lock them."""
+    the target told their digest; `lock`: for how long a target that can is to lock a clip."""
 
     def __init__(
         self,
@@ -54,11 +55,11 @@ class Uploads:
         targets: Mapping[str, Target],
         store_path: Callable[[str], Path],
         *,
+        lock: Locker,
         workers: int = 2,
         reconfirm: float = 7 * 86400.0,
         read_back: float = 0.01,
         limits: Limits | None = None,
-        periods: Periods = Periods(),  # noqa: B008 - frozen
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -73,7 +74,7 @@ class Uploads:
             store_path,
             self._limits,
             lambda clip: _chosen(clip, read_back, wall()),
-            lambda db, clip: _lock(db, clip, periods, wall()) if trusted() else None,
+            lambda db, clip: lock(db, clip, wall()) if trusted() else None,
         )
         self._reconfirm = reconfirm
         # One target that hangs must leave an uploader for the others.
@@ -381,10 +382,6 @@ def _chosen(clip: int, share: float, wall: float) -> bool:
     """By chance, and the same for a whole week: a read-back that fails is not got rid of by another throw."""
     throw = zlib.crc32(f"{clip} {int(wall // (7 * 86400))}".encode()) / 2**32
     return throw < share
-
-
-def _lock(db: sqlite3.Connection, clip: int, periods: Periods, now: float) -> Lock:
-    return periods.lock(locks.times(db, clip, now), now)
 
 
 def _unexpected(error: Exception, what: str) -> Retry:

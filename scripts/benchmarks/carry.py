@@ -23,9 +23,11 @@ from agent.catalog.home import catalog_path
 from agent.config import Config, load
 from agent.ingest.store import Store
 from agent.model import ClipState, Identity, Manifest, SourceClip
+from agent.retention.keeping import Keeping
+from agent.retention.locks import lock
+from agent.retention.rules import ruleset
 from agent.upload.build import build
 from agent.upload.limits import Limits
-from agent.upload.locks import Periods
 from agent.upload.scheduler import Uploads
 from scripts.benchmarks.machine import forget_memory_peak, memory_now, memory_peak
 
@@ -75,6 +77,7 @@ def main(folder: Path) -> int:
 def _uploads(config: Config, catalog: Catalog) -> Uploads:
     store, limits = Store(config.store.path, lambda: 0), Limits()
     limits.set(config.upload)
+    keeping = Keeping(ruleset(config.retention))
     return Uploads(
         catalog,
         build(config.targets, lambda name, address: "", store.path("")),
@@ -83,7 +86,7 @@ def _uploads(config: Config, catalog: Catalog) -> Uploads:
         reconfirm=config.upload.reconfirm,
         read_back=config.upload.read_back_percent / 100,
         limits=limits,
-        periods=Periods(config.retention.ordinary, config.retention.important),
+        lock=lambda db, clip, now: lock(db, clip, keeping, now),
     )
 
 

@@ -23,7 +23,7 @@ from drivers import names
 from tests.contract.kits import NAMED, Kit
 from tests.dockside import Dockside
 from tests.recording import RECORDER, File, Recorder
-from tests.uploading import Clock
+from tests.uploading import Clock, locked
 
 CARD = "1234-ABCD"
 
@@ -43,7 +43,7 @@ class Station:
         assert isinstance(self.target, Collected)
         self.clock = Clock()
         targets: dict[str, Target] = {"centre": self.target}
-        self.uploads = Uploads(self.catalog, targets, self.side.store.path)
+        self.uploads = Uploads(self.catalog, targets, self.side.store.path, lock=locked())
         self.elsewhere = Elsewhere(self.uploads.generation, self.target, go_on, names.parse, self.clock)
 
     def dock(self, folder: Path, card: str = CARD, slot: str = "A1") -> list[str]:

@@ -63,11 +63,9 @@ errors._by_status = lambda *said: Rejected()
 #: To a long clip: a short one that is refused in a handful is offered once more, alone.
 BUSY = Rule(Reply(503), "POST", r"\?uploads=$")
 IMPORTANT_CLIPS_ARE_LOCKED_LIKE_OTHERS = """
-from agent.upload import locks
-lock = locks.Periods.lock
-def alike(self, times, now):
-    return lock(self, locks.Times(False, times.recorded, times.docked), now)
-locks.Periods.lock = alike
+from agent.retention.keeping import Keeping
+facts = Keeping.facts
+Keeping.facts = lambda self, row: facts(self, row._replace(important=0))
 """
 NOTHING_IS_SENT_BY_TUS = """
 from agent.model import Receipt

@@ -19,7 +19,7 @@ from agent.upload.targets.base import Check, go_on
 from agent.upload.targets.folder import MARK, FolderTarget
 from tests.dockside import Dockside, digest, recorder
 from tests.here import require
-from tests.uploading import PART, Station, content
+from tests.uploading import PART, Station, content, locked
 
 REPOSITORY = Path(__file__).parents[2]
 HOUR = 3600.0
@@ -138,7 +138,7 @@ def test_a_clip_whose_copy_is_gone_from_the_store_is_collected_again(tmp_path: P
     assert side.dock(card)[0]
     [copy] = side.store.clips.rglob("*.mp4")
     copy.unlink()
-    uploads = Uploads(side.catalog, {"centre": centre}, side.store.path)
+    uploads = Uploads(side.catalog, {"centre": centre}, side.store.path, lock=locked())
     while uploads.step():
         pass
     assert side.states() == {"quarantined": 1}

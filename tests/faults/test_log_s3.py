@@ -18,6 +18,7 @@ from tests.dockside import Dockside, recorder
 from tests.here import require
 from tests.servers.rclone import Rclone
 from tests.servers.weed import ADMIN, Weed
+from tests.uploading import locked
 
 ONE, TWO = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 
@@ -35,7 +36,7 @@ class Whole:
                 shutil.copy(key / name, self.custody / name)
         target = kit.target()
         assert isinstance(target, Documents)
-        self.uploads = Uploads(self.side.catalog, {"centre": target}, self.side.store.path)
+        self.uploads = Uploads(self.side.catalog, {"centre": target}, self.side.store.path, lock=locked())
         self.keeper = Keeper(self.side.catalog, self.custody, who)
         author = Author(who, who, dict, lambda log, size: leaving.steps(self.custody, log, size))
         self.report = Report(author, self.uploads.generation, target, go_on)

@@ -12,13 +12,13 @@ import pytest
 from agent.catalog import intake
 from agent.errors import AuthFailed
 from agent.model import Lock
-from agent.upload.locks import Periods
 from agent.upload.targets.s3.lock import Mode, told
 from tests.contract.s3_kit import S3Kit
 from tests.servers.faults import Reply, Rule, s3_error
 from tests.servers.proxy import FaultProxy
 from tests.servers.weed import Weed
 from tests.uploading import Bytes, Station, content, send_all
+from tests.uploading import locked as lock_for
 
 DAY = 86400.0
 DATA = content(50_000)
@@ -132,14 +132,14 @@ def test_a_lock_is_extended_when_clips_must_be_kept_longer_and_never_shortened(
     clip = made.store("1.mp4", DATA)
     made.run()
     before = both(locked, made, clip)
-    station(periods=Periods(10 * DAY, math.inf))
+    station(lock=lock_for(10 * DAY))
     later(made, 8)
     assert both(locked, made, clip) == before
-    station(periods=Periods(365 * DAY, math.inf))
+    station(lock=lock_for(365 * DAY))
     later(made, 8)
     for lock, was in zip(both(locked, made, clip), before, strict=True):
         assert lock.until == pytest.approx(was.until + 182 * DAY, abs=SOON)
-    station(periods=Periods(math.inf, math.inf))
+    station(lock=lock_for(math.inf))
     later(made, 8)
     assert all(lock.hold for lock in both(locked, made, clip))
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import Catalog
-from agent.catalog.locks import times
+from agent.catalog import Catalog, retained
 from agent.catalog.rebuild import Rebuilt, rebuild, rebuild_store
 from agent.catalog.sidecar import LARGEST
 from agent.cli import catalog as command
@@ -90,7 +89,10 @@ def test_the_period_of_a_clip_counts_from_its_docking_after_a_rebuild_too(
     monkeypatch.setattr("agent.catalog.door.stamp", lambda: Stamp(later, "", trusted=True))
     _, again = rebuilt(side)
     [row] = again.rows()
-    assert times(again.catalog.read(), row["id"], later + 1).docked == (docked if trusted else later)
+    db = again.catalog.read()
+    kept = retained.one(db, row["id"])
+    assert kept
+    assert retained.recorded(db, kept._replace(recorded_at=None), later + 1) == (docked if trusted else later)
     again.close()
 
 

@@ -16,7 +16,7 @@ from agent.upload.targets.base import Check, go_on
 from agent.upload.targets.folder import FolderTarget
 from drivers import names
 from tests import centre
-from tests.uploading import Station, content, eventually
+from tests.uploading import Station, content, eventually, locked
 
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -36,7 +36,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def live(station: Station) -> LiveUploads:
     reports = Reports(Author(ID, "one", lambda: {"station": "test"}), names.parse)
-    return LiveUploads(station.catalog, station.path, reports)
+    return LiveUploads(station.catalog, station.path, locked(), reports)
 
 
 def config(**targets: Path) -> Config:

@@ -17,7 +17,7 @@ from agent.upload.limits import Limits
 from agent.upload.live import LiveUploads
 from agent.upload.targets.base import go_on
 from tests.unit.test_upload_scheduler import Moody
-from tests.uploading import PART, Clock, Station, content, eventually
+from tests.uploading import PART, Clock, Station, content, eventually, locked
 
 KIB = 1 << 10
 
@@ -201,7 +201,7 @@ def test_limits_change_without_tearing_down_what_is_under_way(tmp_path: Path) ->
         return Config.model_validate({"targets": {"centre": target}, "upload": upload})
 
     data = content(1 << 20)
-    uploads = LiveUploads(station.catalog, station.path)
+    uploads = LiveUploads(station.catalog, station.path, locked())
     uploads.apply(config(bandwidth="64 KiB/s"))
     clip = station.store("1.mp4", data)
     uploads.notify()

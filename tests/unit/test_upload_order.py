@@ -19,7 +19,7 @@ from agent.upload.commands import commands
 from agent.upload.live import LiveUploads
 from scripts.benchmarks.million import build
 from tests.unit.test_upload_scheduler import HOUR, facts, moody
-from tests.uploading import PART, WHO, Station, content, eventually, running
+from tests.uploading import PART, WHO, Station, content, eventually, locked, running
 
 DAY = 86400.0
 WHO_ASKS = "uid 0"
@@ -160,7 +160,7 @@ def test_what_cannot_be_asked_for_is_refused_in_words(station: Station) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "٣", "9" * 30])
 def test_a_clip_that_is_no_number_is_refused_at_the_door(station: Station, text: str) -> None:
-    door = commands(LiveUploads(station.catalog, station.path))
+    door = commands(LiveUploads(station.catalog, station.path, locked()))
     for name in ("upload-now", "upload-retry"):
         with pytest.raises(Reject) as caught:
             door[name]({"clip": text}, WHO_ASKS)
@@ -177,7 +177,7 @@ def test_rejected_clips_are_tried_again_when_somebody_asks(station: Station) -> 
             deliveries.rejected(tx, clip, "centre", why, here)
 
     ask(station, refuse)
-    uploads = LiveUploads(station.catalog, station.path)
+    uploads = LiveUploads(station.catalog, station.path, locked())
     door = commands(uploads)
     with pytest.raises(Reject) as caught:
         door["upload-now"]({"clip": str(clips[0])}, WHO_ASKS)

@@ -16,7 +16,7 @@ from agent.upload.build import build
 from agent.upload.live import LiveUploads
 from agent.upload.targets.folder import FolderTarget
 from tests.unit.test_upload_scheduler import HOUR, moody
-from tests.uploading import Station, content, eventually
+from tests.uploading import Station, content, eventually, locked
 
 DATA = content(1000)
 
@@ -77,7 +77,7 @@ def test_a_folder_on_the_own_disk_is_taken_when_that_is_wanted(station: Station)
 
 def test_a_target_that_does_not_say_who_it_is_shows_at_once(station: Station, tmp_path: Path) -> None:
     """Also while no clip is due, and long before the breaker has seen enough."""
-    uploads = LiveUploads(station.catalog, station.path)
+    uploads = LiveUploads(station.catalog, station.path, locked())
     uploads.apply(config(centre=tmp_path / "not there"))
     eventually(lambda: "centre" in uploads.failing())
     assert uploads.failing()["centre"].key == "target-not-mounted"
@@ -93,7 +93,7 @@ def test_another_share_under_the_same_name_gets_nothing_until_it_is_accepted(
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     clip = station.store("1.mp4", DATA)
-    uploads = LiveUploads(station.catalog, station.path)
+    uploads = LiveUploads(station.catalog, station.path, locked())
     uploads.apply(config(a=tmp_path / "first", b=tmp_path / "b"))
     eventually(lambda: station.delivery(clip, "a").get("state") == "confirmed")
     (tmp_path / "b").mkdir()

@@ -16,7 +16,7 @@ from agent.upload import scheduler
 from agent.upload.live import LiveUploads
 from agent.upload.targets import share
 from agent.upload.targets.folder import FolderTarget
-from tests.uploading import PART, Bytes, Station, content, eventually
+from tests.uploading import PART, Bytes, Station, content, eventually, locked
 
 NEVER = 3600.0  # seconds
 
@@ -61,7 +61,7 @@ def station(tmp_path: Path) -> Iterator[Station]:
 
 @pytest.fixture
 def uploads(station: Station) -> Iterator[LiveUploads]:
-    made = LiveUploads(station.catalog, station.path)
+    made = LiveUploads(station.catalog, station.path, locked())
     yield made
     assert made.stop(60)
 
@@ -144,7 +144,7 @@ def test_a_stop_during_a_reload_waits_for_nobody_who_hangs_and_nothing_starts_af
     write(1)
     station.store("1.mp4", content(1000))
     hang = Hang(monkeypatch, lambda _: True)
-    live, uploads = LiveConfig(file), LiveUploads(station.catalog, station.path)
+    live, uploads = LiveConfig(file), LiveUploads(station.catalog, station.path, locked())
     live.subscribe(uploads.apply)
     live.start()
     uploads.apply(live.current)

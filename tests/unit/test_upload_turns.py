@@ -14,7 +14,7 @@ from agent.upload.breaker import FAILURES, BreakerState
 from agent.upload.live import LiveUploads
 from tests.unit.test_upload_reconfirm import DAY, age
 from tests.unit.test_upload_scheduler import HOUR, Moody, facts
-from tests.uploading import Counted, Station, content, eventually, running
+from tests.uploading import Counted, Station, content, eventually, locked, running
 
 
 class Centre(Moody):
@@ -241,7 +241,7 @@ def test_what_the_centre_lost_is_told_until_it_has_it_again_also_after_a_restart
     while station.state(clip) == "confirmed":
         assert station.uploads.step()
     for _ in range(2):  # the second one is another process, as far as anybody can tell
-        uploads = LiveUploads(station.catalog, station.path)
+        uploads = LiveUploads(station.catalog, station.path, locked())
         uploads._uploads = station.make_uploads()
         assert uploads.failing()["centre"].params == {"clips": 1}
     station.run()

@@ -28,6 +28,7 @@ from tests.crash.promises import Broken
 from tests.crash.rack import digest
 from tests.crash.wreck import catalog_as_left
 from tests.dockside import Dockside, FolderPort, Heard
+from tests.uploading import locked
 from tests.vm.disk import take_out
 from tests.vm.logged import FOLDER_ON_DISK, SLOT, Recording, Said
 from tests.vm.machine import SLOTS
@@ -112,7 +113,7 @@ def _goes_on(root: Path, recording: Recording, said: Said) -> Iterator[str]:
         if not said.collected:
             yield from _docked_again(dockside, recording)
         target = FolderTarget("centre", root / "centre", first_contact=True)
-        uploads = Uploads(dockside.catalog, {"centre": target}, dockside.store.path)
+        uploads = Uploads(dockside.catalog, {"centre": target}, dockside.store.path, lock=locked())
         if all(uploads.step() for _ in range(_STEPS)):
             yield "there is always something to upload"
     finally:
