@@ -104,6 +104,16 @@ def queue(db: sqlite3.Connection) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def vouched(db: sqlite3.Connection, clip: int) -> list[tuple[str, float | None]]:
+    """Every target that the clip went to, and when it said last that it has it; None: it does not say so."""
+    rows = db.execute(
+        "SELECT target, CASE state WHEN 'confirmed' THEN asked END FROM deliveries WHERE clip = ?"
+        " ORDER BY target",
+        (clip,),
+    )
+    return [(str(target), asked) for target, asked in rows.fetchall()]
+
+
 def begin(tx: sqlite3.Connection, clip: int, target: str, token: str, targets: Targets) -> None:
     """Keep the token under which the first byte is about to be sent."""
     _refuse_if_confirmed(tx, clip, target, D.SENDING, targets)

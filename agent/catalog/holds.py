@@ -5,12 +5,12 @@ A hold speaks of clips that are here and of clips that are still to come. Functi
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.catalog import door
+from agent.catalog import door, retained
 from agent.catalog.retained import Row
 from agent.errors import Reject
 
@@ -18,10 +18,11 @@ CLIP, RECORDER, OFFICER, CASE = "clip", "recorder", "officer", "case"
 SCOPES = (CLIP, RECORDER, OFFICER, CASE)
 #: Of a clip that turned out to have another one's content, that one is held.
 _ALL = (
-    "SELECT id, scope, CASE scope WHEN 'clip' THEN (WITH RECURSIVE became (clip, into_) AS"
+    "SELECT id, scope, CASE scope WHEN 'clip' THEN coalesce((WITH RECURSIVE became (clip, into_) AS"
     " (SELECT id, merged_into FROM clips WHERE id = CAST(value AS INTEGER)"
     " UNION ALL SELECT id, merged_into FROM clips JOIN became ON id = into_)"
-    " SELECT CAST(clip AS TEXT) FROM became WHERE into_ IS NULL) ELSE value END, since, until FROM holds"
+    " SELECT CAST(clip AS TEXT) FROM became WHERE into_ IS NULL), value) ELSE value END, since, until"
+    " FROM holds"
 )
 
 
@@ -90,10 +91,23 @@ def in_force_one(db: sqlite3.Connection, number: int) -> Hold:
     return _hold(row)
 
 
+_MAY = {
+    CLIP: "c.id = CAST(:value AS INTEGER)",
+    RECORDER: "c.recorder = :value",
+    OFFICER: "c.officer = :value OR l.officer = :value",
+    CASE: "l.case_number = :value",
+}
+
+
+def may_cover(db: sqlite3.Connection, hold: Hold) -> Iterator[list[Row]]:
+    """All clips that are known and that it covers, and more; in pages."""
+    return retained.where(db, _MAY[hold.scope], {"value": hold.value})
+
+
 def covering(row: Row, holds: Iterable[Hold]) -> list[Hold]:
     return [hold for hold in holds if hold.covers(row)]
 
 
 def _hold(row: Iterable[Any]) -> Hold:
     number, scope, value, since, until = row
-    return Hold(number, scope, value or "", since, until)  # a clip that is not here, yet
+    return Hold(number, scope, value, since, until)

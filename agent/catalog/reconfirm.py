@@ -5,7 +5,7 @@ Only clips that are still here are asked for; what the target no longer has is s
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from agent.catalog import deliveries, door
 from agent.catalog.deliveries import Delivery, PlaceChanged, Targets
@@ -64,6 +64,14 @@ def asked(
     )
     if done.rowcount != 1:
         raise WrongState(clip=clip, target=target)
+
+
+def soon(tx: sqlite3.Connection, clips: Iterable[int]) -> None:
+    """Targets are asked for these next, and lock them as they are to be locked now."""
+    tx.executemany(
+        "UPDATE deliveries SET asked = 0 WHERE clip = ? AND state = 'confirmed' AND asked IS NOT NULL",
+        [(clip,) for clip in clips],
+    )
 
 
 def lost(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:

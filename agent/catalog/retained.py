@@ -4,7 +4,7 @@ Times are seconds since the epoch. Functions over many clips page by id, so that
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,6 +23,15 @@ _ROWS = (
     " LEFT JOIN cases k ON k.number = l.case_number"
 )
 _LATER = "SELECT at FROM events WHERE seq >= ? AND clock_trusted AND at <= ? ORDER BY seq LIMIT 1"
+
+
+#: What periods count from.
+RECORDED, CORRECTED, DOCKED, UNKNOWN = "recorded", "corrected", "docked", "unknown"
+
+
+class Began(NamedTuple):
+    at: float | None  # None: nobody knows yet
+    by: str
 
 
 class Row(NamedTuple):
@@ -60,26 +69,41 @@ def every(db: sqlite3.Connection, state: str = "", after: int = 0) -> Iterator[R
         yield from map(Row._make, rows)
 
 
-def recorded(db: sqlite3.Connection, row: Row, now: float) -> float | None:
+def where(db: sqlite3.Connection, condition: str, values: Mapping[str, str | int]) -> Iterator[list[Row]]:
+    """Those that `condition` is true of (over c, the clip, and l, its labels), in pages by rising id."""
+    after = 0
+    query = (
+        f"{_ROWS} WHERE ({condition}) AND c.state <> 'merged' AND c.id > :after ORDER BY c.id LIMIT {_PAGE}"
+    )
+    while rows := db.execute(query, {**values, "after": after}).fetchall():
+        after = rows[-1][0]
+        yield [Row(*row) for row in rows]
+
+
+def began(db: sqlite3.Connection, row: Row, now: float) -> Began:
     """The latest moment at which the recording can have been made: what periods count from.
 
     By the recorder's clock when it says a time within a week before the docking, corrected where the clock
     ledger proves that clock wrong; else the docking itself. So a clock at 1980 makes nothing expire, and one
     at 2099 keeps nothing for a lifetime. A docking under a clock that was not trusted, or that is still to
-    come by the trusted time `now`, counts as the first moment after it whose time can be trusted. None: there
-    is none yet."""
+    come by the trusted time `now`, counts as the first moment after it whose time can be trusted."""
     docked: float | None = row.docked
     if not row.trusted or row.docked > now:
         docked = _later(db, row.id, now)
-    if docked is None or row.recorded_at is None:
-        return docked
-    try:
-        at = datetime.fromisoformat(row.recorded_at).timestamp()  # the recorder's local time is the station's
+    if docked is None:
+        return Began(None, UNKNOWN)
+    said = _said(row)
+    if said is None or not docked - _BELIEVED <= said <= docked:
+        return Began(docked, DOCKED)
+    wrong = _wrong(row)
+    return Began(min(docked, said - wrong), CORRECTED if wrong else RECORDED)
+
+
+def _said(row: Row) -> float | None:
+    try:  # the recorder's local time is the station's
+        return datetime.fromisoformat(row.recorded_at).timestamp() if row.recorded_at else None
     except (ValueError, OverflowError):  # the first or the last day of all: nobody can say it in seconds
-        return docked
-    if not docked - _BELIEVED <= at <= docked:
-        return docked
-    return min(docked, at - _wrong(row))
+        return None
 
 
 def _wrong(row: Row) -> float:

@@ -122,6 +122,21 @@ class RetentionConfig(Section):
         json_schema_extra=nullable,
     )
 
+    two_persons: bool = Field(
+        default=True,
+        description="Lifting a hold, closing a case and shortening a rule take a second person who agrees.",
+    )
+    cooling_off: Duration = Field(
+        default=7 * _DAY,
+        description="So long a change that shortens anything waits before it can be confirmed.",
+    )
+    most_affected: float = Field(
+        default=10.0,
+        gt=0,
+        le=100,
+        description="Percent of the clips: a change that lets more of them go earlier is not confirmed.",
+    )
+
     @property
     def every_rule(self) -> dict[str, RetentionRule]:
         return {**SHIPPED_RULES, **self.rules}

@@ -73,7 +73,7 @@ def _take_over(tx: sqlite3.Connection, new: RuleSet) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Of the rules that wait. Shares and bytes are of clips that are not merged."""
+    """Of the rules that wait. Holds are left out of account: they may be lifted."""
 
     clips: int
     earlier: int  # go earlier at the centre, or here
@@ -84,16 +84,15 @@ class Effect:
         return self.earlier / self.clips if self.clips else 0.0
 
 
-def effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> Effect:
-    """What it would be to be kept by `new` and not by `old` any more. Holds are left out of account: they
-    may be lifted."""
+def _effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> Effect:
     clips = earlier = sooner = 0
     for row in retained.every(db):
-        began = retained.recorded(db, row, now)
+        began = retained.began(db, row, now).at
         before, after = (kept.at_centre(row, began, now).until for kept in (old, new))
-        here = new.here(row, now).until < old.here(row, now).until
+        # As if the centre had confirmed it now: what has not happened yet counts, too.
+        here = row._replace(confirmed=row.confirmed or now)
         clips += 1
-        earlier += after < before or here
+        earlier += after < before or new.here(here, now).until < old.here(here, now).until
         sooner += after <= now < before
     return Effect(clips, earlier, sooner)
 
@@ -140,3 +139,12 @@ class Book:
     def lock(self, db: sqlite3.Connection, clip: int, now: float) -> Lock:
         """For the centre. `now` is a trusted time, in seconds since the epoch."""
         return lock(db, clip, self.keeping(db), now)
+
+    def effect(self, db: sqlite3.Connection, now: float) -> Effect:
+        """What it would be to be kept by the rules that wait, and not by those in force any more."""
+        now_standing = standing(db)
+        old, new = (
+            Keeping(_rules(row) if row else (), (), self._unit_of, self._source_of)
+            for row in (now_standing.in_force, now_standing.waiting or now_standing.in_force)
+        )
+        return _effect(db, old, new, now)

@@ -56,7 +56,7 @@ class Keeping:
         return legal.covering(row, self._holds)
 
     def at_centre(self, row: Row, recorded: float | None, now: float) -> Kept:
-        """Without holds. `recorded`: as `agent.catalog.retained` tells; for ever while nobody knows it."""
+        """Without holds. `recorded`: as `retained.began` tells; for ever while nobody knows it."""
         if recorded is None:
             return Kept(math.inf, None)
         facts = self.facts(row)

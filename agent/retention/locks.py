@@ -3,7 +3,8 @@
 import math
 import sqlite3
 
-from agent.catalog import retained
+from agent.catalog import Catalog, holds, reconfirm, retained
+from agent.catalog.holds import Hold
 from agent.model import Lock
 from agent.retention.keeping import Keeping
 
@@ -16,8 +17,19 @@ def lock(db: sqlite3.Connection, clip: int, keeping: Keeping, now: float) -> Loc
     row = retained.one(db, clip)
     if row is None or keeping.holds(row):
         return Lock(hold=True)
-    began = retained.recorded(db, row, now)
+    began = retained.began(db, row, now).at
     until = keeping.at_centre(row, now if began is None else began, now).until
     if math.isinf(until):
         return Lock(hold=True)
     return Lock(until) if until > now + _DAY else Lock()  # a server refuses what is over already
+
+
+def lock_at_centre(catalog: Catalog, hold: Hold) -> int:
+    """Have the clips that `hold` covers locked where they were confirmed already: targets are asked for them
+    next. How many clips are covered, as far as they are known."""
+    found = 0
+    for rows in holds.may_cover(catalog.read(), hold):
+        covered = [row.id for row in rows if hold.covers(row)]
+        catalog.write(lambda tx, covered=covered: reconfirm.soon(tx, covered))  # type: ignore[misc]
+        found += len(covered)
+    return found

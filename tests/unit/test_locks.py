@@ -129,10 +129,10 @@ def test_a_docking_that_is_still_to_come_was_dated_by_a_wrong_clock(docked: Dock
     clip, db = docked.clip(None), docked.catalog.read()
     row = retained.one(db, clip)
     assert row
-    assert retained.recorded(db, row, AT) is None
+    assert retained.began(db, row, AT).at is None
     for at in (AT, AT + DAY):
         docked.tick(at)
-    assert retained.recorded(db, row, AT + 30 * DAY) == AT
+    assert retained.began(db, row, AT + 30 * DAY).at == AT
 
 
 @given(
@@ -147,7 +147,7 @@ def test_what_a_period_counts_from_is_never_after_docking_and_never_long_before(
     said = recorded.isoformat() if recorded else None
     row = Row(1, "stored", "", "", "", 0, "", "", 0, said, AT, 1, low, high, None, 1, None)
     with closing(sqlite3.connect(":memory:")) as db:  # of a trusted docking nothing is asked
-        begun = retained.recorded(db, row, AT + DAY)
+        begun = retained.began(db, row, AT + DAY).at
     assert begun is not None
     assert AT - 17 * DAY <= begun <= AT
 

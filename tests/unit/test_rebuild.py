@@ -92,7 +92,7 @@ def test_the_period_of_a_clip_counts_from_its_docking_after_a_rebuild_too(
     db = again.catalog.read()
     kept = retained.one(db, row["id"])
     assert kept
-    assert retained.recorded(db, kept._replace(recorded_at=None), later + 1) == (docked if trusted else later)
+    assert retained.began(db, kept._replace(recorded_at=None), later + 1).at == (docked if trusted else later)
     again.close()
 
 

@@ -1,0 +1,199 @@
+"""What people may have retention do. Arguments are texts, as the narrow door takes them."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.catalog import Catalog, chosen, holds, labels
+from agent.config import RetentionConfig
+from agent.errors import Reject
+from agent.retention import arguments as read
+from agent.retention import persons
+from agent.retention.book import Book, enforce, left, standing
+from agent.retention.labelling import label
+from agent.retention.locks import lock_at_centre
+from agent.retention.persons import Texts
+
+#: (its arguments, who asks) → what there is to tell. Raises Reject.
+Command = Callable[[Mapping[str, str], str], Mapping[str, Any]]
+MOST = 10_000  # clips that one command labels
+
+
+class Commands:
+    def __init__(
+        self,
+        catalog: Catalog,
+        book: Book,
+        texts: Texts,
+        config: Callable[[], RetentionConfig],
+        trusted: Callable[[], bool],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`trusted`: whether the wall clock is right; `changed`: what is kept for how long may be another
+        now."""
+        self._catalog, self._book, self._texts = catalog, book, texts
+        self._config, self._trusted, self._changed = config, trusted, changed
+        self._actions: dict[
+            str, Callable[[sqlite3.Connection, Mapping[str, Any], Mapping[str, Any]], int]
+        ] = {
+            "hold-lift": lambda tx, of, facts: holds.lift(tx, of["hold"], facts),
+            "case-close": _close,
+            "rules-confirm": lambda tx, of, facts: enforce(tx, of["ruleset"], facts),
+        }
+
+    def all(self) -> dict[str, Command]:
+        return {
+            "label": self.label,
+            "hold-set": self.hold,
+            "hold-lift": self.lift,
+            "case-close": self.close,
+            "case-open": self.reopen,
+            "rules-confirm": self.confirm,
+            "agree": self.agree,
+        }
+
+    def label(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        """`clips` or `docking`; any of the fields; `person`, `reason`; `role`: officer, who may only lengthen
+        a period, or custodian."""
+        said = {field: read.field(field, arguments[field]) for field in labels.FIELDS if field in arguments}
+        if not said:
+            raise Reject("bad-parameter", name="label", expected="one of " + ", ".join(labels.FIELDS))
+        db = self._catalog.read()
+        clips = self._clips(db, arguments)
+        if said.get("note"):
+            said["note"] = self._keep(said["note"])
+        lengthens_only = arguments.get("role") == "officer"
+        facts = {**self._by(arguments, who), "role": "officer" if lengthens_only else "custodian"}
+        changed = label(
+            self._catalog,
+            self._book.keeping(db),
+            clips,
+            said,
+            facts,
+            lengthens_only=lengthens_only,
+            now=time.time(),
+        )
+        self._changed()
+        return {"clips": len(clips), "changed": changed}
+
+    def hold(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        """`scope`, `value`; of an officer also `since` and `until`. Returns its number, and how many clips
+        that are known it covers: none is no fault, it may be for what is still to come."""
+        hold = read.hold(arguments)
+        if hold["scope"] == holds.CLIP:
+            with contextlib.suppress(Reject):  # it is still to come
+                hold["value"] = str(chosen.by_id(self._catalog.read(), [int(hold["value"])])[0].id)
+        facts = self._by(arguments, who)
+        number = self._catalog.write(lambda tx: holds.place(tx, hold, facts))
+        clips = lock_at_centre(self._catalog, holds.in_force_one(self._catalog.read(), number))
+        self._changed()
+        return {"hold": number, "clips": clips}
+
+    def lift(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        number = read.number(arguments, "hold")
+        holds.in_force_one(self._catalog.read(), number)
+        return self._do("hold-lift", {"hold": number}, arguments, who)
+
+    def close(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        number = read.short(arguments.get("case", ""), "case")
+        if labels.is_closed(self._catalog.read(), number):
+            raise Reject("case-closed", case=number)
+        return self._do("case-close", {"case": number}, arguments, who)
+
+    def reopen(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        number, facts = read.short(arguments.get("case", ""), "case"), self._by(arguments, who)
+        done = self._catalog.write(lambda tx: labels.case(tx, number, False, facts))
+        if done is None:
+            raise Reject("case-open", case=number)
+        self._changed()
+        return {"event": done}
+
+    def confirm(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        """The rules that wait."""
+        return self._do("rules-confirm", {"ruleset": self._ready()}, arguments, who)
+
+    def agree(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        """The second person. What was asked for is done in the same commit."""
+        one = persons.asked(self._catalog.read(), read.number(arguments, "asked"))
+        person = read.text(arguments, "person")
+        persons.second(self._texts, one, person, who)
+        if one.what == "rules-confirm" and self._ready() != one.of["ruleset"]:
+            raise Reject("no-rules-wait")
+        name = self._keep(person)
+
+        def work(tx: sqlite3.Connection) -> int:
+            agreed = persons.agree(tx, one, name, who)
+            facts = {
+                "name": one.name,
+                "reason": one.reason,
+                "who": one.who,
+                "asked": one.seq,
+                "agreed": agreed,
+            }
+            return self._actions[one.what](tx, one.of, facts)
+
+        done = self._catalog.write(work)
+        self._changed()
+        return {"event": done, "what": one.what, **one.of}
+
+    def _do(
+        self, what: str, of: Mapping[str, Any], arguments: Mapping[str, str], who: str
+    ) -> Mapping[str, Any]:
+        """At once, or when a second person agrees."""
+        facts = self._by(arguments, who)
+
+        def work(tx: sqlite3.Connection) -> Mapping[str, Any]:
+            if persons.required(tx):
+                return {"asked": persons.ask(tx, what, of, facts["name"], facts["reason"], who)}
+            return {"event": self._actions[what](tx, of, facts)}
+
+        done = self._catalog.write(work)
+        self._changed()
+        return {**done, **of}
+
+    def _ready(self) -> int:
+        """The rules that wait and may come into force. Raises Reject that says what is missing."""
+        db, config, now = self._catalog.read(), self._config(), time.time()
+        waiting = standing(db).waiting
+        if waiting is None:
+            raise Reject("no-rules-wait")
+        if not self._trusted():
+            raise Reject("clock-untrusted")
+        if (seconds := left(db, waiting, config.cooling_off, now)) > 0:
+            raise Reject("rules-cool-off", seconds=seconds)
+        found = self._book.effect(db, now)
+        if found.share > config.most_affected / 100:
+            raise Reject("rules-affect-many", clips=found.earlier, of=found.clips, most=config.most_affected)
+        return waiting.id
+
+    def _by(self, arguments: Mapping[str, str], who: str) -> dict[str, str]:
+        # The texts first: an entry that speaks of one that was never kept could not be understood.
+        said = [read.text(arguments, name) for name in ("person", "reason")]
+        name, reason = map(self._keep, said)
+        return {"name": name, "reason": reason, "who": who}
+
+    def _keep(self, text: str) -> str:
+        try:
+            return self._texts.keep(text)
+        except OSError as error:
+            raise Reject("text-not-kept", reason=error.strerror or str(error)) from error
+
+    def _clips(self, db: sqlite3.Connection, arguments: Mapping[str, str]) -> list[int]:
+        if "docking" in arguments:
+            found = labels.of_docking(db, read.number(arguments, "docking"))
+            if not found:
+                raise Reject("bad-parameter", name="docking", expected="a docking that brought clips")
+            return found
+        ids = [part for part in arguments.get("clips", "").split(",") if read.NUMBER.fullmatch(part)]
+        if not 0 < len(ids) <= MOST or ",".join(ids) != arguments.get("clips", ""):
+            raise Reject("bad-parameter", name="clips", expected=f"1–{MOST} ids")
+        return [clip.id for clip in chosen.by_id(db, map(int, ids))]
+
+
+def _close(tx: sqlite3.Connection, of: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
+    done = labels.case(tx, of["case"], True, facts)
+    if done is None:
+        raise Reject("case-closed", case=of["case"])
+    return done
