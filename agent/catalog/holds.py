@@ -104,6 +104,32 @@ def may_cover(db: sqlite3.Connection, hold: Hold) -> Iterator[list[Row]]:
     return retained.where(db, _MAY[hold.scope], {"value": hold.value})
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    clips: int  # that it covers, of those that are known
+    pending: int  # of these: confirmed at a centre that locks, and not held there yet
+
+
+def standing(db: sqlite3.Connection, hold: Hold) -> Standing:
+    clips = pending = 0
+    for rows in may_cover(db, hold):
+        for row in rows:
+            if hold.covers(row):
+                clips += 1
+                pending += _pending(db, row.id)
+    return Standing(clips, pending)
+
+
+def _pending(db: sqlite3.Connection, clip: int) -> bool:
+    """A target that cannot lock tells of no lock at all, and nothing is pending there."""
+    row = db.execute(
+        "SELECT 1 FROM deliveries WHERE clip = ? AND state = 'confirmed'"
+        " AND json_extract(receipt, '$.lock.until') > 0 AND NOT json_extract(receipt, '$.lock.hold')",
+        (clip,),
+    ).fetchone()
+    return row is not None
+
+
 def covering(row: Row, holds: Iterable[Hold]) -> list[Hold]:
     return [hold for hold in holds if hold.covers(row)]
 

@@ -4,7 +4,7 @@ Functions that take `tx` run inside `Catalog.write`.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agent.catalog import door
@@ -56,16 +56,18 @@ def of_docking(db: sqlite3.Connection, docking: int) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def unlabelled(db: sqlite3.Connection, officer: str, after: int, limit: int) -> Iterable[sqlite3.Row]:
+def unlabelled(db: sqlite3.Connection, officer: str, after: int, limit: int) -> list[dict[str, Any]]:
     """Clips of `officer` ("": of any) that have neither category nor case nor note, by rising id."""
-    return db.execute(
+    cursor = db.execute(
         "SELECT c.id, c.state, c.officer, c.recorder, c.recorded_at, c.size, c.important FROM clips c"
         " LEFT JOIN labels l ON l.clip = c.id WHERE c.id > ? AND c.state <> 'merged'"
         " AND (? = '' OR c.officer = ?) AND coalesce(l.category, '') = ''"
         " AND coalesce(l.case_number, '') = '' AND coalesce(l.note, '') = ''"
         " ORDER BY c.id LIMIT ?",
         (after, officer, officer, limit),
-    ).fetchall()
+    )
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def case(tx: sqlite3.Connection, number: str, closed: bool, facts: Mapping[str, Any]) -> int | None:

@@ -7,7 +7,9 @@ import typer
 
 from agent import __version__
 from agent.cli import (
+    agree,
     audit,
+    case,
     catalog,
     certificate,
     clips,
@@ -16,8 +18,11 @@ from agent.cli import (
     doctor,
     export,
     finding,
+    hold,
+    label,
     log,
     receipt,
+    retention,
     run,
     status,
     target,
@@ -65,6 +70,11 @@ app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")
 app.add_typer(upload.app, name="upload")
 app.add_typer(finding.app, name="finding")
+app.add_typer(label.app, name="label")
+app.add_typer(hold.app, name="hold")
+app.add_typer(case.app, name="case")
+app.command("agree")(agree.agree)
+app.add_typer(retention.app, name="retention")
 
 
 def main() -> None:

@@ -160,7 +160,7 @@ class Commands:
         if waiting is None:
             raise Reject("no-rules-wait")
         if not self._trusted():
-            raise Reject("clock-untrusted")
+            raise Reject("rules-clock-untrusted")
         if (seconds := left(db, waiting, config.cooling_off, now)) > 0:
             raise Reject("rules-cool-off", seconds=seconds)
         found = self._book.effect(db, now)
