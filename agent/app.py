@@ -41,8 +41,9 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
-from agent.retention import book
+from agent.retention import book, persons
 from agent.retention.book import Book
+from agent.retention.commands import Commands
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
@@ -232,11 +233,13 @@ class Station:
             **commands(self._uploads),
             **explain.commands(self._catalog, self._texts),
             **self._custody_commands(),
+            **self._retention_commands(),
         }
         app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:
+        persons.require(self._catalog, config.retention.two_persons)
         book.take_over(self._catalog, config.retention)
 
     def _configured(self, config: Config) -> None:
@@ -251,6 +254,16 @@ class Station:
             **inspection.commands(self._catalog, folder, self._texts),
             **exported.commands(self._catalog, self._texts),
         }
+
+    def _retention_commands(self) -> Mapping[str, custody_commands.Command]:
+        return Commands(
+            self._catalog,
+            self._book,
+            self._texts,
+            lambda: self._live.current.retention,
+            clock.synchronised,
+            self._uploads.notify,
+        ).all()
 
     def _health(self) -> HealthBoard:
         live = self._live

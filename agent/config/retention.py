@@ -98,21 +98,21 @@ def _with_shipped(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     shipped = {name: kept.model_dump(mode="json") for name, kept in SHIPPED_CLASSES.items()}
-    said = {
+    return {
         name: {**shipped[name], **(given or {})}
         if name in shipped and (given is None or isinstance(given, dict))
         else given
         for name, given in value.items()
     }
-    return {**shipped, **said}
 
 
 class RetentionConfig(Section):
     classes: Annotated[
         dict[Name, RetentionClass], BeforeValidator(_with_shipped), BeforeValidator(section)
     ] = Field(
-        default=SHIPPED_CLASSES,
-        description="Classes, by name, with their periods; always `ordinary`, `important` and `case`.",
+        default={},
+        description="Classes, by name, with their periods. `ordinary`, `important` and `case` are always"
+        " there.",
         json_schema_extra=nullable,
     )
     rules: Annotated[dict[Name, RetentionRule], BeforeValidator(section), Field(max_length=_MOST)] = Field(
@@ -138,6 +138,10 @@ class RetentionConfig(Section):
     )
 
     @property
+    def every_class(self) -> dict[str, RetentionClass]:
+        return {**SHIPPED_CLASSES, **self.classes}
+
+    @property
     def every_rule(self) -> dict[str, RetentionRule]:
         return {**SHIPPED_RULES, **self.rules}
 
@@ -153,15 +157,15 @@ class RetentionConfig(Section):
         for name, rule in self.rules.items():
             if name in SHIPPED_RULES:
                 yield _fault(name, (), f"is a rule that every station has: change its class `{name}` instead")
-            if rule.gives not in self.classes:
-                near = difflib.get_close_matches(rule.gives, self.classes, 1)
+            if rule.gives not in self.every_class:
+                near = difflib.get_close_matches(rule.gives, self.every_class, 1)
                 hint = f", did you mean `{near[0]}`?" if near else ""
                 yield _fault(name, ("gives",), f"names no class of `retention.classes`{hint}")
                 continue
             other, same = first.setdefault(rule.conditions, (name, rule))
             if same.gives != rule.gives:
                 yield _fault(name, (), f"contradicts `{other}`: the same clips, another class")
-            if rule.older_than >= self.classes[rule.gives].seconds:
+            if rule.older_than >= self.every_class[rule.gives].seconds:
                 yield _fault(name, ("older_than",), "is when the period of its class is over already")
 
 

@@ -8,11 +8,11 @@ The first asks, the second agrees: under another name, and as another user of th
 import json
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent.catalog import door, meta
+from agent.catalog import Catalog, door, meta
 from agent.errors import Reject
 
 VALID = 7 * 86400.0  # seconds from the ask on
@@ -39,7 +39,7 @@ class Ask:
     who: str
 
 
-def require(catalog_write: Callable[[Callable[[sqlite3.Connection], None]], None], required: bool) -> None:
+def require(catalog: Catalog, required: bool) -> None:
     """That the configuration asks for two persons, or does not any more, is an entry, too."""
 
     def work(tx: sqlite3.Connection) -> None:
@@ -47,7 +47,7 @@ def require(catalog_write: Callable[[Callable[[sqlite3.Connection], None]], None
             meta.put(tx, _META, json.dumps(required))
             door.note(tx, "two-persons", None, {"required": required})
 
-    catalog_write(work)
+    catalog.write(work)
 
 
 def required(db: sqlite3.Connection) -> bool:

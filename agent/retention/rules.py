@@ -104,9 +104,9 @@ def ruleset(config: RetentionConfig) -> RuleSet:
         Rule(
             name=name,
             gives=rule.gives,
-            centre=config.classes[rule.gives].seconds,
-            local=config.classes[rule.gives].local,
-            with_case=config.classes[rule.gives].with_case,
+            centre=config.every_class[rule.gives].seconds,
+            local=config.every_class[rule.gives].local,
+            with_case=config.every_class[rule.gives].with_case,
             important=rule.important,
             category=frozenset(rule.category),
             unit=frozenset(rule.unit),
