@@ -88,7 +88,8 @@ def _effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> E
     clips = earlier = sooner = 0
     for row in retained.every(db):
         began = retained.began(db, row, now).at
-        before, after = (kept.at_centre(row, began, now).until for kept in (old, new))
+        recorded = now if began is None else began
+        before, after = (kept.at_centre(row, recorded, now).until for kept in (old, new))
         # As if the centre had confirmed it now: what has not happened yet counts, too.
         here = row._replace(confirmed=row.confirmed or now)
         clips += 1

@@ -10,9 +10,8 @@ from agent.catalog import Catalog, chosen, holds, labels
 from agent.config import RetentionConfig
 from agent.errors import Reject
 from agent.retention import arguments as read
-from agent.retention import persons
+from agent.retention import labelling, persons
 from agent.retention.book import Book, enforce, left, standing
-from agent.retention.labelling import label
 from agent.retention.locks import lock_at_centre
 from agent.retention.persons import Texts
 
@@ -60,21 +59,15 @@ class Commands:
         said = {field: read.field(field, arguments[field]) for field in labels.FIELDS if field in arguments}
         if not said:
             raise Reject("bad-parameter", name="label", expected="one of " + ", ".join(labels.FIELDS))
-        db = self._catalog.read()
+        db, role = self._catalog.read(), "officer" if arguments.get("role") == "officer" else "custodian"
         clips = self._clips(db, arguments)
+        labelling.check(
+            db, self._book.keeping(db), clips, said, lengthens_only=role == "officer", now=time.time()
+        )
+        facts = {**self._by(arguments, who), "role": role}
         if said.get("note"):
             said["note"] = self._keep(said["note"])
-        lengthens_only = arguments.get("role") == "officer"
-        facts = {**self._by(arguments, who), "role": "officer" if lengthens_only else "custodian"}
-        changed = label(
-            self._catalog,
-            self._book.keeping(db),
-            clips,
-            said,
-            facts,
-            lengthens_only=lengthens_only,
-            now=time.time(),
-        )
+        changed = labelling.put(self._catalog, clips, said, facts)
         self._changed()
         return {"clips": len(clips), "changed": changed}
 

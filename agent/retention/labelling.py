@@ -12,23 +12,8 @@ from agent.retention.keeping import Keeping
 _GROUP = 200  # clips that share one commit: bounds how long a docking waits
 
 
-def label(
-    catalog: Catalog,
-    keeping: Keeping,
-    clips: Sequence[int],
-    said: Mapping[str, str],
-    facts: Mapping[str, Any],
-    *,
-    lengthens_only: bool,
-    now: float,
-) -> int:
-    """How many clips were changed. `lengthens_only`: as an officer may. Either none is changed or, but for a
-    power cut, all.
-
-    Raises Reject `no-such-clip`, `label-leaves-hold`, `label-shortens`."""
-    db = catalog.read()
-    for clip in clips:
-        _check(db, keeping, clip, said, lengthens_only, now)
+def put(catalog: Catalog, clips: Sequence[int], said: Mapping[str, str], facts: Mapping[str, Any]) -> int:
+    """How many clips were changed."""
     changed = 0
     for at in range(0, len(clips), _GROUP):
         group = clips[at : at + _GROUP]
@@ -42,6 +27,22 @@ def _put(
     changed = [clip for clip in clips if labels.put(tx, clip, said, facts) is not None]
     reconfirm.soon(tx, changed)  # they may have to be locked for longer
     return len(changed)
+
+
+def check(
+    db: sqlite3.Connection,
+    keeping: Keeping,
+    clips: Iterable[int],
+    said: Mapping[str, str],
+    *,
+    lengthens_only: bool,
+    now: float,
+) -> None:
+    """Before anything is said: either all of it is, or nothing. `lengthens_only`: as an officer may.
+
+    Raises Reject `no-such-clip`, `label-leaves-hold`, `label-shortens`."""
+    for clip in clips:
+        _check(db, keeping, clip, said, lengthens_only, now)
 
 
 def _check(
@@ -65,7 +66,8 @@ def _check(
 
 
 def _shorter(db: sqlite3.Connection, keeping: Keeping, before: Row, after: Row, now: float) -> bool:
-    recorded = retained.began(db, before, now).at
+    began = retained.began(db, before, now).at
+    recorded = now if began is None else began
     at_centre = (keeping.at_centre(row, recorded, now).until for row in (before, after))
     # As if the centre had confirmed it now: what has not happened yet counts, too.
     here = (keeping.here(row._replace(confirmed=row.confirmed or now), now).until for row in (before, after))
