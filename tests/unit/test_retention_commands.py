@@ -140,7 +140,8 @@ def test_either_all_clips_of_a_command_are_labelled_or_none(house: House) -> Non
 def test_a_label_that_cannot_be_meant_is_refused(house: House, arguments: dict[str, str]) -> None:
     clip = house.clip()
     with refused("bad-parameter"):
-        house.say("label", **{name: clip if text == "1" else text for name, text in arguments.items()})
+        said: dict[str, Any] = {name: clip if text == "1" else text for name, text in arguments.items()}
+        house.say("label", **said)
     assert labels.of(house.catalog.read(), clip) == dict.fromkeys(labels.FIELDS, "")
 
 
