@@ -122,6 +122,18 @@ class RetentionConfig(Section):
         json_schema_extra=nullable,
     )
 
+    release: bool = Field(
+        default=False, description="Local copies whose time is over go. Until then, none does."
+    )
+    grace: Duration = Field(
+        default=_DAY, description="So long a copy stays after its confirmation, however short room is."
+    )
+    room: float = Field(
+        default=10.0,
+        ge=0,
+        le=90,
+        description="Percent of the disk: with less of it free, copies past their grace go early.",
+    )
     two_persons: bool = Field(
         default=True,
         description="Lifting a hold, closing a case and shortening a rule take a second person who agrees.",

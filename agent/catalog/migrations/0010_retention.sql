@@ -79,3 +79,9 @@ WHEN NEW.id IS NOT OLD.id OR NEW.rules IS NOT OLD.rules OR NEW.event <= OLD.even
 BEGIN SELECT RAISE(ABORT, 'rules change only with an event of their own'); END;
 CREATE TRIGGER rulesets_are_not_deleted BEFORE DELETE ON rulesets
 BEGIN SELECT RAISE(ABORT, 'rules are never deleted'); END;
+
+-- Clips that were released, whose files are still to be removed: the decision is committed before the deed.
+CREATE TABLE removals (clip INTEGER PRIMARY KEY REFERENCES clips (id)) STRICT;
+CREATE TRIGGER removals_are_of_released_clips BEFORE INSERT ON removals
+WHEN NOT EXISTS (SELECT 1 FROM clips WHERE id = NEW.clip AND state = 'released')
+BEGIN SELECT RAISE(ABORT, 'only what was released is removed'); END;
