@@ -105,9 +105,9 @@ def queue(db: sqlite3.Connection) -> tuple[int, int]:
 
 
 def vouched(db: sqlite3.Connection, clip: int) -> list[tuple[str, float | None]]:
-    """Every target that the clip went to, and when it said last that it has it; None: it does not say so."""
+    """Every target that the clip went to, and when it last told its very digest; None: it does not."""
     rows = db.execute(
-        "SELECT target, CASE state WHEN 'confirmed' THEN asked END FROM deliveries WHERE clip = ?"
+        "SELECT target, CASE state WHEN 'confirmed' THEN proved END FROM deliveries WHERE clip = ?"
         " ORDER BY target",
         (clip,),
     )
@@ -162,8 +162,9 @@ def confirmed(
         raise PlaceChanged(target=target, address=receipt.location, was=targets[target], now=receipt.place)
     compare(tx, clip, target, receipt)
     said = asdict(receipt)
-    asked = time.time() if complete else 0.0
-    changes = {"receipt": json.dumps(said), "problem": None, "asked": asked, "distrusted": 0, "lost": 0}
+    now = time.time()
+    changes: dict[str, Any] = {"receipt": json.dumps(said), "problem": None, "distrusted": 0, "lost": 0}
+    changes |= {"asked": now if complete else 0.0, "proved": now, "prove": 0}
     _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
     if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})
@@ -188,7 +189,7 @@ def resend(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, tar
 
 def take_back(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """The target vouched for the clip and does not have it any more. The clip's state is the caller's."""
-    changes = {"token": "", "receipt": None, "asked": None, "lost": 1, **_taken_back(problem)}
+    changes = {"token": "", "receipt": None, "asked": None, "proved": None, "lost": 1, **_taken_back(problem)}
     _move(tx, clip, target, D.CONFIRMED, D.SENDING, targets, **changes)
 
 
@@ -336,7 +337,7 @@ def _put(
     tx.execute(
         "INSERT INTO deliveries (clip, target, state, token, place, updated) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (clip, target) DO UPDATE SET state = excluded.state, token = excluded.token,"
-        " place = excluded.place, receipt = NULL, asked = NULL, updated = excluded.updated",
+        " place = excluded.place, receipt = NULL, asked = NULL, proved = NULL, updated = excluded.updated",
         (clip, target, state, token, place, time.time()),
     )
 

@@ -51,27 +51,36 @@ def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery
 def asked(
     tx: sqlite3.Connection, clip: int, target: str, targets: Targets, receipt: Receipt | None = None
 ) -> None:
-    """It still has the clip; with a `receipt` when the bytes themselves were read. Raises ReceiptDiffers."""
+    """It still has the clip; with a `receipt` when it told the digest, or was read. Raises ReceiptDiffers."""
     if receipt is not None:
         if receipt.place != targets[target]:
             raise PlaceChanged(
                 target=target, address=receipt.location, was=targets[target], now=receipt.place
             )
         deliveries.compare(tx, clip, target, receipt)
+    proved = ", proved = :now, prove = 0" if receipt is not None else ""
     done = tx.execute(
-        "UPDATE deliveries SET asked = ? WHERE clip = ? AND target = ? AND place = ? AND state = 'confirmed'",
-        (time.time(), clip, target, targets[target]),
+        f"UPDATE deliveries SET asked = :now{proved} WHERE clip = :clip AND target = :target"
+        " AND place = :place AND state = 'confirmed'",
+        {"now": time.time(), "clip": clip, "target": target, "place": targets[target]},
     )
     if done.rowcount != 1:
         raise WrongState(clip=clip, target=target)
 
 
-def soon(tx: sqlite3.Connection, clips: Iterable[int]) -> None:
-    """Targets are asked for these next, and lock them as they are to be locked now."""
+def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -> None:
+    """Targets are asked for these next, and lock them as they are to be locked now. `prove`: they are to tell
+    their digest, or to be read back, as when they confirmed them."""
     tx.executemany(
-        "UPDATE deliveries SET asked = 0 WHERE clip = ? AND state = 'confirmed' AND asked IS NOT NULL",
-        [(clip,) for clip in clips],
+        "UPDATE deliveries SET asked = 0, prove = max(prove, ?) WHERE clip = ? AND state = 'confirmed'"
+        " AND asked IS NOT NULL",
+        [(prove, clip) for clip in clips],
     )
+
+
+def to_prove(db: sqlite3.Connection, clip: int, target: str) -> bool:
+    row = db.execute("SELECT prove FROM deliveries WHERE clip = ? AND target = ?", (clip, target)).fetchone()
+    return bool(row and row[0])
 
 
 def lost(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:

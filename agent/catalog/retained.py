@@ -17,7 +17,7 @@ _ROWS = (
     "SELECT c.id, c.state, c.recorder, c.officer, coalesce(l.officer, ''),"
     " coalesce(l.important, c.important), coalesce(l.category, ''), coalesce(l.case_number, ''),"
     " coalesce(k.closed, 0), c.recorded_at, d.started, d.clock_trusted, o.low, o.high,"
-    " CASE WHEN c.state = 'confirmed' THEN e.at END, c.size, c.key"
+    " CASE WHEN c.state = 'confirmed' THEN e.at END, e.clock_trusted, c.event, c.size, c.key"
     " FROM clips c JOIN dockings d ON d.id = c.docking JOIN events e ON e.seq = c.event"
     " LEFT JOIN clock_offsets o ON o.docking = c.docking LEFT JOIN labels l ON l.clip = c.id"
     " LEFT JOIN cases k ON k.number = l.case_number"
@@ -49,7 +49,9 @@ class Row(NamedTuple):
     trusted: int  # whether this station's clock was, at the docking
     ahead_low: float | None  # by how much the recorder's clock was ahead at least, by the clock ledger
     ahead_high: float | None  # and at most
-    confirmed: float | None  # since when it is; None when it is not
+    confirmed: float | None  # since when it is, by the clock of then; None when it is not
+    changed_trusted: int  # whether that clock was
+    event: int  # of the last change of state
     size: int
     key: str | None
 
@@ -89,7 +91,7 @@ def began(db: sqlite3.Connection, row: Row, now: float) -> Began:
     come by the trusted time `now`, counts as the first moment after it whose time can be trusted."""
     docked: float | None = row.docked
     if not row.trusted or row.docked > now:
-        docked = _later(db, row.id, now)
+        docked = _later(db, row.id, now)  # a clip's id is the number of its first event
     if docked is None:
         return Began(None, UNKNOWN)
     said = _said(row)
@@ -112,7 +114,14 @@ def _wrong(row: Row) -> float:
     return low if low is not None and (low > 0 or (high is not None and high < 0)) else 0.0
 
 
-def _later(db: sqlite3.Connection, clip: int, now: float) -> float | None:
-    # A clip's id is the number of its first event.
-    found = db.execute(_LATER, (clip, now)).fetchone()
+def confirmed(db: sqlite3.Connection, row: Row, now: float) -> float | None:
+    """The latest moment at which the centre can have confirmed the clip; None when it has not, or nobody
+    knows. As with a docking, only a trusted clock that is not in the future is believed."""
+    if row.confirmed is None or (row.changed_trusted and row.confirmed <= now):
+        return row.confirmed
+    return _later(db, row.event, now)
+
+
+def _later(db: sqlite3.Connection, event: int, now: float) -> float | None:
+    found = db.execute(_LATER, (event, now)).fetchone()
     return float(found[0]) if found else None

@@ -18,7 +18,7 @@ from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, Setting, screen, setting, told
 from agent.config import Config
-from agent.retention.book import Book, left, standing
+from agent.retention.book import Book, Standing, left, standing
 from agent.retention.explain import Reading
 from agent.retention.explain import explain as explain_clip
 from agent.retention.plan import Going
@@ -86,12 +86,11 @@ def rules(as_json: JsonOption = False, config: ConfigPath = None, lang: Language
         waits = {"earlier": effect.earlier, "of": effect.clips, "at_once": effect.sooner}
         waits |= {"seconds": None if math.isinf(seconds) else round(seconds)}
     if as_json:
-        print(
-            json.dumps({**_sets(sets.in_force, sets.waiting), "effect": waits}, ensure_ascii=False, indent=2)
-        )
+        print(json.dumps({**_sets(sets), "effect": waits}, ensure_ascii=False, indent=2))
         return
-    for row, key in ((sets.in_force, "rules-in-force"), (sets.waiting, "rules-waiting")):
+    for row in (*sets.former, *([sets.latest] if sets.latest else [])):
         if row:
+            key = "rules-waiting" if row is sets.waiting else "rules-in-force"
             typer.echo(fill(word("retention", key, chosen.language), {"time": _at(row.at)}))
             screen().print(_rules(row, chosen.language))
     if waits:
@@ -186,11 +185,12 @@ def _table(going: list[Going], language: str) -> Table:
     return table
 
 
-def _sets(in_force: RuleRow | None, waiting: RuleRow | None) -> dict[str, Any]:
-    return {
-        key: {"since": _at(row.at), "rules": row.rules} if row else None
-        for key, row in (("in_force", in_force), ("waiting", waiting))
-    }
+def _sets(sets: Standing) -> dict[str, Any]:
+    told = [
+        {"since": _at(row.at), "rules": row.rules, "state": row.state}
+        for row in (*sets.former, *([sets.latest] if sets.latest else []))
+    ]
+    return {"sets": told, "waiting": sets.waiting is not None}
 
 
 def _rules(row: RuleRow, language: str) -> Table:

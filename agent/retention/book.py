@@ -1,8 +1,8 @@
 """Which rules protect now. What lengthens is in force at once; what shortens anything waits.
 
-While it waits, the old rules and the new ones protect together, and the longest wins. It comes into force
-when its time is over by a trusted clock, somebody has confirmed it (see `agent.retention.commands`), and it
-lets no more clips go earlier than `retention.most_affected` allows.
+While it waits, all rules since the last ones that were confirmed protect together, and the longest wins. It
+comes into force alone when its time is over by a trusted clock, somebody has confirmed it (see
+`agent.retention.commands`), and it lets no more clips go earlier than `retention.most_affected` allows.
 """
 
 import logging
@@ -32,18 +32,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`rules`: of all sets that protect. `waiting`: the set that waits to be the only one."""
+    """`former`: sets that still protect; `latest`: what the configuration says. `waiting`: the latest one,
+    while it waits to be the only one."""
 
-    rules: RuleSet
-    in_force: RuleRow | None
-    waiting: RuleRow | None
+    former: tuple[RuleRow, ...]
+    latest: RuleRow | None
+
+    @property
+    def waiting(self) -> RuleRow | None:
+        return self.latest if self.latest and self.latest.state == WAITING else None
+
+    @property
+    def rules(self) -> RuleSet:
+        """All that protects now."""
+        return _rules(*self.former, *([self.latest] if self.latest else []))
 
 
 def standing(db: sqlite3.Connection) -> Standing:
     rows = rulesets.standing(db)
-    rules = tuple(read(told) for row in rows for told in row.rules)
-    by_state = {row.state: row for row in rows}
-    return Standing(rules, by_state.get(IN_FORCE), by_state.get(WAITING))
+    return Standing(tuple(rows[:-1]), rows[-1] if rows else None)
 
 
 def take_over(catalog: Catalog, config: RetentionConfig) -> None:
@@ -53,21 +60,19 @@ def take_over(catalog: Catalog, config: RetentionConfig) -> None:
 
 
 def _take_over(tx: sqlite3.Connection, new: RuleSet) -> None:
-    now = standing(tx)
-    told = [plain(rule) for rule in new]
-    if now.in_force is None:
+    now, told = standing(tx), [plain(rule) for rule in new]
+    if now.latest is None:
         rulesets.begin(tx, told, IN_FORCE, {"reason": "first"})
         return
-    if now.waiting is not None and now.waiting.rules != told:
-        rulesets.change(tx, now.waiting.id, OVER, {"reason": "withdrawn"})
-    if now.in_force.rules == told or (now.waiting is not None and now.waiting.rules == told):
+    if now.latest.rules == told:
         return
-    less = shortened(_rules(now.in_force), new)
+    less = [rule.name for rule in shortened(now.rules, new)]
     if less:
-        rulesets.begin(tx, told, WAITING, {"shortens": [rule.name for rule in less]})
-        _log.warning("rules that shorten %s wait until they are confirmed", [rule.name for rule in less])
+        rulesets.begin(tx, told, WAITING, {"shortens": less})
+        _log.warning("rules that shorten %s wait until they are confirmed", less)
         return
-    rulesets.change(tx, now.in_force.id, OVER, {"reason": "replaced"})
+    for row in (*now.former, now.latest):
+        rulesets.change(tx, row.id, OVER, {"reason": "replaced"})
     rulesets.begin(tx, told, IN_FORCE, {"reason": "nothing shorter"})
 
 
@@ -91,19 +96,21 @@ def _effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> E
         recorded = now if began is None else began
         before, after = (kept.at_centre(row, recorded, now).until for kept in (old, new))
         # As if the centre had confirmed it now: what has not happened yet counts, too.
-        here = row._replace(confirmed=row.confirmed or now)
+        confirmed = row.confirmed or now
         clips += 1
-        earlier += after < before or new.here(here, now).until < old.here(here, now).until
+        here = new.here(row, confirmed, now).until < old.here(row, confirmed, now).until
+        earlier += after < before or here
         sooner += after <= now < before
     return Effect(clips, earlier, sooner)
 
 
 def enforce(tx: sqlite3.Connection, waiting: int, facts: Mapping[str, Any]) -> int:
-    """The rules that wait take the place of those in force. Raises Reject `no-rules-wait`."""
+    """The rules that wait take the place of all others. Raises Reject `no-rules-wait`."""
     now = standing(tx)
-    if now.waiting is None or now.waiting.id != waiting or now.in_force is None:
+    if now.waiting is None or now.waiting.id != waiting:
         raise Reject("no-rules-wait")
-    rulesets.change(tx, now.in_force.id, OVER, {"reason": "replaced"})
+    for row in now.former:
+        rulesets.change(tx, row.id, OVER, {"reason": "replaced"})
     return rulesets.change(tx, waiting, IN_FORCE, facts)
 
 
@@ -117,8 +124,8 @@ def left(db: sqlite3.Connection, waiting: RuleRow, cooling_off: float, now: floa
     return max(0.0, row[0] + cooling_off - now) if row else math.inf
 
 
-def _rules(row: RuleRow) -> RuleSet:
-    return tuple(read(told) for told in row.rules)
+def _rules(*rows: RuleRow) -> RuleSet:
+    return tuple(read(told) for row in rows for told in row.rules)
 
 
 class Book:
@@ -129,13 +136,16 @@ class Book:
         self._known: tuple[tuple[int, ...], Keeping] | None = None
 
     def keeping(self, db: sqlite3.Connection) -> Keeping:
+        """By what is committed."""
         last = tuple(db.execute(_LAST).fetchone())
         known = self._known
         if known is None or known[0] != last:
-            held = holds.in_force(db)
-            keeping = Keeping(standing(db).rules, held, self._unit_of, self._source_of)
-            known = self._known = (last, keeping)
+            known = self._known = (last, self.fresh(db))
         return known[1]
+
+    def fresh(self, db: sqlite3.Connection) -> Keeping:
+        """Read anew, also inside a transaction: what it sees may never be committed, and is not kept."""
+        return Keeping(standing(db).rules, holds.in_force(db), self._unit_of, self._source_of)
 
     def lock(self, db: sqlite3.Connection, clip: int, now: float) -> Lock:
         """For the centre. `now` is a trusted time, in seconds since the epoch."""
@@ -143,9 +153,9 @@ class Book:
 
     def effect(self, db: sqlite3.Connection, now: float) -> Effect:
         """What it would be to be kept by the rules that wait, and not by those in force any more."""
-        now_standing = standing(db)
+        sets = standing(db)
         old, new = (
-            Keeping(_rules(row) if row else (), (), self._unit_of, self._source_of)
-            for row in (now_standing.in_force, now_standing.waiting or now_standing.in_force)
+            Keeping(_rules(*rows), (), self._unit_of, self._source_of)
+            for rows in (sets.former, [sets.latest] if sets.latest else [])
         )
         return _effect(db, old, new, now)

@@ -44,7 +44,7 @@ def explain(
         (rule, math.inf if began.at is None else began.at + rule.period(facts))
         for rule in keeping.matching(facts)
     )
-    here, holds = keeping.here(row, now), tuple(keeping.holds(row))
+    here, holds = keeping.here(row, retained.confirmed(db, row, now), now), tuple(keeping.holds(row))
     return Reading(
         row,
         began,
@@ -81,7 +81,7 @@ def hinders(
 
 
 def _silent(db: sqlite3.Connection, clip: int, targets: Collection[str], now: float) -> list[str]:
-    vouched = {target: asked for target, asked in deliveries.vouched(db, clip) if target in targets}
+    vouched = {target: proved for target, proved in deliveries.vouched(db, clip) if target in targets}
     if not vouched:
         return ["-"]
-    return [one for one, asked in vouched.items() if asked is None or not now - ASKED <= asked <= now]
+    return [one for one, proved in vouched.items() if proved is None or not now - ASKED <= proved <= now]

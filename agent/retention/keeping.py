@@ -63,10 +63,10 @@ class Keeping:
         spans = [(rule, rule.older_than, rule.period(facts)) for rule in self.matching(facts)]
         return until(spans, recorded, now)
 
-    def here(self, row: Row, now: float) -> Kept:
-        """Without holds. For ever while the centre has not confirmed it. Every rule that matches counts from
-        the first day on: a copy that stays too long does no harm."""
-        if row.confirmed is None:
+    def here(self, row: Row, confirmed: float | None, now: float) -> Kept:
+        """Without holds. `confirmed`: as `retained.confirmed` tells; for ever while nobody knows it. Every
+        rule that matches counts from the first day on: a copy that stays too long does no harm."""
+        if confirmed is None:
             return Kept(math.inf, None)
         spans = [(rule, 0.0, rule.local) for rule in self.matching(self.facts(row))]
-        return until(spans, row.confirmed, now)
+        return until(spans, confirmed, now)

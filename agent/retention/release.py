@@ -13,7 +13,6 @@ from pathlib import Path
 
 from agent import durable
 from agent.catalog import Catalog, reconfirm, removals, retained
-from agent.catalog.retained import Row
 from agent.config import RetentionConfig
 from agent.retention.book import Book
 from agent.retention.decide import Kept
@@ -21,6 +20,7 @@ from agent.retention.explain import hinders
 from agent.retention.keeping import Keeping
 
 _GROUP = 200  # clips that share one commit: bounds how long a docking waits
+_SILENT = {"kept-not-asked"}
 _ASKED = 2_000  # clips that the centre is asked for at once
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Release:
             gone, silent = self._release(group, now)
             released += gone
             if silent and asked < _ASKED:
-                self._catalog.write(lambda tx, silent=silent: reconfirm.soon(tx, silent))  # type: ignore[misc]
+                self._catalog.write(lambda tx, silent=silent: reconfirm.soon(tx, silent, prove=True))  # type: ignore[misc]
                 asked += len(silent)
         return Done(released, asked)
 
@@ -87,12 +87,13 @@ class Release:
         keeping, grace = self._book.keeping(db), self._config().grace
         early: list[tuple[float, int]] = []
         for row in retained.every(db, state="confirmed"):
-            if row.confirmed is None or keeping.holds(row):
+            confirmed = retained.confirmed(db, row, now)
+            if confirmed is None or keeping.holds(row):
                 continue
-            if keeping.here(row, now).until <= now:
+            if keeping.here(row, confirmed, now).until <= now:
                 yield row.id
-            elif self._short() and row.confirmed + grace <= now:
-                early.append((row.confirmed, row.id))
+            elif self._short() and confirmed + grace <= now:
+                early.append((confirmed, row.id))
         for _, clip in sorted(early):
             if not self._short():
                 return
@@ -107,33 +108,28 @@ class Release:
         early = self._short()
 
         def work(tx: sqlite3.Connection) -> tuple[int, list[int]]:
-            keeping, gone, silent = self._book.keeping(tx), 0, list[int]()
-            for clip in clips:
-                row = retained.one(tx, clip)
-                if row is None:
-                    continue
-                here = self._here(keeping, row, now, early)
-                found = {
-                    one.key
-                    for one in hinders(
-                        tx, row, here, tuple(keeping.holds(row)), now, trusted=True, targets=self._targets()
-                    )
-                }
-                if not found:
-                    rule = here.by.name if here.by else ""
-                    removals.release(tx, clip, {"rule": rule, "until": here.until, "early": here.until > now})
-                    gone += 1
-                elif found == {"kept-not-asked"}:
-                    silent.append(clip)
-            return gone, silent
+            keeping = self._book.fresh(tx)
+            came = [(clip, self._let_go(tx, keeping, clip, now, early)) for clip in clips]
+            return sum(left == set() for _, left in came), [clip for clip, left in came if left == _SILENT]
 
         done = self._catalog.write(work)
         self.remove()
         return done
 
-    def _here(self, keeping: Keeping, row: Row, now: float, early: bool) -> Kept:
-        """As the rules say; while room is short, for the time of grace only."""
-        kept = keeping.here(row, now)
-        if early and row.confirmed is not None:
-            return Kept(min(kept.until, row.confirmed + self._config().grace), kept.by)
-        return kept
+    def _let_go(
+        self, tx: sqlite3.Connection, keeping: Keeping, clip: int, now: float, early: bool
+    ) -> set[str] | None:
+        """What keeps it; nothing when it went. `early`: while room is short, the time of grace is enough."""
+        row = retained.one(tx, clip)
+        if row is None or row.confirmed is None:
+            return None
+        confirmed = retained.confirmed(tx, row, now)
+        kept = here = keeping.here(row, confirmed, now)
+        if early and confirmed is not None:
+            here = Kept(min(kept.until, confirmed + self._config().grace), kept.by)
+        held, targets = tuple(keeping.holds(row)), self._targets()
+        left = {one.key for one in hinders(tx, row, here, held, now, trusted=True, targets=targets)}
+        if not left:
+            facts = {"rule": kept.by.name if kept.by else "", "early": kept.until > now}
+            removals.release(tx, clip, facts)
+        return left

@@ -145,7 +145,7 @@ def test_what_a_period_counts_from_is_never_after_docking_and_never_long_before(
 ) -> None:
     high = None if low is None or wide is None else low + wide
     said = recorded.isoformat() if recorded else None
-    row = Row(1, "stored", "", "", "", 0, "", "", 0, said, AT, 1, low, high, None, 1, None)
+    row = Row(1, "stored", "", "", "", 0, "", "", 0, said, AT, 1, low, high, None, 1, 1, 1, None)
     with closing(sqlite3.connect(":memory:")) as db:  # of a trusted docking nothing is asked
         begun = retained.began(db, row, AT + DAY).at
     assert begun is not None

@@ -179,7 +179,25 @@ def test_a_hold_on_an_officers_time_covers_what_can_have_been_recorded_then(
 ) -> None:
     at = datetime(2026, 11, 25, 18).timestamp()
     row = retained.Row(
-        1, "stored", "r", "12345", "", 0, "", "", 0, "2026-11-25T09:00:00", at, 1, None, None, None, 1, "k"
+        1,
+        "stored",
+        "r",
+        "12345",
+        "",
+        0,
+        "",
+        "",
+        0,
+        "2026-11-25T09:00:00",
+        at,
+        1,
+        None,
+        None,
+        None,
+        1,
+        1,
+        1,
+        "k",
     )
     assert holds.Hold(1, "officer", "12345", since, until).covers(row) is held
     # A recorder whose clock says something else proves nothing.
@@ -267,8 +285,8 @@ def test_rules_that_only_lengthen_are_in_force_at_once(house: House) -> None:
     house.configure(classes={"ordinary": {"centre": "200 days"}})
     now = standing(house.catalog.read())
     assert now.waiting is None
-    assert now.in_force
-    assert now.in_force.rules[0]["centre"] == 200 * DAY
+    assert now.latest
+    assert now.latest.rules[0]["centre"] == 200 * DAY
 
 
 def test_rules_that_shorten_wait_and_the_old_ones_protect_meanwhile(house: House) -> None:
@@ -279,7 +297,7 @@ def test_rules_that_shorten_wait_and_the_old_ones_protect_meanwhile(house: House
     assert row
     keeping = house.book.keeping(db)
     assert keeping.at_centre(row, 0.0, 0.0).until == 183 * DAY
-    assert keeping.here(row._replace(confirmed=0.0), 0.0).until == 40 * DAY
+    assert keeping.here(row, 0.0, 0.0).until == 40 * DAY
     with refused("rules-cool-off"):
         house.say("rules-confirm")
 
@@ -298,8 +316,8 @@ def test_rules_that_shorten_come_into_force_when_two_persons_say_so(house: House
     house.both("rules-confirm")
     now = standing(house.catalog.read())
     assert now.waiting is None
-    assert now.in_force
-    assert now.in_force.rules[0]["centre"] == 90 * DAY
+    assert now.latest
+    assert now.latest.rules[0]["centre"] == 90 * DAY
     with refused("no-rules-wait"):
         house.say("rules-confirm")
 
@@ -311,10 +329,25 @@ def test_rules_that_let_too_many_clips_go_earlier_are_not_confirmed(house: House
         house.say("rules-confirm")
 
 
-def test_rules_that_are_taken_back_before_they_are_confirmed_do_nothing(house: House) -> None:
+def test_rules_that_are_taken_back_before_they_are_confirmed_shorten_nothing(house: House) -> None:
     short(house)
     house.configure()
     assert [row.state for row in rulesets.standing(house.catalog.read())] == ["in-force"]
+
+
+def test_what_rules_that_waited_lengthened_is_not_shortened_by_taking_them_back(house: House) -> None:
+    longer = {"ordinary": {"centre": "90 days", "local": "40 days"}}
+    house.configure(classes=longer)
+    house.configure()
+    assert [row.state for row in rulesets.standing(house.catalog.read())] == [
+        "in-force",
+        "waiting",
+        "waiting",
+    ]
+    assert {rule.local for rule in standing(house.catalog.read()).rules if rule.name == "ordinary"} == {
+        30 * DAY,
+        40 * DAY,
+    }
 
 
 def test_what_was_agreed_to_is_what_was_asked_for(house: House) -> None:

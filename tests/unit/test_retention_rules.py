@@ -35,7 +35,7 @@ rules = st.builds(
 rows = st.builds(
     lambda important, category, officer, case, closed, confirmed: Row(
         1, "confirmed", "r", officer, "", important, category, case, closed, None, NOW, 1, None, None,
-        confirmed, 1, "k",
+        confirmed, 1, 1, 1, "k",
     ),
     important=st.integers(0, 1),
     category=st.sampled_from(["", *WORDS]),
@@ -50,7 +50,7 @@ def kept(some: list[Rule], row: Row, age: float) -> tuple[float, float]:
     """(at the centre, here)"""
     keeping = Keeping(some, (), unit_of=lambda officer: officer, source_of=lambda recorder: "a")
     now = NOW + age
-    return keeping.at_centre(row, NOW, now).until, keeping.here(row, now).until
+    return keeping.at_centre(row, NOW, now).until, keeping.here(row, row.confirmed, now).until
 
 
 @given(st.lists(rules, min_size=1, max_size=4), rules, rows, st.floats(0, 500 * DAY))

@@ -85,3 +85,8 @@ CREATE TABLE removals (clip INTEGER PRIMARY KEY REFERENCES clips (id)) STRICT;
 CREATE TRIGGER removals_are_of_released_clips BEFORE INSERT ON removals
 WHEN NOT EXISTS (SELECT 1 FROM clips WHERE id = NEW.clip AND state = 'released')
 BEGIN SELECT RAISE(ABORT, 'only what was released is removed'); END;
+
+-- When a target last told, or showed, the very digest of a clip: before its copy here goes, it does so again.
+ALTER TABLE deliveries ADD COLUMN proved REAL;
+-- 1: it is to do so the next time that it is asked.
+ALTER TABLE deliveries ADD COLUMN prove INTEGER NOT NULL DEFAULT 0;
