@@ -43,7 +43,10 @@ from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
 from agent.retention import book, persons
 from agent.retention.book import Book
+from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
+from agent.retention.release import Release
+from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
@@ -102,6 +105,7 @@ class Station:
         self._ready = False
         config = live.current
         self._catalog = Catalog.open(home.settle(store))
+        self._clock = ClockWatch(self._catalog, clock.ours)
         self._check = CatalogCheck(self._catalog)
         self._book = Book()
         self._store = Store(store, lambda: live.current.store.reserve)
@@ -117,6 +121,18 @@ class Station:
             self._uploads.notify,
         )
         self._judge = Judge(self._catalog)
+        self._retention = Worker(
+            Release(
+                self._catalog,
+                self._book,
+                self._store.path,
+                self._store.disk,
+                lambda: live.current.retention,
+                lambda: live.current.targets,
+                self._clock.now,
+            ),
+            lambda: live.current.retention,
+        )
         self._texts = Texts(self._store.root)
         self._board = Board()
         self._sources = list(_sources(config))
@@ -147,6 +163,7 @@ class Station:
         self._configured(self._live.current)
         self._uploads.apply(self._live.current)
         self._judge.start()
+        self._retention.start()
         self._dock.start()
         self._web.start()
         self._ready = True
@@ -165,6 +182,8 @@ class Station:
             late.append("upload")
         if not self._judge.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
             late.append("completeness")
+        if not self._retention.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
+            late.append("retention")
         self._live.stop()
         self._web.stop(_WEB_STOP)
         # Last of those that use the catalog: it takes over what the others have committed.
@@ -220,7 +239,7 @@ class Station:
             clip_counts=self._counts,
             queue=lambda: deliveries.queue(self._catalog.read()),
             disk=self._store.disk,
-            clock_trusted=clock.synchronised,
+            clock_trusted=clock.trusted,
             health=self._health().issues,
             findings=lambda: findings.count(self._catalog.read()),
             waiting_for=lambda: () if self._ready else ("dock",),
@@ -261,7 +280,7 @@ class Station:
             self._book,
             self._texts,
             lambda: self._live.current.retention,
-            clock.synchronised,
+            self._clock,
             self._uploads.notify,
         ).all()
 
@@ -277,7 +296,7 @@ class Station:
                 "targets": targets_check(lambda: list(live.current.targets), self._uploads.failing),
                 "centre": centre_check(self._uploads.untold, lambda: released.counted(self._catalog.read())),
                 "custody": custody_check(self._log_problems),
-                "clock": clock_check(clock.synchronised),
+                "clock": clock_check(clock.trusted),
                 "clips": clips_check(self._counts),
                 "deadline": deadline_check(
                     Remembered(self._overdue, _HOLDS), lambda: live.current.upload.deadline
@@ -298,7 +317,7 @@ class Station:
 
     def _overdue(self) -> int:
         """Of clips; 0 while nobody knows what time it is."""
-        if not clock.synchronised():
+        if not clock.trusted():
             return 0
         return priority.overdue(self._catalog.read(), time.time() - self._live.current.upload.deadline)
 

@@ -10,15 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.catalog import Catalog, intake
-from agent.clock import Stamp
+from agent.catalog import Catalog, door, intake
+from agent.clock import Clock, Stamp
 from agent.config import RetentionConfig
 from agent.custody.texts import Texts
 from agent.errors import Transient
 from agent.model import Identity, SourceClip
-from agent.retention import clockwatch, persons
+from agent.retention import persons
 from agent.retention.book import Book, take_over
-from agent.retention.clockwatch import ClockWatch
+from agent.retention.clockwatch import ClockWatch, suspended
 from agent.retention.commands import Commands
 from agent.retention.explain import explain
 from agent.retention.release import Release
@@ -131,15 +131,14 @@ class House:
         self.station.clock.epoch = 0.0
         self.catalog: Catalog = self.station.catalog
         self.book = Book()
-        self.watch = ClockWatch(self.catalog, lambda: self.trusted, lambda: self.now, lambda: self.mono)
+        self.clock = Clock(lambda: self.trusted, lambda: self.now, lambda: self.mono)
+        self.watch = ClockWatch(self.catalog, self.clock, lambda: self.mono)
         self.release = Release(
             self.catalog, self.book, self._path, lambda: self.disk, lambda: self.config, lambda: ["centre"],
             self.watch.now,
         )  # fmt: skip
         texts = Texts(self.root)
-        self.commands = Commands(
-            self.catalog, self.book, texts, lambda: self.config, lambda: self.trusted
-        ).all()
+        self.commands = Commands(self.catalog, self.book, texts, lambda: self.config, self.watch).all()
         persons.require(self.catalog, False)
         take_over(self.catalog, self.config)
 
@@ -163,7 +162,7 @@ class House:
         return self.station.path(key)
 
     def stamp(self) -> Stamp:
-        return Stamp(self.now, "boot", self.trusted)
+        return self.clock.stamp()
 
     def say(self, command: str, **arguments: Any) -> Any:
         said = {name: str(value) for name, value in arguments.items()}
@@ -271,16 +270,19 @@ class House:
 
     def jump(self) -> None:
         """A time server that is wrong, and is trusted."""
-        self.now += self.random.choice([3650, -700, 2]) * DAY
+        self.now += self.random.choice([3650, -700, 400]) * DAY
         self.said.jumped = True
 
     def mend_clock(self) -> None:
-        self.watch.now()  # it was looked at meanwhile
+        """It may be that somebody has to say so."""
         self.now = self.right
-        self.watch.now()
-        if clockwatch.suspended(self.catalog.read()):
-            self.catalog.write(lambda tx: clockwatch.confirm(tx, {}))
-        self.said.jumped = False
+        if self.watch.now() is None and suspended(self.catalog.read()) and self.trusted:
+            self.say("clock-confirm")
+        self.said.jumped = self.clock.jumped is not None
+
+    def tick(self) -> None:
+        """Something happens at a time that is believed, as it does on every station every day."""
+        self.catalog.write(lambda tx: door.note(tx, "tick", None, {}))
 
     def let_go(self) -> None:
         self.kill_in = self.random.choice([-1, -1, 0, 1, 2])

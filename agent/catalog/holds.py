@@ -49,7 +49,7 @@ class Hold:
     def _in_time(self, row: Row) -> bool:
         """Whether it can have been recorded then: by the recorder's clock, or at any time up to a day around
         it and the docking, since no clock of a recorder proves that it was not."""
-        if not (self.since or self.until):
+        if not (self.since or self.until) or not row.trusted:
             return True
         try:
             docked = datetime.fromtimestamp(row.docked)

@@ -109,6 +109,17 @@ def confirm(
         done(answer, "rules-confirm", chosen.language)
 
 
+@app.command("confirm-clock")
+def confirm_clock(
+    name: NameOption, reason: ReasonOption, config: ConfigPath = None, lang: LanguageOption = None
+) -> None:
+    """Say that the station's clock is right, after it jumped and nothing has gone since."""
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        answer = Client(chosen.socket).post("/commands/clock-confirm", {"person": name, "reason": reason})
+        done(answer, "clock-confirmed", chosen.language)
+
+
 def _store(chosen: Setting) -> Any:
     return (chosen.config or Config()).store.path
 

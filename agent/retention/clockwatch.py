@@ -1,10 +1,7 @@
-"""A clock that jumps suspends the release until somebody confirms it: what it says decides what may go.
-
-Two trusted times are compared with the monotonic clock between them. Over a restart there is none: then only
-a clock that went back, or that says the station was off for longer than anybody leaves one, is a jump.
+"""A clock that jumps suspends the release, as it suspends all trust in it; that it did is an entry, and
+outlives a restart. See `agent.clock`.
 """
 
-import json
 import logging
 import sqlite3
 import time
@@ -12,66 +9,56 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.catalog import Catalog, door, meta
+from agent.clock import Clock
 
-STEP = 86400.0  # seconds
-OFF = 35 * 86400.0  # seconds that a station may have been off
 _SAVED = 3600.0  # seconds between two notes of the time
-_LAST, _SUSPENDED = "clock-last", "clock-suspended"
+_LAST, _JUMPED = "clock-last", "clock-jumped"
 _log = logging.getLogger(__name__)
 
 
 class ClockWatch:
+    """To be made before anything is dated."""
+
     def __init__(
-        self,
-        catalog: Catalog,
-        trusted: Callable[[], bool],
-        wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, catalog: Catalog, clock: Clock, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._catalog, self._trusted = catalog, trusted
-        self._wall, self._monotonic = wall, monotonic
-        self._last: tuple[float, float] | None = None  # wall, monotonic; both of one trusted moment
-        self._saved = -_SAVED
+        self._catalog, self._clock, self._monotonic = catalog, clock, monotonic
+        self._saved = monotonic() - _SAVED
+        db = catalog.read()
+        if suspended(db):
+            clock.distrust()
+        elif (last := meta.get(db, _LAST)) is not None:
+            clock.remember(float(last))
 
     def now(self) -> float | None:
-        """A time by which something may go; None while there is none."""
-        if not self._trusted():
-            return None
-        self._look(self._wall(), self._monotonic())
-        return None if suspended(self._catalog.read()) else self._wall()
+        """A time by which something may go; None while there is none. To be asked at least every hour."""
+        now, jump = self._clock.stamp(), self._clock.jumped
+        if (jump is not None) != suspended(self._catalog.read()):
+            self._tell(now.wall, jump)
+        if now.trusted and self._monotonic() - self._saved >= _SAVED:
+            self._saved = self._monotonic()
+            self._catalog.write(lambda tx: meta.put(tx, _LAST, repr(now.wall)))
+        return now.wall if now.trusted else None
 
-    def _look(self, wall: float, monotonic: float) -> None:
-        if self._last is not None:
-            expected = self._last[0] + monotonic - self._last[1]
-            jumped = abs(wall - expected) > STEP
-        else:
-            expected = float(meta.get(self._catalog.read(), _LAST) or wall)
-            jumped = not expected - STEP <= wall <= expected + OFF
-        if jumped:
-            self._suspend(expected, wall)
-        self._last = wall, monotonic
-        if jumped or monotonic - self._saved >= _SAVED:
-            self._saved = monotonic
-            self._catalog.write(lambda tx: meta.put(tx, _LAST, repr(wall)))
-
-    def _suspend(self, expected: float, wall: float) -> None:
-        _log.error("the clock jumped by %.0f s: nothing is released until that is confirmed", wall - expected)
+    def _tell(self, wall: float, jump: float | None) -> None:
+        if jump is not None:
+            _log.error("the clock jumped: nothing is released until it is right, or somebody says that it is")
 
         def work(tx: sqlite3.Connection) -> None:
-            seq = door.note(tx, "clock-jumped", None, {"expected": expected, "now": wall})
-            meta.put(tx, _SUSPENDED, json.dumps(seq))
+            meta.put(tx, _JUMPED, "1" if jump is not None else "")
+            door.note(tx, "clock-jumped" if jump is not None else "clock-returned", None, {"now": wall})
 
         self._catalog.write(work)
 
+    def confirm(self, tx: sqlite3.Connection, facts: Mapping[str, Any]) -> int:
+        """The time is right, a person says. The number of the event."""
+        meta.put(tx, _JUMPED, "")
+        return door.note(tx, "clock-confirmed", None, facts)
 
-def suspended(db: sqlite3.Connection) -> int:
-    """The event of the jump that nobody has confirmed; 0: none."""
-    return int(json.loads(meta.get(db, _SUSPENDED) or "0"))
+    def believe(self) -> None:
+        """After `confirm` was committed."""
+        self._clock.believe()
 
 
-def confirm(tx: sqlite3.Connection, facts: Mapping[str, Any]) -> int | None:
-    """The time is right. The number of the event; None when nothing is suspended."""
-    if not (jump := suspended(tx)):
-        return None
-    meta.put(tx, _SUSPENDED, "0")
-    return door.note(tx, "clock-confirmed", None, {"jump": jump, **facts})
+def suspended(db: sqlite3.Connection) -> bool:
+    return bool(meta.get(db, _JUMPED))

@@ -12,6 +12,7 @@ from agent.errors import Reject
 from agent.retention import arguments as read
 from agent.retention import labelling, persons
 from agent.retention.book import Book, enforce, left, standing
+from agent.retention.clockwatch import ClockWatch, suspended
 from agent.retention.locks import lock_at_centre
 from agent.retention.persons import Texts
 
@@ -27,13 +28,12 @@ class Commands:
         book: Book,
         texts: Texts,
         config: Callable[[], RetentionConfig],
-        trusted: Callable[[], bool],
+        clock: ClockWatch,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`trusted`: whether the wall clock is right; `changed`: what is kept for how long may be another
-        now."""
+        """`changed`: what is kept for how long may be another now."""
         self._catalog, self._book, self._texts = catalog, book, texts
-        self._config, self._trusted, self._changed = config, trusted, changed
+        self._config, self._clock, self._changed = config, clock, changed
         self._actions: dict[
             str, Callable[[sqlite3.Connection, Mapping[str, Any], Mapping[str, Any]], int]
         ] = {
@@ -50,6 +50,7 @@ class Commands:
             "case-close": self.close,
             "case-open": self.reopen,
             "rules-confirm": self.confirm,
+            "clock-confirm": self.confirm_clock,
             "agree": self.agree,
         }
 
@@ -107,6 +108,16 @@ class Commands:
         """The rules that wait."""
         return self._do("rules-confirm", {"ruleset": self._ready()}, arguments, who)
 
+    def confirm_clock(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        """The clock is right, although it jumped."""
+        if not suspended(self._catalog.read()):
+            raise Reject("clock-did-not-jump")
+        facts = self._by(arguments, who)
+        done = self._catalog.write(lambda tx: self._clock.confirm(tx, facts))
+        self._clock.believe()
+        self._changed()
+        return {"event": done}
+
     def agree(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         """The second person. What was asked for is done in the same commit."""
         one = persons.asked(self._catalog.read(), read.number(arguments, "asked"))
@@ -152,7 +163,7 @@ class Commands:
         waiting = standing(db).waiting
         if waiting is None:
             raise Reject("no-rules-wait")
-        if not self._trusted():
+        if self._clock.now() is None:
             raise Reject("rules-clock-untrusted")
         if (seconds := left(db, waiting, config.cooling_off, now)) > 0:
             raise Reject("rules-cool-off", seconds=seconds)

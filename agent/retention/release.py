@@ -49,12 +49,12 @@ class Release:
         now: Callable[[], float | None],
     ) -> None:
         self._catalog, self._book, self._path, self._disk = catalog, book, path, disk
-        self._config, self._targets, self._now = config, targets, now
+        self._config, self._targets, self.now = config, targets, now
 
     def step(self, stopping: Callable[[], bool] = lambda: False) -> Done:
         """One look at every confirmed clip. Raises CatalogError, OSError."""
         self.remove()
-        now = self._now()
+        now = self.now()
         if now is None:
             return Done()
         released = asked = 0

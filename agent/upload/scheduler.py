@@ -64,7 +64,7 @@ class Uploads:
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        trusted: Callable[[], bool] = clock.synchronised,
+        trusted: Callable[[], bool] = clock.trusted,
     ) -> None:
         rng = rng or random.Random()
         self._generation = Generation(catalog, targets)

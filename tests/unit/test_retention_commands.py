@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from agent.catalog import Catalog, door, holds, labels, retained, rulesets
-from agent.clock import Stamp
+from agent.clock import Clock, Stamp
 from agent.config import RetentionConfig
 from agent.custody.texts import Texts
 from agent.errors import Reject
 from agent.retention import persons
 from agent.retention.book import Book, standing, take_over
+from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
 from tests.retaining import config
 from tests.uploading import WHO, Station, content
@@ -34,7 +35,11 @@ class House:
         self.book, self.texts, self.trusted = Book(), Texts(root), True
         self.config: RetentionConfig = config()
         self.commands = Commands(
-            self.catalog, self.book, self.texts, lambda: self.config, lambda: self.trusted
+            self.catalog,
+            self.book,
+            self.texts,
+            lambda: self.config,
+            ClockWatch(self.catalog, Clock(lambda: self.trusted)),
         ).all()
         self.configure()
 

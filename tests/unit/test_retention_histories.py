@@ -51,6 +51,7 @@ def at_last(house: House) -> int:
     """When all is well again, and years have passed, what nothing holds has gone. How many clips have."""
     house.trusted, house.target.down = True, False
     house.mend_clock()
+    house.tick()
     for account in house.said.clips.values():
         spoilt = house.root / "share" / "clips" / account.key
         if account.spoilt is not None and house.station.state(_of(house, account.key)) != "released":

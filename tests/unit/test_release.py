@@ -1,0 +1,140 @@
+"""What keeps a local copy is asked again in the commit that lets it go; the files follow the commit."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.catalog import removals
+from agent.clock import OFF
+from agent.retention.clockwatch import suspended
+from agent.retention.release import Done
+from tests.retained_house import DAY, House, Killed
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """With one clip, which the centre confirmed 31 days ago, and proved just now."""
+    (tmp_path / "house").mkdir()
+    made = House(tmp_path / "house", 1)
+    monkeypatch.setattr(time, "time", lambda: made.now)
+    monkeypatch.setattr("agent.catalog.door.stamp", made.stamp)
+    made.start()
+    made.random.seed(3)
+    made.dock()
+    made.send()
+    made.wait(31 * DAY)
+    made.watch.now()
+    assert made.release.step() == Done(0, 1)
+    made.send()
+    yield made
+    made.close()
+
+
+def clip(house: House) -> int:
+    [one] = house.said.clips
+    return one
+
+
+def test_a_copy_goes_when_its_time_is_over_and_its_tombstone_stays(house: House) -> None:
+    path = house.station.path(house.said.clips[clip(house)].key)
+    assert house.release.step() == Done(1, 0)
+    assert not path.exists()
+    [(kind, facts)] = [one for one in house.station.events(clip(house)) if one[0] == "released"]
+    assert kind == "released"
+    assert facts["rule"] == "ordinary"
+    assert facts["at"]["centre"].endswith(house.said.clips[clip(house)].key)
+    assert (house.root / "share" / "clips" / house.said.clips[clip(house)].key).exists()
+
+
+def test_a_hold_that_is_set_at_the_last_moment_is_seen(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    due = house.release._due
+
+    def late(now: float) -> Iterator[int]:
+        found = list(due(now))
+        house.say("hold-set", scope="clip", value=clip(house))
+        yield from found
+
+    monkeypatch.setattr(house.release, "_due", late)
+    assert house.release.step() == Done(0, 0)
+    assert house.station.state(clip(house)) == "confirmed"
+
+
+def test_nothing_goes_while_the_clock_is_not_trusted(house: House) -> None:
+    house.trusted = False
+    assert house.release.step() == Done(0, 0)
+
+
+def test_a_file_that_a_crash_left_is_removed_at_the_next_start(house: House) -> None:
+    path = house.station.path(house.said.clips[clip(house)].key)
+    house.kill_in = 0
+    with pytest.raises(Killed):
+        house.release.step()
+    assert house.station.state(clip(house)) == "released"
+    assert path.exists()
+    house.restart()
+    house.release.remove()
+    assert not path.exists()
+    assert removals.waiting(house.catalog.read(), 10) == []
+
+
+def test_a_centre_that_is_asked_and_does_not_have_it_gets_it_again(house: House) -> None:
+    there = house.root / "share" / "clips" / house.said.clips[clip(house)].key
+    house.wait(2 * DAY)
+    there.unlink()
+    assert house.release.step() == Done(0, 1)
+    house.send()
+    assert house.release.step() == Done(0, 0)
+    house.send()
+    assert there.read_bytes() == house.said.clips[clip(house)].data
+
+
+def test_while_room_is_short_what_was_confirmed_longest_goes_first_and_no_more_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "house").mkdir()
+    house = House(tmp_path / "house", 1)
+    monkeypatch.setattr(time, "time", lambda: house.now)
+    monkeypatch.setattr("agent.catalog.door.stamp", house.stamp)
+    house.start()
+    for _ in range(3):
+        house.dock()
+        house.send()
+        house.wait(3600)
+    house.wait(DAY)
+    house.watch.now()
+    assert house.release.step() == Done(0, 0)
+    house.disk = (5, 100, 0)
+    assert house.release.step() == Done(0, 3)
+    house.send()
+    assert house.release.step().released == 3
+    house.close()
+
+
+def test_a_clock_that_jumps_suspends_until_it_is_back_or_somebody_confirms_it(house: House) -> None:
+    house.now += 3650 * DAY
+    assert house.release.step() == Done(0, 0)
+    assert not house.stamp().trusted
+    house.wait(DAY / 4)
+    assert house.release.step() == Done(0, 0)
+    house.now = house.right
+    assert house.release.step() == Done(1, 0)
+    house.now += 2 * DAY
+    assert house.watch.now() is None
+    house.restart()
+    assert house.watch.now() is None
+    house.say("clock-confirm")
+    assert house.watch.now() == house.now
+
+
+@pytest.mark.parametrize(
+    ("away", "jumped"), [(0.0, False), (3 * DAY, False), (-2 * DAY, True), (OFF + DAY, True)]
+)
+def test_a_station_that_was_off_over_a_weekend_needs_nobody(house: House, away: float, jumped: bool) -> None:
+    house.wait(7200)
+    house.watch.now()
+    house.now += away
+    house.restart()
+    assert (house.watch.now() is None) is jumped
+    assert suspended(house.catalog.read()) is jumped
