@@ -324,7 +324,7 @@ class House:
         there = self.root / "share" / "clips" / account.key
         intact = there.exists() and there.read_bytes() == account.data
         since = account.spoilt if account.spoilt is not None else -1.0
-        assert intact or since > self.right - DAY, f"clip {clip} went, and the centre does not have it"
+        assert intact or since >= self.right - DAY, f"clip {clip} went, and the centre does not have it"
 
     def _local(self, kept: RetentionConfig, account: Account) -> float:
         """How long it stays here, worked out anew and without haste."""

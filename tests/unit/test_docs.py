@@ -17,9 +17,10 @@ TWINS = [
     (ROOT / "README.md", ROOT / "README.zh-CN.md"),
     (ROOT / "docs/real-ports.md", ROOT / "docs/real-ports.zh-CN.md"),
     (ROOT / "docs/deploy.md", ROOT / "docs/deploy.zh-CN.md"),
+    (ROOT / "docs/retention.md", ROOT / "docs/retention.zh-CN.md"),
 ]
 BY_HAND = [guide for twins in TWINS[:2] for guide in twins]  # an image installs nothing
-GUIDES = [guide for twins in TWINS for guide in twins]
+GUIDES = [guide for twins in TWINS[:3] for guide in twins]
 OURS = re.compile(r"recorder-station |scripts/\w+( |$)")  # the bare name is no command
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 each_guide = pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
@@ -132,9 +133,14 @@ def test_every_configuration_in_a_guide_is_valid(guide: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("english", "chinese"), TWINS, ids=lambda path: path.name)
 def test_the_chinese_twin_says_the_same(english: Path, chinese: Path) -> None:
-    for language in ("sh", "yaml"):
-        assert blocks(english, language) == blocks(chinese, language)
+    assert blocks(english, "sh") == blocks(chinese, "sh")
+    assert _told_apart(blocks(english, "yaml")) == _told_apart(blocks(chinese, "yaml"))
     assert _shape(english) == _shape(chinese)
+
+
+def _told_apart(examples: list[str]) -> list[str]:
+    """What an example is called is in the reader's own language."""
+    return [re.sub(r"^example: .*$", "", one, flags=re.MULTILINE) for one in examples]
 
 
 def _shape(document: Path) -> list[str]:
