@@ -13,6 +13,7 @@ from agent.custody.evidence import export, exported
 from agent.custody.evidence.export import Asked
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.reading import Log
+from agent.custody.package import MANIFEST, TAGS, manifest
 from agent.custody.texts import Texts
 from tests.custody_house import STATION
 from tests.dockside import Dockside, recorder
@@ -69,3 +70,12 @@ def run(bag: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """With nothing but Python itself."""
     command = [sys.executable, "-I", "-S", str(bag / "data" / "verify.py"), str(bag), *arguments]
     return subprocess.run(command, capture_output=True, encoding="utf-8", cwd="/", timeout=60, check=False)
+
+
+def remade(bag: Path) -> None:
+    """What somebody does who alters a package and knows BagIt: both manifests fit again."""
+    (bag / MANIFEST).unlink()
+    found = {path: package.digest_of(f"{bag}/{path}")[0] for path, _ in package.walk(str(bag))}
+    (bag / MANIFEST).write_bytes(manifest({path: found[path] for path in found if path.startswith("data/")}))
+    tags = ("bagit.txt", "bag-info.txt", MANIFEST)
+    (bag / TAGS).write_bytes(manifest({tag: package.digest_of(f"{bag}/{tag}")[0] for tag in tags}))

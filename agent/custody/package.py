@@ -1,4 +1,4 @@
-"""Checks an evidence package: `python verify.py PACKAGE [--key VKEY]`.
+"""Checks an evidence package: `python verify.py PACKAGE [--key VKEY] [--witness VKEY]…`.
 
 A package is a BagIt folder (RFC 8493). Its manifests tell what was damaged on the way; that it is what the
 station handed out, its log tells: the entry `exported` has the digest over all that is in the package, each
@@ -14,10 +14,12 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.custody.anchors import COSIGNED, check_countersigned, countersigning
+from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
 
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -44,20 +46,6 @@ MOVES: Mapping[str | None, frozenset[str]] = {
     "released": frozenset(),
 }
 Digests = Mapping[str, tuple[str, int]]  # path → SHA-256 in hex, bytes
-
-
-@dataclass(frozen=True)
-class Said:
-    """One line of the verdict."""
-
-    holds: bool
-    zh: str
-    en: str
-
-    @property
-    def line(self) -> str:
-        mark = "[成立 holds]" if self.holds else "[不成立 WRONG]"
-        return f"{mark} {plainly(self.zh)}\n    {plainly(self.en)}"
 
 
 # Paths in a manifest (RFC 8493, 2.1.3)
@@ -131,17 +119,6 @@ class Package:
             return file.read()
 
 
-def parsed(data: bytes) -> dict[str, Any]:
-    """Raises Invalid."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Invalid("this is no JSON object")
-    return found
-
-
 def listed(data: bytes) -> dict[str, str]:
     """What a manifest lists: path → SHA-256. Raises Invalid."""
     found: dict[str, str] = {}
@@ -162,17 +139,13 @@ def listed(data: bytes) -> dict[str, str]:
     return found
 
 
-def plainly(text: str) -> str:
-    """On one line, and nothing that writes over others."""
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
-
-
 # The checks
 
 
-def check(folder: str, given: str | None = None) -> Iterator[Said]:
+def check(folder: str, given: str | None = None, witnesses: Sequence[Key] = ()) -> Iterator[Said]:
     """Every line of the verdict on the package in `folder`. `given`: the key (a vkey) that the station is
-    known by, from elsewhere. Raises OSError when the folder itself cannot be read."""
+    known by, from elsewhere; `witnesses`: keys of other stations that are trusted, from elsewhere, too, any
+    of them. Raises OSError when the folder itself cannot be read."""
     digests = dict[str, tuple[str, int]]()
     for path, regular in sorted(walk(folder)):
         if regular:
@@ -194,7 +167,8 @@ def check(folder: str, given: str | None = None) -> Iterator[Said]:
     entries = dict[int, dict[str, Any]]()
     raw = dict[int, bytes]()
     wrong = False
-    for path in sorted(path for path in digests if path.startswith(LOG) and path not in (KEY, HEAD)):
+    cosigned = sorted(path for path in digests if path.startswith(COSIGNED))
+    for path in sorted(one for one in digests if one.startswith(LOG) and one not in (KEY, HEAD, *cosigned)):
         try:
             seq, raw_entry = _proven(path, package.read(path), head, note)
             raw[seq], entries[seq] = raw_entry, parsed(raw_entry)
@@ -208,7 +182,9 @@ def check(folder: str, given: str | None = None) -> Iterator[Said]:
             f"{len(raw)} entries are proven under this one head",
         )
     yield from check_export(package, entries, raw)
-    yield _anchor(key, given)
+    events = [seq for seq, facts in entries.items() if facts.get("kind") != "exported"]
+    yield from check_countersigned(cosigned, package.read, key, head, events, witnesses)
+    yield _anchor(key, given, bool(witnesses))
 
 
 def check_bag(package: Package) -> Iterator[Said]:
@@ -429,8 +405,14 @@ def _object(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
-def _anchor(key: Key, given: str | None) -> Said:
+def _anchor(key: Key, given: str | None, witnessed: bool) -> Said:
     """Whose key it is: nothing in a package can say that."""
+    if given is None and witnessed:
+        return Said(
+            True,
+            f"没有给出本站公钥（--key），来源以会签为准。包内公钥：{key.vkey}",
+            f"no key was given (--key): the countersignature is the anchor. The package's key: {key.vkey}",
+        )
     if given is None:
         return Said(
             True,
@@ -454,15 +436,16 @@ LIMITS = (
 
 def main(arguments: list[str]) -> int:
     """0: all of it holds, 1: something does not, 2: wrong usage."""
-    given = None
-    if len(arguments) == 3 and arguments[1] == "--key":
-        given = arguments[2]
-    elif len(arguments) != 1 or arguments[0].startswith("-"):
-        print("用法 usage: python verify.py PACKAGE [--key VKEY]", file=sys.stderr)
+    try:
+        folder, given, witnesses = _asked(arguments)
+    except Invalid as error:
+        print(
+            f"用法 usage: python verify.py PACKAGE [--key VKEY] [--witness VKEY]…\n{error}", file=sys.stderr
+        )
         return 2
     wrong = 0
     try:
-        for said in check(arguments[0], given):
+        for said in check(folder, given, witnesses):
             print(said.line)
             wrong += not said.holds
     except OSError as error:
@@ -471,11 +454,26 @@ def main(arguments: list[str]) -> int:
     print(LIMITS)
     if wrong:
         print(f"结论：不成立，{wrong} 处不符\nverdict: does NOT hold, {wrong} things are wrong")
-    elif given is None:
-        print("结论：前后一致，来源未确定\nverdict: consistent, origin not established")
-    else:
+    elif given is not None:
         print("结论：成立\nverdict: it holds, under the key that was given")
+    elif witnesses:
+        print("结论：成立，以会签为准\nverdict: it holds, under a countersignature by a key that was given")
+    else:
+        print("结论：前后一致，来源未确定\nverdict: consistent, origin not established")
     return 1 if wrong else 0
+
+
+def _asked(arguments: list[str]) -> tuple[str, str | None, list[Key]]:
+    """(folder, key, witnesses). Raises Invalid."""
+    folder, *options = arguments or [""]
+    found: dict[str, list[str]] = {"--key": [], "--witness": []}
+    for name, value in zip(options[::2], [*options[1::2], ""], strict=False):
+        if not value or name not in found:
+            raise Invalid(f"{name} {value}")
+        found[name].append(value)
+    if not folder or folder.startswith("-") or len(found["--key"]) > 1:
+        raise Invalid(folder)
+    return folder, next(iter(found["--key"]), None), [countersigning(one) for one in found["--witness"]]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     data/clips/<key>  <key>.json        each clip, and its sidecar
     data/log/<seq>.proof  key.pub  head each event of each clip, and that of the export, under one signed head
+    data/log/cosigned/<size>-<id>       heads of this log that another station countersigned
     data/texts/<digest>.json            who exported it, and why
     data/export.json  findings.json  clock.json  report.html  verify.py
 
@@ -21,14 +22,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from agent import durable
 from agent.catalog import chosen, clocks, findings
 from agent.catalog.chosen import Clip
-from agent.custody import package, verifier
+from agent.custody import anchors, package, verdict, verifier
 from agent.custody.clocks import ledger
-from agent.custody.evidence import exported, report
+from agent.custody.evidence import cosigned, exported, report
 from agent.custody.log.leaf import Event, entry
 from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
@@ -37,6 +39,7 @@ from agent.model import COLLECTED, ClipState
 
 _LOCAL = COLLECTED - {ClipState.RELEASED}
 _BLOCK = 1 << 20
+_VERIFIER = (verifier, verdict, anchors, package)  # each imports those before it
 _SIGNED_WITHIN = 30.0  # seconds; a head follows its commit within one
 
 
@@ -66,6 +69,7 @@ class Plan:
     entries: Mapping[int, bytes]  # every event of every clip
     clips: tuple[Clip, ...]
     not_here: tuple[Clip, ...]
+    cosigned: tuple[cosigned.Kept, ...]
 
     @property
     def contents(self) -> str:
@@ -80,6 +84,8 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         stories = {clip.id: [Event(*row) for row in chosen.story(db, clip.id)] for clip in here}
         recorders = sorted({clip.recorder for clip in here})
         found, clock = _findings(db, Texts(store), recorders), _clocks(db, recorders)
+        entries = {event.seq: entry(event) for story in stories.values() for event in story}
+        kept = cosigned.choose(db, store / "custody", origin.rpartition("/")[2], max(entries))
     finally:
         db.execute("COMMIT")
     files = dict[str, File]()
@@ -108,8 +114,7 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
     }
     for path, data in made.items():
         _add(files, path, File(data, hashlib.sha256(data).hexdigest()))
-    entries = {event.seq: entry(event) for story in stories.values() for event in story}
-    return Plan(files, entries, tuple(here), tuple(gone))
+    return Plan(files, entries, tuple(here), tuple(gone), kept)
 
 
 def write(
@@ -140,14 +145,18 @@ def write(
 
 
 def verifier_file() -> bytes:
-    """`verify.py`: both files as they are, in one; the second needs no import any more."""
-    first, second = (Path(module.__file__ or "").read_text("utf-8") for module in (verifier, package))
-    lines = second.splitlines(keepends=True)
-    for node in ast.parse(second).body:
-        if isinstance(node, ast.ImportFrom) and node.module == verifier.__name__:
+    """`verify.py`: its files as they are, in one; none needs an import of another any more."""
+    return "\n\n".join(map(_alone, _VERIFIER)).encode()
+
+
+def _alone(module: ModuleType) -> str:
+    source = Path(module.__file__ or "").read_text("utf-8")
+    lines, others = source.splitlines(keepends=True), {one.__name__ for one in _VERIFIER}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.module in others:
             end = node.end_lineno or node.lineno
             lines[node.lineno - 1 : end] = ["\n"] * (end - node.lineno + 1)
-    return f"{first}\n\n{''.join(lines)}".encode()
+    return "".join(lines)
 
 
 def _choose(db: sqlite3.Connection, store: Path, asked: Asked) -> tuple[list[Clip], list[Clip]]:
@@ -247,6 +256,8 @@ def _prove(folder: Path, plan: Plan, log: Log, export: int) -> None:
         _put(folder / f"{package.LOG}{seq}.proof", proof.data)
     _put(folder / package.KEY, f"{log.key.vkey}\n".encode())
     _put(folder / package.HEAD, log.note.data)
+    for head in cosigned.prove(plan.cosigned, log):
+        _put(folder / head.path, head.data)
 
 
 def _manifests(folder: Path, asked: Asked) -> None:
