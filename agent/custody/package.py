@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.custody.anchors import COSIGNED, check_countersigned, countersigning
+from agent.custody.handed import Dockings, Entries, body_of
 from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
 
@@ -236,22 +237,21 @@ def _differences(digests: Digests, there: set[str], told: Mapping[str, str]) -> 
             yield Said(False, f"内容被改动：{path}", f"changed: {path}")
 
 
-def check_export(
-    package: Package, entries: Mapping[int, dict[str, Any]], raw: Mapping[int, bytes]
-) -> Iterator[Said]:
+def check_export(package: Package, entries: Entries, raw: Mapping[int, bytes]) -> Iterator[Said]:
     """That the station handed out exactly this, and that each clip is what its entries say."""
     exports = [seq for seq, facts in entries.items() if facts.get("kind") == "exported"]
     try:
         if len(exports) != 1:
             raise Invalid(f"{len(exports)} entries tell of an export, not one")
         (seq,) = exports
-        body = _object(entries[seq], "body")
+        body = body_of(entries[seq])
         story = {one: entry for one, entry in raw.items() if one != seq}
         plain = {path: digest for path, (digest, _) in package.digests.items() if path.startswith("data/")}
         if contents(plain, story) != body.get("contents"):
             raise Invalid(f"entry {seq} exported something else: a file or an entry is another, or not there")
         told = _told(package, body)
-        _strange(package, told, entries)
+        dockings = Dockings(parsed(package.read(EXPORT)).get("dockings"), entries)
+        _strange(package, told, entries, dockings.events)
     except Invalid as error:
         yield Said(False, "导出记录与本包不符", f"the export: {error}")
         return
@@ -264,7 +264,7 @@ def check_export(
         key = str(clip.get("key"))
         try:
             own = [facts for one, facts in sorted(entries.items()) if facts.get("clip") == clip["clip"]]
-            _clip(package, clip, own)
+            _clip(package, clip, own, dockings)
             yield Said(
                 True,
                 f"录像 {clip['clip']} 与其附文、日志一致：{key}",
@@ -272,6 +272,7 @@ def check_export(
             )
         except Invalid as error:
             yield Said(False, f"录像不成立：{key}", f"clip {key}: {error}")
+    yield from dockings.said()
 
 
 def _head(package: Package) -> tuple[Key, Head, bytes]:
@@ -347,13 +348,13 @@ def _said(text: str, salt: str) -> bytes:
 
 
 def _strange(
-    package: Package, clips: Iterable[Mapping[str, Any]], entries: Mapping[int, Mapping[str, Any]]
+    package: Package, clips: Iterable[Mapping[str, Any]], entries: Entries, dockings: set[int]
 ) -> None:
-    """Nothing but the clips that are told of, and their entries. Raises Invalid."""
+    """Nothing but the clips that are told of, their entries, and those of their dockings. Raises Invalid."""
     clips = list(clips)
     ids = [clip["clip"] for clip in clips]
     for seq, facts in entries.items():
-        if facts.get("clip") not in ids and facts.get("kind") != "exported":
+        if facts.get("clip") not in ids and facts.get("kind") != "exported" and seq not in dockings:
             raise Invalid(f"the entry of event {seq} is about none of these clips")
         if seq > max(one for one, other in entries.items() if other.get("kind") == "exported"):
             raise Invalid(f"event {seq} came after the export")
@@ -363,7 +364,9 @@ def _strange(
             raise Invalid(f"no clip that is told of lies at {path}")
 
 
-def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) -> None:
+def _clip(
+    package: Package, clip: Mapping[str, Any], own: list[Mapping[str, Any]], dockings: Dockings
+) -> None:
     """Raises Invalid."""
     key = decoded(f"{CLIPS}{clip['key']}")
     if key not in package.digests:
@@ -372,7 +375,7 @@ def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) 
     sidecar = parsed(package.read(f"{key}.json"))
     if (sidecar.get("key"), sidecar.get("sha256"), sidecar.get("size")) != (clip["key"], digest, size):
         raise Invalid("the sidecar is that of another clip: key, SHA-256 or size differ")
-    bodies = [_object(facts, "body") for facts in own]
+    bodies = [body_of(facts) for facts in own]
     safe = [body for facts, body in zip(own, bodies, strict=True) if facts["kind"] in ("stored", "rebuilt")]
     # The catalog may have said `stored` again when a target had lost it: that entry names no bytes.
     safe = [body for body in safe if "sha256" in body]
@@ -383,6 +386,7 @@ def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) 
         if safe[-1].get(name, value) not in (value, str(value)):
             raise Invalid(f"its entry `stored` has another {name}")
     _way(bodies, clip["state"])
+    dockings.check(own, sidecar.get("recorder"))
 
 
 def _way(bodies: Iterable[Mapping[str, Any]], end: object) -> None:
@@ -396,13 +400,6 @@ def _way(bodies: Iterable[Mapping[str, Any]], end: object) -> None:
         state = str(body["to"])
     if state != end:
         raise Invalid(f"its story ends as {state}, the report says {end}")
-
-
-def _object(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = facts.get(name)
-    if not isinstance(found, dict):
-        raise Invalid(f"an entry has no {name}")
-    return found
 
 
 def _anchor(key: Key, given: str | None, witnessed: bool) -> Said:

@@ -38,7 +38,10 @@ RULES: dict[str, set[str]] = {
     "agent.custody.verifier": set(),  # goes into the hands of a court as it is
     "agent.custody.verdict": {"agent.custody.verifier"},  # and so do these, behind it in one file
     "agent.custody.anchors": {"agent.custody.verifier", "agent.custody.verdict"},
-    "agent.custody.package": {"agent.custody.verifier", "agent.custody.verdict", "agent.custody.anchors"},
+    "agent.custody.handed": {"agent.custody.verifier", "agent.custody.verdict"},
+    "agent.custody.package": {
+        f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed")
+    },
     "agent.retention": STAGE,
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
@@ -51,7 +54,7 @@ APP = {"agent.app": {"agent.cli.run"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
-VERIFIER = {f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "package")}
+VERIFIER = {f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "package")}
 STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged"} | VERIFIER
 
 

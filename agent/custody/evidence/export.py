@@ -1,7 +1,8 @@
 """Makes an evidence package: a BagIt folder with clips, their proofs, and the file that checks it.
 
     data/clips/<key>  <key>.json        each clip, and its sidecar
-    data/log/<seq>.proof  key.pub  head each event of each clip, and that of the export, under one signed head
+    data/log/<seq>.proof  key.pub  head each event of each clip and its dockings, and that of the export,
+                                        under one signed head
     data/log/cosigned/<size>-<id>       heads of this log that another station countersigned
     data/texts/<digest>.json            who exported it, and why
     data/export.json  findings.json  clock.json  report.html  verify.py
@@ -28,9 +29,9 @@ from typing import Any
 from agent import durable
 from agent.catalog import chosen, clocks, findings
 from agent.catalog.chosen import Clip
-from agent.custody import anchors, package, verdict, verifier
+from agent.custody import anchors, handed, package, verdict, verifier
 from agent.custody.clocks import ledger
-from agent.custody.evidence import cosigned, exported, report
+from agent.custody.evidence import cosigned, dockings, exported, report
 from agent.custody.log.leaf import Event, entry
 from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
@@ -39,7 +40,7 @@ from agent.model import COLLECTED, ClipState
 
 _LOCAL = COLLECTED - {ClipState.RELEASED}
 _BLOCK = 1 << 20
-_VERIFIER = (verifier, verdict, anchors, package)  # each imports those before it
+_VERIFIER = (verifier, verdict, anchors, handed, package)  # each imports those before it
 _SIGNED_WITHIN = 30.0  # seconds; a head follows its commit within one
 
 
@@ -66,7 +67,7 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Plan:
     files: Mapping[str, File]  # by path in the package
-    entries: Mapping[int, bytes]  # every event of every clip
+    entries: Mapping[int, bytes]  # every event of every clip, and those of their dockings
     clips: tuple[Clip, ...]
     not_here: tuple[Clip, ...]
     cosigned: tuple[cosigned.Kept, ...]
@@ -84,7 +85,10 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         stories = {clip.id: [Event(*row) for row in chosen.story(db, clip.id)] for clip in here}
         recorders = sorted({clip.recorder for clip in here})
         found, clock = _findings(db, Texts(store), recorders), _clocks(db, recorders)
-        entries = {event.seq: entry(event) for story in stories.values() for event in story}
+        brought = dockings.of_clips(db, here, stories)
+        events = [event for story in stories.values() for event in story]
+        events += [event for docking in brought for event in docking.events]
+        entries = {event.seq: entry(event) for event in events}
         kept = cosigned.choose(db, store / "custody", origin.rpartition("/")[2], max(entries))
     finally:
         db.execute("COMMIT")
@@ -100,10 +104,11 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         "case": asked.case,
         "clips": [{"clip": one.id, "key": one.key, "state": one.state} for one in here],
         "not_here": [{"clip": one.id, "state": one.state} for one in gone],
+        "dockings": [one.told for one in brought],
     }
     shown = report.Facts(
         origin, asked.case, asked.name, asked.reason, [asdict(one) for one in here],
-        [asdict(one) for one in gone], stories, found, clock,
+        [asdict(one) for one in gone], stories, found, clock, brought,
     )  # fmt: skip
     made = {
         package.EXPORT: _json(told),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import findings
+from agent.custody.evidence.dockings import Docking
 from agent.custody.log.leaf import Event, moment
 from agent.model import printable
 
@@ -46,6 +47,7 @@ class Facts:
     stories: Mapping[int, Sequence[Event]]
     findings: Sequence[Mapping[str, Any]]
     clocks: Sequence[Mapping[str, Any]]
+    dockings: Sequence[Docking] = ()
 
 
 def html(facts: Facts, both: Both) -> str:
@@ -65,6 +67,8 @@ def html(facts: Facts, both: Both) -> str:
         f"<p>{say('check')} <code>python3 data/verify.py PACKAGE --key VKEY</code></p>",
         *(_clip(clip, facts.stories[clip["id"]], say) for clip in facts.clips),
         *_not_here(facts.not_here, say),
+        f"<h2>{say('dockings')}</h2><p>{say('dockings-mean')}</p>",
+        _dockings(facts.dockings, say),
         f"<h2>{say('findings')}</h2><p>{say('findings-mean')}</p>",
         _findings(facts.findings, say),
         f"<h2>{say('clocks')}</h2><p>{say('clocks-mean')}</p>",
@@ -117,6 +121,34 @@ def _not_here(clips: Sequence[Mapping[str, Any]], say: _Speech) -> list[str]:
     told = [f"{_text(one['id'])} ({say(str(one['state']), 'clips')})" for one in clips]
     shown = f"<p>{', '.join(told)}</p><p>{say('not-fetched')}</p>" if told else f"<p>{say('none')}</p>"
     return [f"<h2>{say('not-here')}</h2>", shown]
+
+
+def _dockings(dockings: Sequence[Docking], say: _Speech) -> str:
+    rows = []
+    for one in dockings:
+        body = json.loads(one.docked.body)
+        rows.append(
+            [
+                _text(one.id),
+                _text(body["slot"]),
+                _text(body["recorder"]),
+                f"{_text(moment(one.docked.at))}<br>{say('event')} {_text(one.docked.seq)}",
+                say("yes" if one.docked.clock_trusted else "no"),
+                _undocked(one, say),
+                _text(", ".join(map(str, one.clips))),
+            ]
+        )
+    heads = [say(key) for key in ("docking", "slot", "recorder", "docked-at", "trusted", "undocked", "clip")]
+    return _table(heads, rows) if rows else f"<p>{say('none')}</p>"
+
+
+def _undocked(docking: Docking, say: _Speech) -> str:
+    if docking.undocked is None:
+        return say("end-kept-back" if docking.kept_back else "goes-on")
+    body = json.loads(docking.undocked.body)
+    told = f"{_text(moment(docking.undocked.at))}<br>{say('event')} {_text(docking.undocked.seq)}"
+    counts = say("handed-over", params={"clips": body["clips"], "bytes": body["bytes"]})
+    return f"{told}<br>{_code(body['outcome'])}<br>{counts}"
 
 
 def _findings(found: Sequence[Mapping[str, Any]], say: _Speech) -> str:
