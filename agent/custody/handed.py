@@ -9,6 +9,8 @@ from agent.custody.verifier import Invalid
 
 Facts = Mapping[str, Any]  # of an entry
 Entries = Mapping[int, Facts]  # by the number of the event
+RESOLUTION = 2.0  # seconds, which names and FAT leave open
+_ROUNDED = 0.002  # seconds
 _KINDS = {"docked": "docked", "undocked": "undocked", "compared": "clock-compared"}
 
 
@@ -50,6 +52,13 @@ class Dockings:
             raise Invalid("a docking is told of twice")
         self._named = set[int]()
 
+    def __getitem__(self, number: object) -> Docking:
+        """Raises Invalid."""
+        docking = self._by_id.get(number) if isinstance(number, int) else None
+        if docking is None:
+            raise Invalid(f"docking {number} is not in the package")
+        return docking
+
     @property
     def events(self) -> set[int]:
         return {seq for docking in self._by_id.values() for seq in docking.events.values()}
@@ -61,9 +70,7 @@ class Dockings:
         if not named and own[0].get("kind") != "rebuilt":
             raise Invalid("no entry says in which docking it came")
         for facts, number in named:
-            docking = self._by_id.get(number) if isinstance(number, int) else None
-            if docking is None:
-                raise Invalid(f"its docking {number} is not in the package")
+            docking = self[number]
             self._named.add(docking.id)
             seq = int(facts["seq"])
             if not docking.events["docked"] < seq < docking.events.get("undocked", seq + 1):
@@ -80,6 +87,44 @@ class Dockings:
                 yield Said(
                     False, f"没有录像属于第 {docking.id} 次接入", f"no clip came in docking {docking.id}"
                 )
+
+
+def check_times(times: Iterable[Facts], dockings: Dockings) -> Iterator[Said]:
+    """That the interval in which a clip was truly recorded follows from what was proven of its recorder's
+    clock, where it is told to follow from that."""
+    for told in times:
+        clip = told.get("clip")
+        if told.get("follows_from") != "clock":
+            continue
+        try:
+            seq = _check_time(told, dockings[told.get("docking")])
+        except (Invalid, TypeError, OverflowError) as error:
+            yield Said(False, f"录像 {clip} 的实际录制时间不成立", f"the true time of clip {clip}: {error}")
+            continue
+        yield Said(
+            True,
+            f"录像 {clip} 的实际录制时间区间由第 {seq} 号事件（时钟比对）得出",
+            f"clip {clip}: the interval of its true time follows from event {seq}, `clock-compared`",
+        )
+
+
+def _check_time(told: Facts, docking: Docking) -> int:
+    """The number of the event that it follows from."""
+    if "compared" not in docking.events:
+        raise Invalid(f"no event compares the recorder's clock at docking {docking.id}")
+    body, seq = docking.body("compared"), docking.events["compared"]
+    low, high = body.get("low"), body.get("high")
+    if told.get("ahead_seconds") != [low, high]:
+        raise Invalid(f"event {seq} has other bounds of the recorder's clock")
+    recorded, left = told["recorded"], told.get("left")
+    begins = [
+        end for end in (left, None if high is None else recorded - high - RESOLUTION) if end is not None
+    ]
+    wanted = (max(begins, default=None), min(told["docked"], recorded - low + RESOLUTION))
+    for made, end in zip(wanted, (told.get("from"), told.get("to")), strict=True):
+        if (made is None) != (end is None) or (end is not None and abs(made - end) > _ROUNDED):
+            raise Invalid(f"it would be {wanted[0]} to {wanted[1]}, in seconds since the epoch")
+    return seq
 
 
 def _docking(told: object, entries: Entries) -> Docking:

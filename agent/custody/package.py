@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.custody.anchors import COSIGNED, check_countersigned, countersigning
-from agent.custody.handed import Dockings, Entries, body_of
+from agent.custody.handed import Dockings, Entries, body_of, check_times
 from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
 
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 CLIPS, LOG, TEXTS = "data/clips/", "data/log/", "data/texts/"
-EXPORT, KEY, HEAD = "data/export.json", "data/log/key.pub", "data/log/head"
+EXPORT, TIMES = "data/export.json", "data/times.json"
+KEY, HEAD = "data/log/key.pub", "data/log/head"
 LARGEST = 64 << 20  # bytes of a file that is read as a whole; clips are read in blocks
 _BLOCK = 1 << 20
 _LINE = re.compile(r"([0-9a-f]{64})[ \t]+([^\r\n]+)")
@@ -273,6 +274,7 @@ def check_export(package: Package, entries: Entries, raw: Mapping[int, bytes]) -
         except Invalid as error:
             yield Said(False, f"录像不成立：{key}", f"clip {key}: {error}")
     yield from dockings.said()
+    yield from check_times(_told_times(package), dockings)
 
 
 def _head(package: Package) -> tuple[Key, Head, bytes]:
@@ -315,6 +317,15 @@ def _told(package: Package, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     if [one["clip"] for one in clips] != body.get("clips"):
         raise Invalid("the export's entry names other clips")
     return clips
+
+
+def _told_times(package: Package) -> list[dict[str, Any]]:
+    """What is told of the clips' true times; nothing where that is no such list, which `exported` pins."""
+    try:
+        found = json.loads(package.read(TIMES))
+    except (Invalid, ValueError, RecursionError):
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:

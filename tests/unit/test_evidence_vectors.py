@@ -1,9 +1,15 @@
 """The test vectors in docs/evidence.md are what the code makes."""
 
+import json
 import re
+import time
 from pathlib import Path
 
+import pytest
+
+from agent.catalog.clocks import Recorded
 from agent.custody.anchors import Countersigned
+from agent.custody.clocks.corrected import correct
 from agent.custody.log import tiles
 from agent.custody.log.signer import Signer
 from agent.custody.log.witness import Witness, cosigner
@@ -46,3 +52,17 @@ def test_a_countersigned_head() -> None:
     old, at = found.check(A.key, Head.parse(head(5).text))
     assert (old.size, at) == (3, 1_700_000_000)
     assert f"`{found.path}`" in TEXT
+
+
+def test_a_true_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = json.loads(vector("True time"))
+    low, high = wanted["ahead_seconds"]
+    of = Recorded(
+        wanted["docking"], wanted["docked"], True, wanted["left"], low, high, wanted["recorded_at"], True
+    )
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "XXX-8")
+        time.tzset()
+        made = correct(wanted["clip"], of).facts
+    time.tzset()
+    assert made == wanted

@@ -132,7 +132,7 @@ def left_out(plan: export.Plan, kind: bytes) -> export.Plan:
 SIGNED: dict[str, tuple[Callable[[export.Plan, Exporting], export.Plan], str]] = {
     "no dockings": (lambda plan, _: altered(plan, list.clear), "is about none of these clips"),
     "no list": (lambda plan, _: altered(left_out(left_out(plan, b"docked"), b"undocked"), list.clear),
-                "its docking 1 is not in the package"),
+                ": docking 1 is not in the package"),
     "the entry left out": (lambda plan, _: left_out(plan, b"docked"), "is not its `docked`"),
     "the end left out": (lambda plan, _: left_out(plan, b"undocked"), "is not its `undocked`"),
     "another beginning": (lambda plan, side: another(plan, side, "docked", "docked"), "is not its `docked`"),

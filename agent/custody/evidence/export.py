@@ -5,7 +5,7 @@
                                         under one signed head
     data/log/cosigned/<size>-<id>       heads of this log that another station countersigned
     data/texts/<digest>.json            who exported it, and why
-    data/export.json  findings.json  clock.json  report.html  verify.py
+    data/export.json  findings.json  clock.json  times.json  report.html  verify.py
 
 What goes out is planned first, to the digest; then the log has it; then it is copied, compared with the plan,
 checked by the package's own verifier, and gets its name.
@@ -31,6 +31,7 @@ from agent.catalog import chosen, clocks, findings
 from agent.catalog.chosen import Clip
 from agent.custody import anchors, handed, package, verdict, verifier
 from agent.custody.clocks import ledger
+from agent.custody.clocks.corrected import corrected
 from agent.custody.evidence import cosigned, dockings, exported, report
 from agent.custody.log.leaf import Event, entry
 from agent.custody.log.reading import Log
@@ -85,6 +86,7 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         stories = {clip.id: [Event(*row) for row in chosen.story(db, clip.id)] for clip in here}
         recorders = sorted({clip.recorder for clip in here})
         found, clock = _findings(db, Texts(store), recorders), _clocks(db, recorders)
+        times = [corrected(db, clip.id) for clip in here]
         brought = dockings.of_clips(db, here, stories)
         events = [event for story in stories.values() for event in story]
         events += [event for docking in brought for event in docking.events]
@@ -108,12 +110,13 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
     }
     shown = report.Facts(
         origin, asked.case, asked.name, asked.reason, [asdict(one) for one in here],
-        [asdict(one) for one in gone], stories, found, clock, brought,
+        [asdict(one) for one in gone], stories, found, clock, brought, times,
     )  # fmt: skip
     made = {
         package.EXPORT: _json(told),
         "data/findings.json": _json(found),
         "data/clock.json": _json(clock),
+        package.TIMES: _json([one.facts for one in times]),
         "data/report.html": report.html(shown, both).encode("utf-8", "backslashreplace"),
         "data/verify.py": verifier_file(),
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import findings
+from agent.custody.clocks.corrected import Corrected
 from agent.custody.evidence.dockings import Docking
 from agent.custody.log.leaf import Event, moment
 from agent.model import printable
@@ -48,10 +49,11 @@ class Facts:
     findings: Sequence[Mapping[str, Any]]
     clocks: Sequence[Mapping[str, Any]]
     dockings: Sequence[Docking] = ()
+    times: Sequence[Corrected] = ()
 
 
 def html(facts: Facts, both: Both) -> str:
-    say = _Speech(both)
+    say, times = _Speech(both), {one.clip: one for one in facts.times}
     parts = [
         f"<h1>{say('title')}</h1>",
         _table(
@@ -65,7 +67,7 @@ def html(facts: Facts, both: Both) -> str:
             ],
         ),
         f"<p>{say('check')} <code>python3 data/verify.py PACKAGE --key VKEY</code></p>",
-        *(_clip(clip, facts.stories[clip["id"]], say) for clip in facts.clips),
+        *(_clip(clip, facts.stories[clip["id"]], times.get(clip["id"]), say) for clip in facts.clips),
         *_not_here(facts.not_here, say),
         f"<h2>{say('dockings')}</h2><p>{say('dockings-mean')}</p>",
         _dockings(facts.dockings, say),
@@ -93,7 +95,7 @@ class _Speech:
         return f"{_text(zh)} <small>{_text(en)}</small>"
 
 
-def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
+def _clip(clip: Mapping[str, Any], story: Sequence[Event], time: Corrected | None, say: _Speech) -> str:
     about = [
         [say("file"), _code(f"data/clips/{clip['key']}")],
         [say("sha256"), _code(clip["sha256"])],
@@ -101,6 +103,7 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
         [say("recorder"), _text(clip["recorder"])],
         [say("officer"), _text(clip["officer"])],
         [say("recorded"), _text(clip["recorded_at"] or "")],
+        *([[say("true-time"), _true_time(time, say)]] if time else []),
         [say("state"), say(str(clip["state"]), "clips")],
     ]
     events = [
@@ -115,6 +118,10 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
     ]
     heads = [say(key) for key in ("event", "time", "trusted", "kind", "facts")]
     return f"<h2>{say('clip')} {_text(clip['id'])}</h2>{_table([], about)}<br>{_table(heads, events)}"
+
+
+def _true_time(time: Corrected, say: _Speech) -> str:
+    return "".join(f"<p>{say(key, params=params)}</p>" for key, params in time.sentences)
 
 
 def _not_here(clips: Sequence[Mapping[str, Any]], say: _Speech) -> list[str]:
