@@ -26,8 +26,8 @@ ASKED = Asked("王伟", "一审 first instance", "(2026)01-17", officer="000001"
 class Exporting:
     """A station with three clips of one recorder and one of another."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.side = root, Dockside(root / "station")
+    def __init__(self, root: Path, sm3: bool = False) -> None:
+        self.root, self.side = root, Dockside(root / "station", sm3=sm3)
         self.store = self.side.store.root
         self.side.dock(recorder(root / "rec", FILES))
         self.side.dock(recorder(root / "other", {"DCIM/7777777_000002_20260101130000_0001.mp4": 900}))
@@ -77,5 +77,5 @@ def remade(bag: Path) -> None:
     (bag / MANIFEST).unlink()
     found = {path: package.digest_of(f"{bag}/{path}")[0] for path, _ in package.walk(str(bag))}
     (bag / MANIFEST).write_bytes(manifest({path: found[path] for path in found if path.startswith("data/")}))
-    tags = ("bagit.txt", "bag-info.txt", MANIFEST)
+    tags = [tag.name for tag in bag.iterdir() if tag.is_file() and tag.name != TAGS]
     (bag / TAGS).write_bytes(manifest({tag: package.digest_of(f"{bag}/{tag}")[0] for tag in tags}))

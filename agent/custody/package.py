@@ -20,6 +20,7 @@ from typing import Any
 
 from agent.custody.anchors import COSIGNED, check_countersigned, countersigning
 from agent.custody.handed import Dockings, Entries, body_of, check_times
+from agent.custody.national import SM3, check_sm3, sm3
 from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
 
@@ -95,11 +96,14 @@ def walk(folder: str) -> Iterator[tuple[str, bool]]:
             yield os.path.relpath(path, folder), stat.S_ISREG(os.lstat(path).st_mode)
 
 
-def digest_of(path: str) -> tuple[str, int]:
+def digest_of(path: str, national: Any = None) -> tuple[str, int]:
+    """(SHA-256 in hex, bytes). `national`: another digest that takes them in on the way."""
     digest, size = hashlib.sha256(), 0
     with open(path, "rb") as file:  # noqa: PTH123
         while block := file.read(_BLOCK):
             digest.update(block)
+            if national is not None:
+                national.update(block)
             size += len(block)
     return digest.hexdigest(), size
 
@@ -110,6 +114,7 @@ class Package:
 
     folder: str
     digests: Digests
+    national: Mapping[str, str | None]  # path → SM3 in hex, None where it cannot be made; where one is told
 
     def read(self, path: str) -> bytes:
         """Raises Invalid, OSError."""
@@ -148,13 +153,16 @@ def check(folder: str, given: str | None = None, witnesses: Sequence[Key] = ()) 
     """Every line of the verdict on the package in `folder`. `given`: the key (a vkey) that the station is
     known by, from elsewhere; `witnesses`: keys of other stations that are trusted, from elsewhere, too, any
     of them. Raises OSError when the folder itself cannot be read."""
-    digests = dict[str, tuple[str, int]]()
-    for path, regular in sorted(walk(folder)):
-        if regular:
-            digests[path] = digest_of(f"{folder}/{path}")
-        else:
+    digests, national = dict[str, tuple[str, int]](), dict[str, str | None]()
+    files = sorted(walk(folder))
+    for path, regular in files:
+        if not regular:
             yield Said(False, f"不是普通文件：{path}", f"no regular file: {path}")
-    package = Package(folder, digests)
+            continue
+        second = sm3() if (SM3, True) in files else None
+        digests[path] = digest_of(f"{folder}/{path}", second)
+        national[path] = second.hexdigest() if second else None
+    package = Package(folder, digests, national)
     yield from check_bag(package)
     try:
         key, head, note = _head(package)
@@ -195,13 +203,13 @@ def check_bag(package: Package) -> Iterator[Said]:
     try:
         if package.read("bagit.txt") != BAGIT:
             raise Invalid("bagit.txt is not that of this format")
-        for name in (TAGS, MANIFEST):
+        for name in (TAGS, MANIFEST, *([SM3] if SM3 in package.digests else [])):
             lists[name] = _listed(name, package.read(name))
     except Invalid as error:
         yield Said(False, f"清单不成立：{error}", f"the manifests: {error}")
     if TAGS not in lists:
         return
-    told = {path: digest for one in lists.values() for path, digest in one.items()}
+    told = {path: digest for name, one in lists.items() if name != SM3 for path, digest in one.items()}
     # Without a manifest of the payload nothing of the payload is judged by it; that it is none was said.
     there = {path for path in package.digests if path != TAGS and (len(lists) > 1 or path in told)}
     faults = list(_differences(package.digests, there, told))
@@ -209,6 +217,9 @@ def check_bag(package: Package) -> Iterator[Said]:
     if not faults and len(lists) > 1:
         count = len(lists[MANIFEST])
         yield Said(True, f"{count} 个文件与清单一致", f"the {count} files are those of the manifest")
+    if SM3 in lists:
+        payload = {path: one for path, one in package.national.items() if path.startswith("data/")}
+        yield from check_sm3(lists[SM3], payload)
 
 
 def _listed(name: str, data: bytes) -> dict[str, str]:
@@ -387,6 +398,8 @@ def _clip(
     if (sidecar.get("key"), sidecar.get("sha256"), sidecar.get("size")) != (clip["key"], digest, size):
         raise Invalid("the sidecar is that of another clip: key, SHA-256 or size differ")
     bodies = [body_of(facts) for facts in own]
+    if package.national.get(key) not in (None, sidecar.get("sm3", package.national[key])):
+        raise Invalid("the sidecar has another SM3")
     safe = [body for facts, body in zip(own, bodies, strict=True) if facts["kind"] in ("stored", "rebuilt")]
     # The catalog may have said `stored` again when a target had lost it: that entry names no bytes.
     safe = [body for body in safe if "sha256" in body]

@@ -40,7 +40,7 @@ RULES: dict[str, set[str]] = {
     "agent.custody.anchors": {"agent.custody.verifier", "agent.custody.verdict"},
     "agent.custody.handed": {"agent.custody.verifier", "agent.custody.verdict"},
     "agent.custody.package": {
-        f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed")
+        f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "national")
     },
     "agent.retention": STAGE,
     "agent.status": STAGE | {"agent.words"},
@@ -54,7 +54,9 @@ APP = {"agent.app": {"agent.cli.run"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
-VERIFIER = {f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "package")}
+VERIFIER = {
+    f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "national", "package")
+}
 STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged"} | VERIFIER
 
 

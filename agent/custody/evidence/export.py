@@ -29,7 +29,7 @@ from typing import Any
 from agent import durable
 from agent.catalog import chosen, clocks, findings
 from agent.catalog.chosen import Clip
-from agent.custody import anchors, handed, package, verdict, verifier
+from agent.custody import anchors, handed, national, package, verdict, verifier
 from agent.custody.clocks import ledger
 from agent.custody.clocks.corrected import corrected
 from agent.custody.evidence import cosigned, dockings, exported, report
@@ -41,7 +41,7 @@ from agent.model import COLLECTED, ClipState
 
 _LOCAL = COLLECTED - {ClipState.RELEASED}
 _BLOCK = 1 << 20
-_VERIFIER = (verifier, verdict, anchors, handed, package)  # each imports those before it
+_VERIFIER = (verifier, verdict, anchors, handed, national, package)  # each imports those before it
 _SIGNED_WITHIN = 30.0  # seconds; a head follows its commit within one
 
 
@@ -72,6 +72,7 @@ class Plan:
     clips: tuple[Clip, ...]
     not_here: tuple[Clip, ...]
     cosigned: tuple[cosigned.Kept, ...]
+    sm3: bool  # kept of any of the clips
 
     @property
     def contents(self) -> str:
@@ -86,6 +87,7 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         stories = {clip.id: [Event(*row) for row in chosen.story(db, clip.id)] for clip in here}
         recorders = sorted({clip.recorder for clip in here})
         found, clock = _findings(db, Texts(store), recorders), _clocks(db, recorders)
+        sm3 = any(chosen.has_sm3(db, clip.id) for clip in here)
         times = [corrected(db, clip.id) for clip in here]
         brought = dockings.of_clips(db, here, stories)
         events = [event for story in stories.values() for event in story]
@@ -122,7 +124,7 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
     }
     for path, data in made.items():
         _add(files, path, File(data, hashlib.sha256(data).hexdigest()))
-    return Plan(files, entries, tuple(here), tuple(gone), kept)
+    return Plan(files, entries, tuple(here), tuple(gone), kept, sm3)
 
 
 def write(
@@ -140,7 +142,7 @@ def write(
                 aside / f"{package.TEXTS}{digest}.json",
                 (store / "custody/texts" / f"{digest}.json").read_bytes(),
             )
-        _manifests(aside, asked)
+        _manifests(aside, asked, plan.sm3)
         aside.chmod(0o750)
         durable.sync_file_system(aside)
         for said in package.check(str(aside)):
@@ -268,22 +270,28 @@ def _prove(folder: Path, plan: Plan, log: Log, export: int) -> None:
         _put(folder / head.path, head.data)
 
 
-def _manifests(folder: Path, asked: Asked) -> None:
-    found = {path: package.digest_of(f"{folder}/{path}") for path, _ in package.walk(str(folder))}
+def _manifests(folder: Path, asked: Asked, sm3: bool) -> None:
+    found, second = dict[str, tuple[str, int]](), dict[str, str]()
+    for path, _ in package.walk(str(folder)):
+        digest = national.sm3() if sm3 else None  # None as well where this Python has none
+        found[path] = package.digest_of(f"{folder}/{path}", digest)
+        second.update({path: digest.hexdigest()} if digest else {})
     size = sum(length for _, length in found.values())
     info = [
         f"Bagging-Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
         f"Payload-Oxum: {size}.{len(found)}",
         *([f"External-Identifier: {asked.case}"] if asked.case else []),
     ]
-    _put(folder / "bagit.txt", package.BAGIT)
-    _put(folder / "bag-info.txt", "".join(f"{line}\n" for line in info).encode())
-    _put(folder / package.MANIFEST, package.manifest({path: digest for path, (digest, _) in found.items()}))
-    tags = ("bagit.txt", "bag-info.txt", package.MANIFEST)
-    _put(
-        folder / package.TAGS,
-        package.manifest({tag: package.digest_of(f"{folder}/{tag}")[0] for tag in tags}),
-    )
+    tags = {
+        "bagit.txt": package.BAGIT,
+        "bag-info.txt": "".join(f"{line}\n" for line in info).encode(),
+        package.MANIFEST: package.manifest({path: digest for path, (digest, _) in found.items()}),
+        **({national.SM3: package.manifest(second)} if second else {}),
+    }
+    for tag, data in tags.items():
+        _put(folder / tag, data)
+    digests = {tag: hashlib.sha256(data).hexdigest() for tag, data in tags.items()}
+    _put(folder / package.TAGS, package.manifest(digests))
 
 
 def _json(value: object) -> bytes:
