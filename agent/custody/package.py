@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.custody.anchors import COSIGNED, check_countersigned, countersigning
-from agent.custody.handed import Dockings, Entries, body_of, check_times
+from agent.custody.handed import Dockings, Entries, Facts, body_of, check_times
 from agent.custody.national import SM3, check_sm3, sm3
 from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
@@ -90,10 +90,11 @@ def walk(folder: str) -> Iterator[tuple[str, bool]]:
     def failed(error: OSError) -> None:
         raise error
 
+    above = len(os.path.join(folder, ""))  # noqa: PTH118
     for base, folders, files in os.walk(folder, onerror=failed):
         for name in [*files, *(one for one in folders if os.path.islink(os.path.join(base, one)))]:  # noqa: PTH114, PTH118
             path = os.path.join(base, name)  # noqa: PTH118 - one file of os and sys alone
-            yield os.path.relpath(path, folder), stat.S_ISREG(os.lstat(path).st_mode)
+            yield path[above:], stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def digest_of(path: str, national: Any = None) -> tuple[str, int]:
@@ -174,14 +175,14 @@ def check(folder: str, given: str | None = None, witnesses: Sequence[Key] = ()) 
     except Invalid as error:
         yield Said(False, "日志头或密钥不成立", f"head or key: {error}")
         return
-    entries = dict[int, dict[str, Any]]()
+    entries = dict[int, Facts]()
     raw = dict[int, bytes]()
     wrong = False
     cosigned = sorted(path for path in digests if path.startswith(COSIGNED))
     for path in sorted(one for one in digests if one.startswith(LOG) and one not in (KEY, HEAD, *cosigned)):
         try:
-            seq, raw_entry = _proven(path, package.read(path), head, note)
-            raw[seq], entries[seq] = raw_entry, parsed(raw_entry)
+            seq, raw_entry, facts = _proven(path, package.read(path), head, note)
+            raw[seq], entries[seq] = raw_entry, facts
         except Invalid as error:
             wrong = True
             yield Said(False, f"日志证明不成立：{path}", f"{path}: {error}")
@@ -272,11 +273,14 @@ def check_export(package: Package, entries: Entries, raw: Mapping[int, bytes]) -
         True, f"本包正是日志第 {seq} 号事件导出的内容（{at}）", f"this is what event {seq} exported, at {at}"
     )
     yield from _texts(package, body)
+    stories = dict[object, list[Facts]]()
+    for _, facts in sorted(entries.items()):
+        if isinstance(facts.get("clip"), int):
+            stories.setdefault(facts["clip"], []).append(facts)
     for clip in told:
         key = str(clip.get("key"))
         try:
-            own = [facts for one, facts in sorted(entries.items()) if facts.get("clip") == clip["clip"]]
-            _clip(package, clip, own, dockings)
+            _clip(package, clip, stories.get(clip["clip"], []), dockings)
             yield Said(
                 True,
                 f"录像 {clip['clip']} 与其附文、日志一致：{key}",
@@ -301,8 +305,8 @@ def _head(package: Package) -> tuple[Key, Head, bytes]:
     return key, Head.checked(note, [key], origin), data
 
 
-def _proven(path: str, data: bytes, head: Head, note: bytes) -> tuple[int, bytes]:
-    """(number of the event, its entry)."""
+def _proven(path: str, data: bytes, head: Head, note: bytes) -> tuple[int, bytes, Facts]:
+    """(number of the event, its entry, what that says)."""
     named = _PROOF.fullmatch(path)
     if named is None:
         raise Invalid("this does not belong here")
@@ -313,16 +317,18 @@ def _proven(path: str, data: bytes, head: Head, note: bytes) -> tuple[int, bytes
         raise Invalid("this is no proof as a station writes it")
     seq = int(named[1])
     check_inclusion(leaf_hash(proof.extra), proof.index, head.size, proof.hashes, head.root)
-    if proof.index != seq - 1 or parsed(proof.extra).get("seq") not in (seq, str(seq)):
+    facts = parsed(proof.extra)
+    if proof.index != seq - 1 or facts.get("seq") not in (seq, str(seq)):
         raise Invalid(f"this proves another entry than that of event {seq}")
-    return seq, proof.extra
+    return seq, proof.extra, facts
 
 
 def _told(package: Package, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The clips of the package; those that the entry names."""
     clips = parsed(package.read(EXPORT)).get("clips")
     if not isinstance(clips, list) or not all(
-        isinstance(one, dict) and one.keys() >= {"clip", "key", "state"} for one in clips
+        isinstance(one, dict) and one.keys() >= {"key", "state"} and isinstance(one.get("clip"), int)
+        for one in clips
     ):
         raise Invalid(f"{EXPORT} does not say which clips these are")
     if [one["clip"] for one in clips] != body.get("clips"):
@@ -374,11 +380,13 @@ def _strange(
 ) -> None:
     """Nothing but the clips that are told of, their entries, and those of their dockings. Raises Invalid."""
     clips = list(clips)
-    ids = [clip["clip"] for clip in clips]
+    ids = {clip["clip"] for clip in clips}
+    export = max(seq for seq, facts in entries.items() if facts.get("kind") == "exported")
     for seq, facts in entries.items():
-        if facts.get("clip") not in ids and facts.get("kind") != "exported" and seq not in dockings:
+        clip = facts.get("clip")
+        if not (isinstance(clip, int) and clip in ids) and seq != export and seq not in dockings:
             raise Invalid(f"the entry of event {seq} is about none of these clips")
-        if seq > max(one for one, other in entries.items() if other.get("kind") == "exported"):
+        if seq > export:
             raise Invalid(f"event {seq} came after the export")
     due = {f"{CLIPS}{clip['key']}{ending}" for clip in clips for ending in ("", ".json")}
     for path in sorted(path for path in package.digests if path.startswith(CLIPS)):
@@ -386,9 +394,7 @@ def _strange(
             raise Invalid(f"no clip that is told of lies at {path}")
 
 
-def _clip(
-    package: Package, clip: Mapping[str, Any], own: list[Mapping[str, Any]], dockings: Dockings
-) -> None:
+def _clip(package: Package, clip: Mapping[str, Any], own: list[Facts], dockings: Dockings) -> None:
     """Raises Invalid."""
     key = decoded(f"{CLIPS}{clip['key']}")
     if key not in package.digests:

@@ -1,8 +1,8 @@
 """What a check says: a line for each thing that holds or does not, in Chinese and in English."""
 
 import json
+import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from agent.custody.verifier import Invalid
@@ -24,6 +24,8 @@ class Said:
 
 def plainly(text: str) -> str:
     """On one line, and nothing that writes over others."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
@@ -41,7 +43,6 @@ def parsed(data: bytes) -> dict[str, Any]:
 def when(seconds: float) -> str:
     """Since the epoch, in UTC; as it is where no calendar has it."""
     try:
-        at = datetime.fromtimestamp(seconds, timezone.utc)  # noqa: UP017 - Python 3.10 knows no other
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
     except (ValueError, OverflowError, OSError):
         return f"@{seconds}"
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
