@@ -212,9 +212,9 @@ def _add(files: dict[str, File], path: str, file: File) -> None:
     try:
         package.decoded(package.encoded(path))
     except verifier.Invalid as error:
-        raise Stop("export-differs", clip=file.clip, file=path, reason=str(error)) from None
+        raise Stop("export-name-odd", clip=file.clip, file=path) from error
     if path in files:
-        raise Stop("export-differs", clip=file.clip, file=path, reason="the name is taken")
+        raise Stop("export-name-taken", clip=file.clip, file=path)
     files[path] = file
 
 
@@ -235,7 +235,7 @@ def _copy(to: Path, file: File) -> None:
             digest.update(block)
             writer.write(block)
     if digest.hexdigest() != file.sha256:
-        raise _differs(file, f"SHA-256 {digest.hexdigest()}, not {file.sha256}")
+        raise _differs(file, f"SHA-256 {digest.hexdigest()} ≠ {file.sha256}")
 
 
 def _differs(file: File, reason: str) -> Stop:
