@@ -26,7 +26,9 @@ table { border-collapse: collapse; width: 100% }
 tr { break-inside: avoid } thead { display: table-header-group }
 th, td { border: .5pt solid #999; padding: .25em .5em; text-align: left; vertical-align: top;
   overflow-wrap: anywhere }
-th { background: #eee } code { font-size: 8.5pt; overflow-wrap: anywhere } small { color: #444 }
+th { background: #eee; overflow-wrap: normal }
+code { font-size: 8.5pt; overflow-wrap: anywhere } small { color: #444 }
+td p { margin: 0 0 .4em }
 @page { size: A4; margin: 18mm 15mm } @media print { body { margin: 0; max-width: none } }
 """
 
