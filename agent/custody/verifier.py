@@ -244,7 +244,7 @@ class Note:
     text: str  # with its last newline
     signatures: tuple[Signature, ...]
 
-    @property
+    @functools.cached_property
     def data(self) -> bytes:
         return (self.text + "\n" + "".join(each.line for each in self.signatures)).encode()
 
@@ -252,16 +252,7 @@ class Note:
     def parse(cls, data: bytes) -> "Note":
         if len(data) > LARGEST_NOTE:
             raise Invalid("the note is too long")
-        try:
-            whole = data.decode()
-        except UnicodeDecodeError:
-            raise Invalid("the note is not text") from None
-        if re.search("[\0-\x09\x0b-\x1f]", whole):
-            raise Invalid("the note has control characters")
-        text, blank, signed = whole.rpartition("\n\n")
-        if not blank:
-            raise Invalid("the note has no signature")
-        return cls(text + "\n", tuple(_signatures(signed)))
+        return _note(data)
 
     def check(self, keys: Iterable[Key]) -> list[Key]:
         """The keys that signed it, at least one of `keys`. A signature by one of them that is not true
@@ -291,6 +282,20 @@ class Note:
             if (signature.name, signature.id) == (key.name, key.id) and key.kind == COSIGNATURE:
                 return int.from_bytes(signature.data[:8], "big")
         raise Invalid(f"{key.name} has not countersigned this")
+
+
+@functools.lru_cache(maxsize=2)  # the proofs of one receipt or package are all under one head
+def _note(data: bytes) -> Note:
+    try:
+        whole = data.decode()
+    except UnicodeDecodeError:
+        raise Invalid("the note is not text") from None
+    if re.search("[\0-\x09\x0b-\x1f]", whole):
+        raise Invalid("the note has control characters")
+    text, blank, signed = whole.rpartition("\n\n")
+    if not blank:
+        raise Invalid("the note has no signature")
+    return Note(text + "\n", tuple(_signatures(signed)))
 
 
 def cosigned(text: str, at: int) -> bytes:

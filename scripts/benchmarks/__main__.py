@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import alone, centre, due, rack, trail, years
+from scripts.benchmarks import alone, centre, due, parcel, rack, trail, years
 from scripts.benchmarks.machine import Cold
 from scripts.benchmarks.measure import Bench, BenchError, Figure
 
@@ -26,6 +26,7 @@ SCENARIOS: Mapping[str, Callable[[Bench], Iterable[Figure]]] = {
     "idle": years.idle,
     "next": due.next_clip,
     "log": trail.log,
+    "package": parcel.package,
     "s3": centre.s3,
     "tus": centre.tus,
     "s3-memory": centre.memory,

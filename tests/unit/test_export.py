@@ -228,6 +228,16 @@ def test_an_order_that_is_none_is_refused_and_leaves_nothing(
 # Hostile names
 
 
+def test_a_name_in_a_package_is_never_taken_twice_and_never_leads_out() -> None:
+    files = dict[str, export.File]()
+    export._add(files, "data/clips/a", export.File(b"", "", 7))
+    for path, key in (("data/clips/a", "export-name-taken"), ("data/clips/../a", "export-name-odd")):
+        with pytest.raises(Stop, match=key) as raised:
+            export._add(files, path, export.File(b"", "", 8))
+        assert raised.value.params["clip"] == 8
+    assert list(files) == ["data/clips/a"]
+
+
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 def test_any_name_comes_back_out_of_a_manifest(name: str) -> None:
     path = f"data/{name}"

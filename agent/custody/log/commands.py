@@ -76,7 +76,12 @@ def commands(catalog: Catalog, folder: Path, station: str) -> dict[str, Command]
             "at": at,
             "who": who,
         }
-        catalog.write(lambda tx: door.note(tx, "log-countersigned", None, facts))
+
+        def work(tx: Any) -> None:
+            witness.remember(tx, number, by)
+            door.note(tx, "log-countersigned", None, facts)
+
+        catalog.write(work)
         return {"size": head.size, "by": by.name}
 
     return {"log-carry": carry, "log-witness": countersign, "log-keep": keep}
