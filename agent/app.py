@@ -20,7 +20,7 @@ from agent.config.live import LiveConfig
 from agent.custody.clocks import ledger
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
-from agent.custody.evidence import exported
+from agent.custody.evidence import exported, viewed
 from agent.custody.inspection import orders as inspection
 from agent.custody.log import commands as custody_commands
 from agent.custody.log import configured, leaving
@@ -241,6 +241,7 @@ class Station:
             **custody_commands.commands(self._catalog, folder, self._who),
             **inspection.commands(self._catalog, folder, self._texts),
             **exported.commands(self._catalog, self._texts),
+            **viewed.commands(self._catalog, self._store.root, self._texts),
         }
 
     def _health(self) -> HealthBoard:

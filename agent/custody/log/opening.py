@@ -11,6 +11,7 @@ and its `log-opened` behind them.
 
 import logging
 import re
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ def open_log(catalog: Catalog, folder: Path, station: str) -> Opened:
 def number_of(catalog: Catalog) -> int:
     """0 when the catalog has no log yet."""
     return int(meta.get(catalog.read(), META) or 0)
+
+
+def number_in(db: sqlite3.Connection) -> str:
+    """As its folder is called; "0" when the catalog has no log yet: no folder is called so."""
+    return meta.get(db, META) or "0"
 
 
 def numbers(folder: Path) -> list[int]:
