@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.catalog import Catalog, chosen, door, whole
-from agent.custody.evidence.exported import text_of
 from agent.custody.log import opening
 from agent.custody.log.reading import Log
-from agent.custody.texts import Texts
+from agent.custody.texts import Texts, text_of
 from agent.errors import Reject, Stop
 from agent.model import COLLECTED, ClipState
 
