@@ -55,7 +55,10 @@ def _rekey(catalog: Catalog, folder: Path, old: Opened, order: Order) -> Opened:
         pass
     if shelf.size != order.event:
         raise Stop("log-gap", log=str(number), event=order.event)
-    durable.write_file(shelf.folder / FILE, _signed_by_both(shelf, ours, fresh))
+    # Not written where it will lie: an audit would find its first half there, strange after a kill.
+    durable.write_file(folder / FILE, _signed_by_both(shelf, ours, fresh))
+    (folder / FILE).replace(shelf.folder / FILE)
+    durable.sync_folder(shelf.folder)
     made = opening.begin(catalog, folder, ours.key.name, fresh, opening.REKEYED, order)
     _succeed(catalog, folder)
     return made

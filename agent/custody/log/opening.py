@@ -38,7 +38,9 @@ _log = logging.getLogger(__name__)
 class Opened:
     shelf: Shelf
     signer: Signer
-    broke: Problem | None  # why another log began just now; None: it goes on, or it is the very first
+    broke: (
+        Problem | None
+    )  # why another log began just now, or what was taken from this one; None: all is well
 
 
 def open_log(catalog: Catalog, folder: Path, station: str) -> Opened:
@@ -56,7 +58,7 @@ def open_log(catalog: Catalog, folder: Path, station: str) -> Opened:
         if ours is not None and ours.key == key:
             shelf = Shelf(folder / str(number), f"{name}/{number}", key)
             _agree(catalog, shelf)
-            return Opened(shelf, ours, None)
+            return Opened(shelf, ours, _missing(catalog, shelf))
         same = ours is not None and ours.key.public == key.public
         return begin(catalog, folder, name, ours, "log-station-new" if same else "log-key-lost")
     kept = numbers(folder)
@@ -138,6 +140,17 @@ def _before(folder: Path, number: int) -> dict[str, Any]:
         _log.error("of log %d there is no last head: %s", number, error)
         return facts
     return {**facts, "size": head.size, "root": head.root.hex()}
+
+
+def _missing(catalog: Catalog, shelf: Shelf) -> Problem | None:
+    """A head is on the disk before it leaves: one that is known to have left and is not here was taken away,
+    by whomever. The entries are signed anew, and that is said."""
+    number = int(shelf.folder.name)
+    if (left := told.left(catalog.read(), number)) <= shelf.size:
+        return None
+    facts = {"log": number, "size": shelf.size, "left": left}
+    catalog.write(lambda tx: door.note(tx, "log-heads-missing", None, facts))
+    return Problem("log-heads-missing", facts)
 
 
 def _settle(log: Path, key: Key) -> None:

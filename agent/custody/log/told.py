@@ -12,10 +12,21 @@ _FIRST = "log-first"
 
 
 def left(db: sqlite3.Connection, log: int) -> int:
-    """How many entries of the log numbered `log` have left the station, to the place that has most of it."""
+    """The size of the longest tree of the log numbered `log` that left the station, to a target or on a
+    stick; 0 when none did."""
     rows = db.execute("SELECT value FROM meta WHERE key LIKE 'log:%'")
     sizes = [size for number, size in (json.loads(row[0]) for row in rows) if number == log]
-    return max(sizes, default=0)
+    return max([*sizes, *carried(db, log)], default=0)
+
+
+def carried(db: sqlite3.Connection, log: int) -> list[int]:
+    """The sizes of heads that were carried to other stations, the last one last."""
+    sizes: list[int] = json.loads(meta.get(db, f"carried:{log}") or "[]")
+    return sizes
+
+
+def put_carried(tx: sqlite3.Connection, log: int, sizes: list[int]) -> None:
+    meta.put(tx, f"carried:{log}", json.dumps(sizes))
 
 
 def first(db: sqlite3.Connection) -> int:
