@@ -12,8 +12,7 @@ from agent.custody.log import ordering, signer
 from agent.custody.log.signer import Signer
 from agent.custody.texts import Texts
 from agent.custody.verifier import Note, Proof
-from tests.exporting import Exporting, run, wrong
-from tests.unit.test_export_tampering import remade
+from tests.exporting import Exporting, remade, run, wrong
 
 
 class Changed(Exporting):
