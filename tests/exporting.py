@@ -11,6 +11,7 @@ from agent.cli.export import both
 from agent.custody import package
 from agent.custody.evidence import export, exported
 from agent.custody.evidence.export import Asked
+from agent.custody.log import opening
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.reading import Log
 from agent.custody.package import MANIFEST, TAGS, manifest
@@ -38,7 +39,7 @@ class Exporting:
         keeper = Keeper(self.side.catalog, self.store / "custody", STATION)
         while keeper.step():
             pass
-        return Log(self.store / "custody" / "1")
+        return Log(self.store / "custody" / opening.number_in(self.side.catalog.read()))
 
     def plan(self, asked: Asked = ASKED) -> export.Plan:
         return self.plan_of(self.log(), asked)

@@ -10,6 +10,7 @@ from agent.cli import (
     audit,
     catalog,
     certificate,
+    clip,
     clips,
     clock,
     config,
@@ -51,6 +52,7 @@ def _every_command(
 
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
+app.add_typer(clip.app, name="clip")
 app.command("receipt")(receipt.receipt)
 app.command("clock")(clock.clock)
 app.command("export")(export.export)

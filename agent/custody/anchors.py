@@ -17,9 +17,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.custody.verdict import Said, when
-from agent.custody.verifier import COSIGNATURE, Head, Invalid, Key, Note, check_consistency
+from agent.custody.verifier import COSIGNATURE, Head, Invalid, Key, KeyChange, Note, check_consistency
 
 COSIGNED = "data/log/cosigned/"
+CHANGES = "data/changes/"  # of the station's key: a KeyChange for each, which both keys signed
 _MOST_HASHES = 64
 
 
@@ -127,3 +128,29 @@ def _countersigned(by: Key, head: Head, at: int, events: Collection[int], truste
         zh += f"该公钥随包而来，不能作为来源依据（--witness）：{by.vkey}"
         en += f" That key came with the package, so it is no anchor (--witness): {by.vkey}"
     return Said(True, zh, en)
+
+
+def keys_before(
+    paths: Iterable[str], read: Callable[[str], bytes], key: Key
+) -> tuple[Collection[str], Sequence[Said]]:
+    """The station's earlier keys (vkeys), each of which leads to `key` by changes that both keys signed; and
+    what is to be said of changes that do not."""
+    changes, wrong = dict[int, tuple[str, KeyChange]](), list[Said]()
+    for path in paths:
+        try:
+            change = KeyChange.parse(read(path))
+            number = change.head.origin.rpartition("/")[2]
+            if path != f"{CHANGES}{number}.proof":
+                raise Invalid("this is not the change of which its name speaks")
+            changes[int(number)] = path, change
+        except ValueError as error:  # Invalid is one
+            wrong.append(Said(False, f"密钥更换不成立：{path}", f"{path}: {error}"))
+    before = list[str]()
+    for _, (path, change) in sorted(changes.items(), reverse=True):
+        if change.new != key:
+            zh, en = "不通向本包的公钥", "this change does not lead to the package's key"
+            wrong.append(Said(False, f"密钥更换{zh}：{path}", f"{path}: {en}"))
+            break
+        key = change.old
+        before.append(key.vkey)
+    return before, wrong

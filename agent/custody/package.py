@@ -14,11 +14,11 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.custody.anchors import COSIGNED, check_countersigned, countersigning
+from agent.custody.anchors import CHANGES, COSIGNED, check_countersigned, countersigning, keys_before
 from agent.custody.handed import Dockings, Entries, Facts, body_of, check_times
 from agent.custody.national import SM3, check_sm3, sm3
 from agent.custody.verdict import Said, parsed, plainly
@@ -195,7 +195,10 @@ def check(folder: str, given: str | None = None, witnesses: Sequence[Key] = ()) 
     yield from check_export(package, entries, raw)
     events = [seq for seq, facts in entries.items() if facts.get("kind") != "exported"]
     yield from check_countersigned(cosigned, package.read, key, head, events, witnesses)
-    yield _anchor(key, given, bool(witnesses))
+    changes = sorted(path for path in digests if path.startswith(CHANGES))
+    before, wrong_changes = keys_before(changes, package.read, key)
+    yield from wrong_changes
+    yield _anchor(key, given, bool(witnesses), before)
 
 
 def check_bag(package: Package) -> Iterator[Said]:
@@ -432,8 +435,8 @@ def _way(bodies: Iterable[Mapping[str, Any]], end: object) -> None:
         raise Invalid(f"its story ends as {state}, the report says {end}")
 
 
-def _anchor(key: Key, given: str | None, witnessed: bool) -> Said:
-    """Whose key it is: nothing in a package can say that."""
+def _anchor(key: Key, given: str | None, witnessed: bool, before: Collection[str]) -> Said:
+    """Whose key it is: nothing in a package can say that. `before`: earlier keys, which lead to it."""
     if given is None and witnessed:
         return Said(
             True,
@@ -448,6 +451,12 @@ def _anchor(key: Key, given: str | None, witnessed: bool) -> Said:
         )
     if given.strip() == key.vkey:
         return Said(True, "公钥正是所给出的那一把", "the key is the one that was given")
+    if given.strip() in before:
+        return Said(
+            True,
+            f"所给出的公钥已更换为包内公钥，更换由新旧密钥共同签署：{key.vkey}",
+            f"the key that was given was changed, signed by both at each step, to the package's: {key.vkey}",
+        )
     return Said(
         False,
         f"公钥不是所给出的那一把，包内公钥：{key.vkey}",

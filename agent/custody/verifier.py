@@ -424,6 +424,34 @@ class Proof:
         return head
 
 
+@dataclass(frozen=True)
+class KeyChange:
+    """The last entry of a log, `key-changed`, under a head that both keys have signed: it leads from the one
+    to the other. `parse` checks all of it."""
+
+    proof: Proof
+    old: Key
+    new: Key
+    head: Head
+
+    @classmethod
+    def parse(cls, data: bytes) -> "KeyChange":
+        proof = Proof.parse(data)
+        facts = _facts(proof.extra)
+        body = facts["body"]
+        if facts["kind"] != "key-changed" or not isinstance(body, dict) or proof.data != data:
+            raise Invalid("this is no change of a key")
+        old, new = Key.parse(str(body.get("old"))), Key.parse(str(body.get("new")))
+        origin = Head.parse(proof.note.text).origin
+        if old == new or not {old.name, new.name} == {origin.rpartition("/")[0]}:
+            raise Invalid("these are not two keys of the station whose log this is")
+        for key in (old, new):
+            head = proof.check(proof.extra, [key], origin)
+        if proof.index != head.size - 1:
+            raise Invalid("the change of the key is not the last entry of its log")
+        return cls(proof, old, new, head)
+
+
 # Receipts: an entry in words, and the proof of it
 
 _SHORT = re.compile("RS1 ([^ ]+) ([0-9]+) ([0-9]+) ([A-Za-z0-9+/]{43}) ([A-Za-z0-9+/]{86})", re.ASCII)

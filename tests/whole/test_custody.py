@@ -80,3 +80,32 @@ def test_a_rebuilt_catalog_has_a_log_of_its_own_that_names_the_one_before(agent:
     told = audited(agent)
     assert told["findings"] == []
     assert told["logs"] == 2
+
+
+def test_the_key_is_changed_and_another_log_begun_while_the_agent_works(agent: Agent) -> None:
+    said = ("--name", "王伟", "--reason", "年度更换", "--lang", "en")
+    agent.up()
+    agent.recorder("0000001")
+    agent.dock("0000001")
+    agent.until_confirmed(6)
+    agent.until(lambda _: (agent.store / "custody" / "1" / "heads").exists())
+    old = (agent.store / "custody" / "key").read_bytes()
+    assert agent.run("log", "rekey", "--name", "王伟").returncode == 2
+    done = agent.run("log", "rekey", *said)
+    assert (done.returncode, "Log 2 goes on" in done.stdout) == (0, True), done.stderr
+    assert (agent.store / "custody" / "key").read_bytes() != old
+    done = agent.run("log", "begin", *said)
+    assert (done.returncode, "number 3" in done.stdout) == (0, True), done.stderr
+    agent.until(lambda _: (agent.store / "custody" / "3" / "heads").exists())
+    assert troubles(agent) == []
+    beside = audited(agent)
+    assert (beside["findings"], beside["logs"]) == ([], 3)
+    assert agent.run("receipt", "--clip", str(agent.clips()[0]["id"])).returncode == 0
+    assert "年度" not in agent.log.read_text()
+    assert agent.stop() == 0
+    agent.up()
+    agent.until_confirmed(6)
+    assert troubles(agent) == []
+    assert agent.stop() == 0
+    assert audited(agent)["findings"] == []
+    assert agent.run("log", "rekey", *said).returncode == 3

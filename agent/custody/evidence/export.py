@@ -4,6 +4,7 @@
     data/log/<seq>.proof  key.pub  head each event of each clip and its dockings, and that of the export,
                                         under one signed head
     data/log/cosigned/<size>-<id>       heads of this log that another station countersigned
+    data/changes/<n>.proof              what leads from earlier keys of the station to this one
     data/texts/<digest>.json            who exported it, and why
     data/export.json  findings.json  clock.json  times.json  report.html  verify.py
 
@@ -33,6 +34,7 @@ from agent.custody import anchors, handed, national, package, verdict, verifier
 from agent.custody.clocks import ledger
 from agent.custody.clocks.corrected import corrected
 from agent.custody.evidence import cosigned, dockings, exported, report
+from agent.custody.log import changing, opening, signer
 from agent.custody.log.leaf import Event, entry
 from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
@@ -122,6 +124,7 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         "data/report.html": report.html(shown, both).encode("utf-8", "backslashreplace"),
         "data/verify.py": verifier_file(),
     }
+    made.update(_changes(store / "custody", origin))
     for path, data in made.items():
         _add(files, path, File(data, hashlib.sha256(data).hexdigest()))
     return Plan(files, entries, tuple(here), tuple(gone), kept, sm3)
@@ -196,6 +199,23 @@ def _findings(db: sqlite3.Connection, texts: Texts, recorders: Iterable[str]) ->
 def _clocks(db: sqlite3.Connection, recorders: Iterable[str]) -> list[dict[str, Any]]:
     compared = set(clocks.recorders(db))
     return [ledger.standing(db, one).facts for one in recorders if one in compared]
+
+
+def _changes(folder: Path, origin: str) -> dict[str, bytes]:
+    """What leads from the station's earlier keys to that of the log `origin`, as far as nothing broke."""
+    found, number = dict[str, bytes](), int(origin.rpartition("/")[2])
+    try:
+        led = signer.published(folder / str(number) / "key.pub")
+        for log in reversed([one for one in opening.numbers(folder) if one < number]):
+            path = folder / str(log) / changing.FILE
+            if path.exists():
+                change = verifier.KeyChange.parse(data := path.read_bytes())
+                if change.new != led:
+                    break
+                found[f"{anchors.CHANGES}{log}.proof"], led = data, change.old
+    except verifier.Invalid as error:
+        raise Stop("log-unreadable", log=str(number), reason=str(error)) from error
+    return found
 
 
 def _sidecar(path: Path, clip: int) -> File:
