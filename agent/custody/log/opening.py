@@ -27,6 +27,8 @@ from agent.errors import Stop
 from agent.model import Problem
 
 META = "log"  # the key in the catalog under which the number of its log stands
+#: And the number of one that is over: what was signed last in it may be lost, and nothing is signed twice.
+OVER = "log-over"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _log = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ def open_log(catalog: Catalog, folder: Path, station: str) -> Opened:
     name = f"station/{station}"
     ours = signer.load(folder, name)
     number = number_of(catalog)
+    if number and meta.get(catalog.read(), OVER) == str(number):
+        return _begin(catalog, folder, name, ours, "log-lost")
     if number and (folder / str(number)).is_dir():
         key = _key_of(folder / str(number))
         if ours is not None and ours.key == key:
@@ -115,6 +119,7 @@ def _before(folder: Path, number: int) -> dict[str, Any]:
     try:
         key = signer.published(log / "key.pub")
         told["key"] = key.vkey
+        heads.gather(log)
         _settle(log, key)
         head = Head.parse(Note.parse(heads.last(log)[0]).text)
     except (OSError, Invalid) as error:

@@ -1,0 +1,101 @@
+"""A lost catalog, made anew: its story from the log, its clips from the store.
+
+The station is stopped meanwhile, and does not start without a catalog: until all of it is back, nothing is
+released or erased. The log itself is not touched, but for a tail that a power cut tore, which is cut off as
+by every start.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.catalog import Catalog, door, home, meta, rebuild, restore
+from agent.catalog.events import Event
+from agent.catalog.rebuild import SILENT, Progress, Rebuilt
+from agent.custody.completeness.judge import Judge
+from agent.custody.log import heads, opening, saved
+from agent.custody.log.leaf import moment
+from agent.custody.log.saved import Saved, Unfit
+from agent.model import Problem
+
+
+@dataclass(slots=True)
+class Done:
+    clips: Rebuilt
+    events: int  # that came back
+    log: Problem  # what became of the log, and what it means
+    old: Path | None  # where the catalog that was there is kept
+
+
+def rebuild_store(store: Path, station: str, progress: Progress = SILENT) -> Done:
+    """Make the catalog of `store` anew beside the one that is there, then put it in its place. `station`: the
+    station's id. Killed at any line, it leaves the old catalog or the new one, whole.
+
+    Raises CatalogError, Stop `log-key-open`, OSError."""
+    try:
+        return _rebuild(store, saved.find(store / "custody", station), progress)
+    except Unfit as unfit:
+        return _rebuild(store, None, progress, unfit)
+
+
+def _rebuild(store: Path, log: Saved | None, progress: Progress, unfit: Unfit | None = None) -> Done:
+    told = _told(log, unfit)
+    with contextlib.closing(Catalog.open(home.begin(store))) as catalog:
+        restored = _restore(catalog, log, progress) if log else restore.Restored()
+        clips = rebuild.rebuild(catalog, store / "clips", progress, restored.events)
+        if log:
+            restore.finish(catalog)
+            Judge(catalog).step()  # learns what the recorders had, and accuses none of what came before
+        _note(catalog, log, unfit, restored, clips)
+    old = home.replace(store)
+    if log and log.copied:
+        heads.gather(store / "custody" / str(log.number))
+    return Done(clips, restored.events, told, old)
+
+
+def _restore(catalog: Catalog, log: Saved, progress: Progress) -> restore.Restored:
+    def counted() -> Iterator[Event]:
+        for event in log.events():
+            progress.events(event.seq, log.head.size)
+            yield event
+
+    restored = restore.restore(catalog, counted())
+
+    def own(tx: sqlite3.Connection) -> None:
+        meta.put(tx, opening.META, str(log.number))
+        if log.copied:
+            meta.put(tx, opening.OVER, str(log.number))
+
+    catalog.write(own)
+    return restored
+
+
+def _note(
+    catalog: Catalog, log: Saved | None, unfit: Unfit | None, restored: restore.Restored, clips: Rebuilt
+) -> None:
+    """What happened between the last event that the log holds and this one is not known."""
+    facts = {
+        "log": log.number if log else None,
+        "events": restored.events,
+        "until": moment(restored.last) if restored.last is not None else None,
+        "unused": restored.unused,
+        "clips": clips.clips,
+        "missing": clips.missing,
+        "elsewhere": clips.elsewhere,
+        "faults": len(clips.faults),
+        "unfit": {"log": unfit.number, "reason": unfit.reason} if unfit else None,
+    }
+    catalog.write(lambda tx: door.note(tx, "catalog-rebuilt", None, facts))
+
+
+def _told(log: Saved | None, unfit: Unfit | None) -> Problem:
+    if unfit is not None:
+        return Problem("rebuilt-without-log", {"log": unfit.number, "reason": unfit.reason})
+    if log is None:
+        return Problem("rebuilt-no-log", {})
+    facts = {"log": log.number, "events": log.head.size}
+    if log.copied:
+        return Problem("rebuilt-log-copied", facts)
+    return Problem("rebuilt-log-key-lost" if log.key_lost else "rebuilt-log", facts)
