@@ -6,6 +6,8 @@ by every start.
 """
 
 import contextlib
+import json
+import math
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,35 +43,43 @@ def rebuild_store(store: Path, station: str, progress: Progress = SILENT) -> Don
 
 
 def _rebuild(store: Path, log: Saved | None, progress: Progress, unfit: Unfit | None = None) -> Done:
-    told = _told(log, unfit)
+    over = False
     with contextlib.closing(Catalog.open(home.begin(store))) as catalog:
-        restored = _restore(catalog, log, progress) if log else restore.Restored()
+        restored = restore.Restored()
+        if log:
+            restored = restore.restore(catalog, _counted(log, progress))
+            over = log.copied or not _is_opened(catalog, log)
+            catalog.write(lambda tx: _own(tx, log, over))
         clips = rebuild.rebuild(catalog, store / "clips", progress, restored.events)
         if log:
             restore.finish(catalog)
-            Judge(catalog).step()  # learns what the recorders had, and accuses none of what came before
+            # Nothing is docked. It learns what the recorders had, and accuses none of what came before.
+            Judge(catalog).step(math.inf)
         _note(catalog, log, unfit, restored, clips)
     old = home.replace(store)
     if log and log.copied:
         heads.gather(store / "custody" / str(log.number))
-    return Done(clips, restored.events, told, old)
+    return Done(clips, restored.events, _told(log, over, unfit), old)
 
 
-def _restore(catalog: Catalog, log: Saved, progress: Progress) -> restore.Restored:
-    def counted() -> Iterator[Event]:
-        for event in log.events():
-            progress.events(event.seq, log.head.size)
-            yield event
+def _counted(log: Saved, progress: Progress) -> Iterator[Event]:
+    for event in log.events():
+        progress.events(event.seq, log.head.size)
+        yield event
 
-    restored = restore.restore(catalog, counted())
 
-    def own(tx: sqlite3.Connection) -> None:
-        meta.put(tx, opening.META, str(log.number))
-        if log.copied:
-            meta.put(tx, opening.OVER, str(log.number))
+def _is_opened(catalog: Catalog, log: Saved) -> bool:
+    """One that began behind many events may have ended before it came to its own beginning."""
+    rows = catalog.read().execute(
+        "SELECT body FROM events WHERE kind = 'log-opened' ORDER BY seq DESC LIMIT 1"
+    )
+    return any(json.loads(row[0]).get("log") == log.number for row in rows.fetchall())
 
-    catalog.write(own)
-    return restored
+
+def _own(tx: sqlite3.Connection, log: Saved, over: bool) -> None:
+    meta.put(tx, opening.META, str(log.number))
+    if over:
+        meta.put(tx, opening.OVER, str(log.number))
 
 
 def _note(
@@ -90,12 +100,12 @@ def _note(
     catalog.write(lambda tx: door.note(tx, "catalog-rebuilt", None, facts))
 
 
-def _told(log: Saved | None, unfit: Unfit | None) -> Problem:
+def _told(log: Saved | None, over: bool, unfit: Unfit | None) -> Problem:
     if unfit is not None:
         return Problem("rebuilt-without-log", {"log": unfit.number, "reason": unfit.reason})
     if log is None:
         return Problem("rebuilt-no-log", {})
     facts = {"log": log.number, "events": log.head.size}
-    if log.copied:
-        return Problem("rebuilt-log-copied", facts)
+    if over:
+        return Problem("rebuilt-log-over", facts)
     return Problem("rebuilt-log-key-lost" if log.key_lost else "rebuilt-log", facts)

@@ -27,7 +27,7 @@ from agent.errors import Stop
 from agent.model import Problem
 
 META = "log"  # the key in the catalog under which the number of its log stands
-#: And the number of one that is over: what was signed last in it may be lost, and nothing is signed twice.
+#: And the number of one that is over: its end may be lost, and no size is signed twice.
 OVER = "log-over"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _log = logging.getLogger(__name__)
