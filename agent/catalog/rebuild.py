@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from agent.catalog import door, lives, restore
 from agent.catalog.database import Catalog
 from agent.catalog.faults import REFUSED
 from agent.catalog.lives import Life
+from agent.catalog.progress import SILENT, Progress
 from agent.catalog.restore import HERE
 from agent.catalog.sidecar import Sidecar, Unusable, compare, read
 from agent.model import ClipState, printable
@@ -29,24 +30,6 @@ _ELSEWHERE = (
     "SELECT count(*) FROM events WHERE seq = clip AND seq <= ? AND NOT EXISTS"
     " (SELECT 1 FROM clips WHERE id = events.clip)"
 )
-
-
-class Progress(Protocol):
-    """Told often, also while one large clip is read."""
-
-    def clips(self, done: int, read: int) -> None:
-        """So many were found equal, so many bytes were read."""
-
-    def events(self, done: int, of: int) -> None: ...
-
-
-class _Silent(Progress):
-    def clips(self, done: int, read: int) -> None: ...
-
-    def events(self, done: int, of: int) -> None: ...
-
-
-SILENT = _Silent()
 
 
 @dataclass(slots=True)

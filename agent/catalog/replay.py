@@ -1,7 +1,8 @@
 """What a lost catalog held of dockings, findings and clocks, made anew from its events.
 
 A table that is to come back is a function here, by the kind of event that tells of it, and what it needs
-stands in that event. Clips are not made here: `lives` reads all events of one together.
+stands in that event. Clips are not made here: `lives` reads all events of one together. Their dockings come
+before them; what may speak of clips comes once all of those are there.
 """
 
 import json
@@ -14,16 +15,32 @@ from agent.catalog.faults import REFUSED
 from agent.catalog.findings import ELSEWHERE, EXPLAINED, HERE, OPEN
 
 Body = Mapping[str, Any]
+_Replay = Callable[[sqlite3.Connection, Event, Body], bool | None]
+_Replays = Mapping[str, _Replay]
 
 
-def replay(tx: sqlite3.Connection, again: Iterable[Event]) -> int:
-    """In their order, and behind their rows; return how many there were that tell less than is needed."""
-    return sum(not _replayed(tx, event) for event in again if event.kind in _REPLAYS)
+def before_clips(tx: sqlite3.Connection, again: Iterable[Event]) -> int:
+    """What clips need to be there, from events in their order; return how many of them tell less than is
+    needed."""
+    return sum(not _replayed(tx, event, _BEFORE[event.kind]) for event in again if event.kind in _BEFORE)
 
 
-def _replayed(tx: sqlite3.Connection, event: Event) -> bool:
+def after_clips(tx: sqlite3.Connection, after: int, last: int, most: int) -> tuple[int, int]:
+    """All else, from at most `most` of the events numbered above `after`, up to `last`. Return the number of
+    the last one, 0 when there was none, and how many tell less than is needed."""
+    marks = ", ".join("?" * len(_AFTER))
+    rows = tx.execute(
+        f"SELECT * FROM events WHERE seq > ? AND seq <= ? AND kind IN ({marks}) ORDER BY seq LIMIT ?",
+        (after, last, *_AFTER, most),
+    ).fetchall()
+    again = [Event(*row) for row in rows]
+    unused = sum(not _replayed(tx, event, _AFTER[event.kind]) for event in again)
+    return (again[-1].seq if again else 0), unused
+
+
+def _replayed(tx: sqlite3.Connection, event: Event, replay: _Replay) -> bool:
     try:
-        return _REPLAYS[event.kind](tx, event, json.loads(event.body)) is not False
+        return replay(tx, event, json.loads(event.body)) is not False
     except (*REFUSED, KeyError, TypeError, ValueError, AttributeError):
         return False
 
@@ -94,11 +111,13 @@ def _looked(tx: sqlite3.Connection, event: Event, body: Body) -> bool:
 
 
 #: By the kind of event. False, or an error: it tells less than is needed.
-_REPLAYS: Mapping[str, Callable[[sqlite3.Connection, Event, Body], bool | None]] = {
+_BEFORE: _Replays = {
     "docked": _docked,
     "undocked": _undocked,
     "docking-rebuilt": _docking_rebuilt,
     "upload-slot": _slot_first,
+}
+_AFTER: _Replays = {
     "clock-compared": _clock_compared,
     "finding": _finding,
     **{f"finding-{state}": _finding_moved for state in (HERE, ELSEWHERE, EXPLAINED)},

@@ -9,12 +9,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent.catalog import door, events, lives
+from agent.catalog import door, events, lives, replay
 from agent.catalog.database import Catalog
 from agent.catalog.events import Event
 from agent.catalog.faults import REFUSED
 from agent.catalog.lives import Life
-from agent.catalog.replay import replay
+from agent.catalog.progress import Progress
 from agent.model import ClipState
 
 S = ClipState
@@ -34,7 +34,7 @@ class Restored:
     last: float | None = None  # when the last event was, seconds since the epoch
 
 
-def restore(catalog: Catalog, again: Iterable[Event]) -> Restored:
+def restore(catalog: Catalog, again: Iterable[Event], progress: Progress) -> Restored:
     """Fill an empty catalog from its events, in their order. To be ended by `finish`."""
     restored = Restored()
     for group in _groups(again):
@@ -44,13 +44,23 @@ def restore(catalog: Catalog, again: Iterable[Event]) -> Restored:
     last, merged = 0, list[int]()
     while last < restored.events:
         last = catalog.write(lambda tx, last=last: _clips(tx, last, merged))  # type: ignore[misc]
+        progress.lives(min(last, restored.events), restored.events)
     for at in range(0, len(merged), _CLIPS):
         catalog.write(lambda tx, lot=merged[at : at + _CLIPS]: [_clip(tx, clip) for clip in lot])  # type: ignore[misc]
     return restored
 
 
-def finish(catalog: Catalog) -> None:
+def finish(catalog: Catalog, restored: Restored) -> None:
+    """Every clip that can come back is back, those from sidecars, too."""
     catalog.write(lambda tx: tx.execute("DROP INDEX rebuilt_was"))
+    last = 0
+    while True:
+        last, unused = catalog.write(
+            lambda tx, last=last: replay.after_clips(tx, last, restored.events, _EVENTS)  # type: ignore[misc]
+        )
+        if not last:
+            return
+        restored.unused += unused
 
 
 def logged(tx: sqlite3.Connection, number: int, recorder: str, sha256: str, path: str) -> Life | None:
@@ -95,7 +105,7 @@ def _groups(again: Iterable[Event]) -> Iterator[list[Event]]:
 
 def _insert(tx: sqlite3.Connection, group: list[Event]) -> int:
     events.insert(tx, group)
-    return replay(tx, group)
+    return replay.before_clips(tx, group)
 
 
 def _clips(tx: sqlite3.Connection, after: int, merged: list[int]) -> int:

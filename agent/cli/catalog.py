@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import typer
 
 from agent import lock
-from agent.catalog.rebuild import Progress
+from agent.catalog.progress import Progress
 from agent.cli.config import ConfigPath
 from agent.cli.speech import told
 from agent.config import load
@@ -59,6 +59,9 @@ class _Progress(Progress):
 
     def events(self, done: int, of: int) -> None:
         self._say(lambda: f"{done} of {of} events read")
+
+    def lives(self, done: int, of: int) -> None:
+        self._say(lambda: f"the clips of {done} of {of} events restored")
 
     def _say(self, line: Callable[[], str]) -> None:
         now = time.monotonic()

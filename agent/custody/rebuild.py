@@ -15,7 +15,8 @@ from pathlib import Path
 
 from agent.catalog import Catalog, door, home, meta, rebuild, restore
 from agent.catalog.events import Event
-from agent.catalog.rebuild import SILENT, Progress, Rebuilt
+from agent.catalog.progress import SILENT, Progress
+from agent.catalog.rebuild import Rebuilt
 from agent.custody.completeness.judge import Judge
 from agent.custody.log import heads, opening, saved
 from agent.custody.log.leaf import moment
@@ -47,12 +48,12 @@ def _rebuild(store: Path, log: Saved | None, progress: Progress, unfit: Unfit | 
     with contextlib.closing(Catalog.open(home.begin(store))) as catalog:
         restored = restore.Restored()
         if log:
-            restored = restore.restore(catalog, _counted(log, progress))
+            restored = restore.restore(catalog, _counted(log, progress), progress)
             over = log.copied or not _is_opened(catalog, log)
             catalog.write(lambda tx: _own(tx, log, over))
         clips = rebuild.rebuild(catalog, store / "clips", progress, restored.events)
         if log:
-            restore.finish(catalog)
+            restore.finish(catalog, restored)
             # Nothing is docked. It learns what the recorders had, and accuses none of what came before.
             Judge(catalog).step(math.inf)
         _note(catalog, log, unfit, restored, clips)

@@ -14,7 +14,7 @@ import pytest
 
 from agent.catalog import Catalog, home, queries
 from agent.catalog.home import catalog_path, settle
-from agent.catalog.rebuild import Progress
+from agent.catalog.progress import Progress
 from agent.custody.rebuild import rebuild_store
 from agent.errors import CatalogError
 from tests.custody_house import STATION
@@ -103,8 +103,6 @@ def test_a_rebuild_cut_short_is_not_taken_for_a_catalog(store: Path) -> None:
         def clips(self, done: int, read: int) -> None:
             if done == CLIPS - 1:
                 os._exit(KILLED)
-
-        def events(self, done: int, of: int) -> None: ...
 
     assert in_a_child(lambda: rebuild_store(store, STATION, Dying())) == KILLED
     assert (store / "catalog.rebuilding").is_dir()

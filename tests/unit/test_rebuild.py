@@ -12,7 +12,8 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.catalog.locks import times
-from agent.catalog.rebuild import Progress, Rebuilt, rebuild
+from agent.catalog.progress import Progress
+from agent.catalog.rebuild import Rebuilt, rebuild
 from agent.catalog.sidecar import LARGEST
 from agent.cli import catalog as command
 from agent.clock import Stamp
@@ -283,8 +284,6 @@ def test_progress_is_told_while_a_large_clip_is_read(side: Dockside, tmp_path: P
         def clips(self, done: int, read: int) -> None:
             heard.append((done, read))
 
-        def events(self, done: int, of: int) -> None: ...
-
     side.close()
     rebuild_store(side.store.root, STATION, Heard())
     assert heard[0] == (0, 3000)
@@ -311,4 +310,8 @@ def test_the_command_tells_how_far_it_is(
     monkeypatch.setattr(command, "_EVERY", 0.0)
     command._Progress().clips(3, 5 << 30)
     command._Progress().events(256, 1000)
-    assert capsys.readouterr().err == "3 clips verified, 5.0 GiB read\n256 of 1000 events read\n"
+    command._Progress().lives(9, 10)
+    assert (
+        capsys.readouterr().err
+        == "3 clips verified, 5.0 GiB read\n256 of 1000 events read\nthe clips of 9 of 10 events restored\n"
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from agent.catalog import findings, intake, priority
 from agent.catalog.home import settle
-from agent.catalog.rebuild import Progress
+from agent.catalog.progress import Progress
 from agent.custody.log import heads, leaving, signer
 from agent.custody.log.shelf import Shelf, read_bundle
 from agent.custody.rebuild import rebuild_store
@@ -422,8 +422,6 @@ def test_a_rebuild_killed_anywhere_in_the_log_leaves_the_old_catalog(station: St
         pass
 
     class Killing(Progress):
-        def clips(self, done: int, read: int) -> None: ...
-
         def events(self, done: int, of: int) -> None:
             if done == of // 2:
                 raise Killed
