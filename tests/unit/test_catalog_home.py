@@ -4,11 +4,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -19,9 +16,9 @@ from agent.custody.rebuild import rebuild_store
 from agent.errors import CatalogError
 from tests.custody_house import STATION
 from tests.dockside import Dockside, recorder
+from tests.dying import KILLED, dying_at, in_a_child
 
 CLIPS = 6
-KILLED = 9
 
 
 @pytest.fixture
@@ -41,38 +38,6 @@ def stored(catalog: Path) -> int:
         return queries.counts(opened.read())["stored"]
 
 
-def in_a_child(work: Callable[[], object]) -> int:
-    """The exit code of a process that does this; 0 when it came to its end."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def dying_at(line: int, of_file: str, work: Callable[[], object]) -> Callable[[], object]:
-    """`work` in a process that ends before the so-manieth line that it runs in that file."""
-    left = [line]
-
-    def traced(frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename != of_file:
-            return None
-        if event == "line":
-            left[0] -= 1
-            if not left[0]:
-                os._exit(KILLED)
-        return traced
-
-    def run() -> None:
-        sys.settrace(traced)
-        work()
-
-    return run
-
-
 def test_a_rebuild_killed_at_any_line_leaves_a_whole_catalog(store: Path, tmp_path: Path) -> None:
     line, replaced = 0, set()
     while True:
@@ -81,7 +46,7 @@ def test_a_rebuild_killed_at_any_line_leaves_a_whole_catalog(store: Path, tmp_pa
         shutil.copytree(store, killed)
         (killed / "catalog.rebuilding").mkdir()
         (killed / "catalog.rebuilding/catalog.db").write_bytes(b"of a rebuild before")
-        code = in_a_child(dying_at(line, home.__file__, lambda killed=killed: rebuild_store(killed, STATION)))  # type: ignore[misc]
+        code = in_a_child(dying_at(line, [home.__file__], lambda: rebuild_store(killed, STATION)))  # noqa: B023
         assert stored(settle(killed)) == CLIPS, f"killed at line {line}"
         kept = [path for path in killed.glob("catalog.*T*") if path.is_dir()]
         replaced.add(len(kept))

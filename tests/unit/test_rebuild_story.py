@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import findings, intake, priority
+from agent.catalog import findings, home, intake, lives, priority
 from agent.catalog.home import settle
-from agent.catalog.progress import Progress
 from agent.custody.log import heads, leaving, signer
 from agent.custody.log.shelf import Shelf, read_bundle
 from agent.custody.rebuild import rebuild_store
 from agent.errors import CatalogError, DeviceGone, Stop
 from tests.custody_house import STATION
 from tests.dockside import Heard, media, recorder, rot
+from tests.dying import KILLED, dying_at, in_a_child
 from tests.storied import NAME, Storied
+
+_LINES = [str(module.__file__) for module in (home, heads)]
 
 
 @pytest.fixture
@@ -415,20 +417,66 @@ def test_a_log_of_which_there_is_nothing_but_a_beginning_stops_no_agent(tmp_path
     assert not settle(tmp_path).exists()
 
 
-def test_a_rebuild_killed_anywhere_in_the_log_leaves_the_old_catalog(station: Storied) -> None:
+def test_a_rebuild_killed_at_any_line_leaves_a_catalog_that_goes_on_with_its_log(tmp_path: Path) -> None:
+    """Here with all that there is to do: a log from the centre. Who finds the old catalog rebuilds again."""
+    station = Storied(tmp_path / "station")
+    station.side.dock(recorder(tmp_path / "rec", {NAME.format(1): 900}))
+    station.log()
+    last = station.last()
+    centre_has(station, tmp_path / "kept")
     station.side.close()
+    shutil.rmtree(station.custody / "1")
+    shutil.copytree(tmp_path / "kept/1", station.custody / "1")
+    line, outcomes = 0, set()
+    while True:
+        line += 1
+        killed = Storied.__new__(Storied)
+        killed.root = shutil.copytree(station.root, tmp_path / "killed")
+        work = dying_at(line, _LINES, lambda: rebuild_store(killed.store, STATION))  # noqa: B023
+        code = in_a_child(work)
+        settle(killed.store)
+        whole = not (killed.custody / "1/heads").is_dir() or any(killed.store.glob("catalog.*T*"))
+        outcomes.add(whole)
+        if not whole:
+            killed.back()
+            assert set(killed.states().values()) == {"stored"}
+            assert killed.events("catalog-rebuilt") == []
+            assert killed.rebuild().events == last
+        else:
+            killed.back()
+        assert len(killed.events("catalog-rebuilt")) == 1, f"killed at line {line}"
+        assert killed.log() == ["log-lost"]
+        assert killed.audited() == [], f"killed at line {line}"
+        killed.close()
+        shutil.rmtree(killed.root)
+        if code == 0:
+            break
+        assert code == KILLED
+    assert line > 30
+    assert outcomes == {False, True}
 
-    class Killed(Exception):
-        pass
 
-    class Killing(Progress):
-        def events(self, done: int, of: int) -> None:
-            if done == of // 2:
-                raise Killed
-
-    with pytest.raises(Killed):
-        rebuild_store(station.store, STATION, Killing())
-    station.back()
+def test_a_log_of_an_older_version_brings_back_what_it_tells(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events hold less: sidecars tell the rest."""
+    station = Storied(tmp_path / "station")
+    with monkeypatch.context() as older:
+        older.setattr(
+            lives, "facts", lambda columns: {"path": columns["path"].decode(), "docking": columns["docking"]}
+        )
+        recorder(folder, {"pulled.mp4": 1})
+        station.side.dock(folder)
+    station.log()
+    before = station.told()
+    [lost, *_] = station.side.rows()
+    station.side.store.path(lost["key"]).unlink()
+    done = station.rebuild()
+    assert (done.clips.clips, done.clips.missing, done.clips.elsewhere) == (3, 0, 1)
+    assert station.told()["clips"] == [row for row in before["clips"] if row[0] != lost["id"]]
+    assert station.told()["dockings"] == before["dockings"]
     assert station.log() == []
-    assert "confirmed" in station.states().values()
     assert station.audited() == []
+    assert station.side.dock(folder)[0]
+    assert station.side.stored_digests() == media(folder)
+    station.close()
