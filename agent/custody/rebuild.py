@@ -1,14 +1,13 @@
 """A lost catalog, made anew: its story from the log, its clips from the store.
 
 The station is stopped meanwhile, and does not start without a catalog: until all of it is back, nothing is
-released or erased. The log itself is not touched, but for a tail that a power cut tore, which is cut off as
-by every start.
+released or erased. Of the log nothing changes but what a start changes, too: a tail that a power cut tore is
+cut off.
 """
 
 import contextlib
 import json
 import math
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from agent.catalog.events import Event
 from agent.catalog.progress import SILENT, Progress
 from agent.catalog.rebuild import Rebuilt
 from agent.custody.completeness.judge import Judge
-from agent.custody.log import heads, opening, saved
+from agent.custody.log import opening, saved
 from agent.custody.log.leaf import moment
 from agent.custody.log.saved import Saved, Unfit
 from agent.model import Problem
@@ -49,17 +48,17 @@ def _rebuild(store: Path, log: Saved | None, progress: Progress, unfit: Unfit | 
         restored = restore.Restored()
         if log:
             restored = restore.restore(catalog, _counted(log, progress), progress)
-            over = log.copied or not _is_opened(catalog, log)
-            catalog.write(lambda tx: _own(tx, log, over))
+            over = log.over or not _is_opened(catalog, log)
+            catalog.write(lambda tx: meta.put(tx, opening.META, str(log.number)))
         clips = rebuild.rebuild(catalog, store / "clips", progress, restored.events)
         if log:
             restore.finish(catalog, restored)
             # Nothing is docked. It learns what the recorders had, and accuses none of what came before.
             Judge(catalog).step(math.inf)
         _note(catalog, log, unfit, restored, clips)
+    if log and over:
+        opening.end(log.folder)
     old = home.replace(store)
-    if log and log.copied:
-        heads.gather(store / "custody" / str(log.number))
     return Done(clips, restored.events, _told(log, over, unfit), old)
 
 
@@ -75,12 +74,6 @@ def _is_opened(catalog: Catalog, log: Saved) -> bool:
         "SELECT body FROM events WHERE kind = 'log-opened' ORDER BY seq DESC LIMIT 1"
     )
     return any(json.loads(row[0]).get("log") == log.number for row in rows.fetchall())
-
-
-def _own(tx: sqlite3.Connection, log: Saved, over: bool) -> None:
-    meta.put(tx, opening.META, str(log.number))
-    if over:
-        meta.put(tx, opening.OVER, str(log.number))
 
 
 def _note(

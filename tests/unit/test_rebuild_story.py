@@ -8,7 +8,7 @@ import pytest
 
 from agent.catalog import findings, home, intake, lives, priority
 from agent.catalog.home import settle
-from agent.custody.log import heads, leaving, signer
+from agent.custody.log import heads, leaving, opening, signer
 from agent.custody.log.shelf import Shelf, read_bundle
 from agent.custody.rebuild import rebuild_store
 from agent.errors import CatalogError, DeviceGone, Stop
@@ -17,7 +17,7 @@ from tests.dockside import Heard, media, recorder, rot
 from tests.dying import KILLED, dying_at, in_a_child
 from tests.storied import NAME, Storied
 
-_LINES = [str(module.__file__) for module in (home, heads)]
+_LINES = [str(module.__file__) for module in (home, heads, opening)]
 
 
 @pytest.fixture
@@ -288,6 +288,11 @@ def of_another(station: Storied) -> None:
     shutil.copytree(other.custody / "1", station.custody / "1")
 
 
+def replaced_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 UNFIT: dict[str, Callable[[Storied], None]] = {
     "an entry": altered("1/tile/entries/000", flip),
     "an entry cut off": altered("1/tile/entries/000", lambda data: data[:-1]),
@@ -295,6 +300,7 @@ UNFIT: dict[str, Callable[[Storied], None]] = {
     "a head": altered("1/heads", flip),
     "the key of the log": altered("1/key.pub", flip),
     "the key of the log gone": lambda station: (station.custody / "1/key.pub").unlink(),
+    "what cannot be read": lambda station: replaced_by_a_folder(station.custody / "1/tile/entries/000"),
     "another station's": of_another,
 }
 
@@ -374,6 +380,7 @@ def test_a_log_that_the_centre_kept_brings_the_story_back_and_is_never_signed_on
     assert station.log() == ["log-lost"]
     opened = station.events("log-opened")[-1]
     assert (opened["log"], opened["before"]["size"]) == (2, last)
+    assert {step.log for step in leaving.steps(station.custody, 0, 0)} == {2}  # there is more of 1 elsewhere
     assert station.audited() == []
     station.side.close()
     station.back()
@@ -435,7 +442,7 @@ def test_a_rebuild_killed_at_any_line_leaves_a_catalog_that_goes_on_with_its_log
         work = dying_at(line, _LINES, lambda: rebuild_store(killed.store, STATION))  # noqa: B023
         code = in_a_child(work)
         settle(killed.store)
-        whole = not (killed.custody / "1/heads").is_dir() or any(killed.store.glob("catalog.*T*"))
+        whole = any(killed.store.glob("catalog.*T*"))
         outcomes.add(whole)
         if not whole:
             killed.back()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.custody.audit.finding import Finding, Looked
 from agent.custody.log import heads, leaf, tiles
+from agent.custody.log.opening import OVER
 from agent.custody.log.shelf import BATCH, ENTRIES, read_tile
 from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Invalid, Key, Note, leaf_hash
@@ -138,7 +139,7 @@ class Walk:
             return self._count
 
     def _belongs(self, place: str, most: int) -> bool:
-        if place in (heads.FILE, "key.pub"):
+        if place in (heads.FILE, "key.pub", OVER):
             return True
         found = _TILE.fullmatch(place)
         if found is None:

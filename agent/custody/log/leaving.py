@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.custody.log import heads, tiles
-from agent.custody.log.opening import numbers
+from agent.custody.log.opening import is_over, numbers
 from agent.custody.log.reading import Log
 from agent.custody.log.shelf import ENTRIES, read_bundle, read_tile
 from agent.custody.log.tiles import WIDTH
@@ -39,7 +39,9 @@ def steps(folder: Path, log: int, size: int) -> Iterator[Step]:
 
     Raises Stop `log-unreadable`, OSError."""
     for number in numbers(folder) if folder.is_dir() else ():
-        if number >= log and (folder / str(number) / heads.FILE).exists():
+        one = folder / str(number)
+        # Of one that is over there may be more elsewhere than is left here.
+        if number >= log and (one / heads.FILE).exists() and not is_over(one):
             yield from _of_log(Log(folder / str(number)), size if number == log else 0)
 
 

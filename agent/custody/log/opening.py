@@ -2,6 +2,7 @@
 
     custody/key, key.pub   the station's key
     custody/<n>/           log number n; the catalog knows the number of its own
+    custody/<n>/over       another one begins instead of going on with it
 
 A log goes on as long as catalog, files and key belong together. When one of them was lost, another log
 begins, and says so in an entry, `log-opened`, that names what came before: a break that everybody can see.
@@ -27,8 +28,8 @@ from agent.errors import Stop
 from agent.model import Problem
 
 META = "log"  # the key in the catalog under which the number of its log stands
-#: And the number of one that is over: its end may be lost, and no size is signed twice.
-OVER = "log-over"
+#: In the folder of a log whose end may be lost: nobody goes on with it, since no size is signed twice.
+OVER = "over"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def open_log(catalog: Catalog, folder: Path, station: str) -> Opened:
     name = f"station/{station}"
     ours = signer.load(folder, name)
     number = number_of(catalog)
-    if number and meta.get(catalog.read(), OVER) == str(number):
+    if number and is_over(folder / str(number)):
         return _begin(catalog, folder, name, ours, "log-lost")
     if number and (folder / str(number)).is_dir():
         key = _key_of(folder / str(number))
@@ -77,6 +78,15 @@ def numbers(folder: Path) -> list[int]:
     return sorted(
         int(path.name) for path in found if (path / heads.FILE).exists() or (path / "tile").exists()
     )
+
+
+def is_over(log: Path) -> bool:
+    return (log / OVER).exists()
+
+
+def end(log: Path) -> None:
+    """It is over; on the disk when this returns."""
+    durable.write_file(log / OVER, b"")
 
 
 def _begin(catalog: Catalog, folder: Path, name: str, ours: Signer | None, why: str) -> Opened:
@@ -119,7 +129,6 @@ def _before(folder: Path, number: int) -> dict[str, Any]:
     try:
         key = signer.published(log / "key.pub")
         told["key"] = key.vkey
-        heads.gather(log)
         _settle(log, key)
         head = Head.parse(Note.parse(heads.last(log)[0]).text)
     except (OSError, Invalid) as error:

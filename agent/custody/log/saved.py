@@ -2,18 +2,17 @@
 
 <n>/heads is a file on the disk where the log was kept. A copy from the centre has a folder in its place, with
 a file for each head, as they left the station. Such a copy may lack what was signed last: its entries are
-good, and another log begins behind them.
+good, and it is over.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from agent.catalog.events import Event
-from agent.custody.log import heads, leaf, signer
-from agent.custody.log.opening import numbers
+from agent.custody.log import heads, leaf, opening, signer
 from agent.custody.log.shelf import Damaged, Shelf, read_bundle
 from agent.custody.log.tiles import WIDTH
-from agent.custody.verifier import EMPTY_ROOT, Head, Invalid, Key, Note, leaf_hash, node_hash
+from agent.custody.verifier import EMPTY_ROOT, Invalid, leaf_hash, node_hash
 
 
 class Unfit(Exception):
@@ -25,19 +24,19 @@ class Unfit(Exception):
 
 
 class Saved:
-    """`copied`: it may lack what was signed last. `key_lost`: the station cannot sign it any more."""
+    """`over`: it is not to be gone on with. `key_lost`: the station cannot sign it any more."""
 
-    def __init__(self, folder: Path, key: Key, head: Head, *, copied: bool, key_lost: bool) -> None:
-        self.number, self.key, self.head = int(folder.name), key, head
-        self.copied, self.key_lost = copied, key_lost
-        self._folder = folder
+    def __init__(self, shelf: Shelf, *, over: bool, key_lost: bool) -> None:
+        self.folder, self.head = shelf.folder, shelf.head
+        self.number = int(shelf.folder.name)
+        self.over, self.key_lost = over, key_lost
 
     def events(self) -> Iterator[Event]:
         """As the entries tell them, up to the head. Raises Unfit, at their end at the latest when they are
-        not what was signed; OSError."""
+        not what was signed."""
         tree, count = _Tree(), 0
         while count < self.head.size:
-            entries = read_bundle(self._folder, count // WIDTH)[: self.head.size - count]
+            entries = self._bundle(count // WIDTH)[: self.head.size - count]
             if len(entries) < min(WIDTH, self.head.size - count):
                 raise Unfit(self.number, f"entry {count + len(entries)} is not there")
             for entry in entries:
@@ -46,6 +45,12 @@ class Saved:
                 yield self._event(count, entry)
         if tree.root() != self.head.root:
             raise Unfit(self.number, "its entries are not those that were signed")
+
+    def _bundle(self, n: int) -> list[bytes]:
+        try:
+            return read_bundle(self.folder, n)
+        except OSError as error:
+            raise Unfit(self.number, str(error)) from error
 
     def _event(self, number: int, entry: bytes) -> Event:
         try:
@@ -59,10 +64,11 @@ class Saved:
 
 def find(folder: Path, station: str) -> Saved | None:
     """The newest log below `folder` that has a head; None when there is none. `station`: the station's id.
-    What a power cut left at its end is cut off, as by an agent that starts.
+    What a power cut left at its end is cut off, as by an agent that starts; the heads of a copy become one
+    file.
 
-    Raises Unfit, Stop `log-key-open`, OSError."""
-    kept = numbers(folder) if folder.is_dir() else []
+    Raises Unfit, Stop `log-key-open`, OSError for the key."""
+    kept = opening.numbers(folder) if folder.is_dir() else []
     ours = signer.load(folder, f"station/{station}") if kept else None
     for number in reversed(kept):
         log = folder / str(number)
@@ -71,24 +77,22 @@ def find(folder: Path, station: str) -> Saved | None:
             lost = ours is None or ours.key.public != key.public
             if lost and key.name != f"station/{station}":
                 raise Unfit(number, f"it is the log of {key.name}")
-            copied = (log / heads.FILE).is_dir()
-            head = _copied_head(log, key) if copied else Shelf(log, f"{key.name}/{number}", key).head
+            _settle(log)
+            shelf = Shelf(log, f"{key.name}/{number}", key)
         except Damaged as error:
             raise Unfit(number, "{place}: {reason}".format(**error.params)) from error
-        except (FileNotFoundError, Invalid) as error:
+        except (OSError, Invalid) as error:
             raise Unfit(number, str(error)) from error
-        if head.size:
-            return Saved(log, key, head, copied=copied or number != kept[-1], key_lost=lost)
+        if shelf.size:
+            return Saved(shelf, over=opening.is_over(log) or number != kept[-1], key_lost=lost)
     return None
 
 
-def _copied_head(log: Path, key: Key) -> Head:
-    newest = max((log / heads.FILE).iterdir(), default=None)
-    if newest is None:
-        return Head(f"{key.name}/{log.name}", 0, EMPTY_ROOT)
-    with newest.open("rb") as file:
-        note = Note.parse(file.read(heads.LARGEST + 1))
-    return Head.checked(note, [key], f"{key.name}/{log.name}")
+def _settle(log: Path) -> None:
+    """First the mark: without the folder nobody knows any more whence it came."""
+    if (log / heads.FILE).is_dir():
+        opening.end(log)
+    heads.gather(log)
 
 
 class _Tree:
