@@ -48,6 +48,11 @@ MOVES: Mapping[str | None, frozenset[str]] = {
     "merged": frozenset(),
     "released": frozenset(),
 }
+#: Events of a rebuild, and where they lead.
+REBUILT: Mapping[str, frozenset[str]] = {
+    "rebuilt": frozenset({"stored"}),
+    "copy-missing": frozenset({"quarantined"}),
+}
 Digests = Mapping[str, tuple[str, int]]  # path → SHA-256 in hex, bytes
 
 
@@ -418,17 +423,19 @@ def _clip(package: Package, clip: Mapping[str, Any], own: list[Facts], dockings:
     for name, value in wanted.items():
         if safe[-1].get(name, value) not in (value, str(value)):
             raise Invalid(f"its entry `stored` has another {name}")
-    _way(bodies, clip["state"])
+    _way(zip((str(facts["kind"]) for facts in own), bodies, strict=True), clip["state"])
     dockings.check(own, sidecar.get("recorder"))
 
 
-def _way(bodies: Iterable[Mapping[str, Any]], end: object) -> None:
-    """That each change of state goes on from the one before, and the last one leads to `end`."""
+def _way(events: Iterable[tuple[str, Mapping[str, Any]]], end: object) -> None:
+    """That each change of state goes on from the one before, and the last one leads to `end`. A rebuild of
+    the catalog looks for the clip itself, and says what it found whatever was known before."""
     state: Any = None
-    for body in bodies:
+    for kind, body in events:
         if "to" not in body:
             continue
-        if body.get("from") != state or str(body["to"]) not in MOVES[state]:
+        moves = MOVES[state] if state is None else REBUILT.get(kind, MOVES[state])
+        if body.get("from") != state or str(body["to"]) not in moves:
             raise Invalid(f"its story has a gap: from {body.get('from')} to {body['to']}, after {state}")
         state = str(body["to"])
     if state != end:

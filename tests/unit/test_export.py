@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.catalog.rebuild import rebuild_store
 from agent.cli.export import both
 from agent.custody.evidence import export, exported
 from agent.custody.evidence.export import Asked
@@ -23,6 +22,7 @@ from agent.custody.log.keeper import Keeper
 from agent.custody.log.leaf import Event
 from agent.custody.log.reading import Log
 from agent.custody.package import MANIFEST, MOVES, TAGS, contents, decoded, encoded, listed, manifest
+from agent.custody.rebuild import rebuild_store
 from agent.custody.texts import Texts
 from agent.custody.verifier import Invalid
 from agent.errors import Reject, Stop
@@ -166,18 +166,18 @@ def test_a_clip_that_is_not_here_is_told_and_the_others_go(station: Exporting) -
 
 def test_what_a_rebuilt_catalog_knows_can_be_exported(station: Exporting) -> None:
     station.side.close()
-    rebuild_store(station.store)
+    rebuild_store(station.store, STATION)
     station.side = Dockside(station.root / "station")
     station.command = exported.commands(station.side.catalog, Texts(station.store))["export"]
     keeper = Keeper(station.side.catalog, station.store / "custody", STATION)
     while keeper.step():
         pass
-    plan = station.plan_of(Log(station.store / "custody" / "2"))
+    plan = station.plan_of(Log(station.store / "custody" / "1"))
     answer = station.order(plan)
     while keeper.step():
         pass
     bag = station.root / "bag"
-    export.write(plan, ASKED, lambda: Log(station.store / "custody" / "2"), station.store, bag, answer)
+    export.write(plan, ASKED, lambda: Log(station.store / "custody" / "1"), station.store, bag, answer)
     assert wrong(bag, station.vkey) == []
 
 

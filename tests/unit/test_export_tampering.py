@@ -311,17 +311,21 @@ def test_what_a_station_signs_although_it_is_not_so_is_named(station: Exporting,
     assert not (station.root / "bag").exists()
 
 
+def kinds(bodies: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return [(str(body["to"]), body) for body in bodies]
+
+
 def test_a_story_with_a_gap_is_no_way(pair: tuple[Path, Path, str]) -> None:
     whole: list[dict[str, Any]] = [
         {"from": None, "to": "seen"},
         {"from": "seen", "to": "copying"},
         {"from": "copying", "to": "stored"},
     ]
-    package._way(whole, "stored")
+    package._way(kinds(whole), "stored")
     broken: list[tuple[list[dict[str, Any]], str]] = [
         (whole, "confirmed"), (whole[1:], "stored"), (whole[:1] + whole[2:], "stored"), ([], "stored"),
         ([{"from": None, "to": "confirmed"}], "confirmed"), ([{"from": None, "to": ["seen"]}], "seen"),
     ]  # fmt: skip
     for bodies, end in broken:
         with pytest.raises(Invalid):
-            package._way(bodies, end)
+            package._way(kinds(bodies), end)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.custody.audit.finding import Finding, Looked
 from agent.custody.log import changing, heads, leaf, tiles
+from agent.custody.log.opening import OVER
 from agent.custody.log.shelf import BATCH, ENTRIES, read_tile
 from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Invalid, Key, Note, leaf_hash
@@ -140,7 +141,7 @@ class Walk:
             return self._count
 
     def _belongs(self, place: str, most: int) -> bool:
-        if place in (heads.FILE, "key.pub", changing.FILE):
+        if place in (heads.FILE, "key.pub", changing.FILE, OVER):
             return True
         found = _TILE.fullmatch(place)
         if found is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent.custody.log import heads, tiles
 from agent.custody.log.changing import FILE as CHANGE
-from agent.custody.log.opening import numbers
+from agent.custody.log.opening import is_over, numbers
 from agent.custody.log.reading import Log
 from agent.custody.log.shelf import ENTRIES, read_bundle, read_tile
 from agent.custody.log.tiles import WIDTH
@@ -43,8 +43,10 @@ def steps(folder: Path, log: int, size: int, first: int = 0) -> Iterator[Step]:
     Raises Stop `log-unreadable`, OSError."""
     before: Log | None = None
     for number in numbers(folder) if folder.is_dir() else ():
-        if number >= first and (folder / str(number) / heads.FILE).exists():
-            now = Log(folder / str(number))
+        one = folder / str(number)
+        # Of one that is over there may be more elsewhere than is left here.
+        if number >= first and (one / heads.FILE).exists() and not is_over(one):
+            now = Log(one)
             if number >= log:
                 yield from _of_log(now, size if number == log else 0, before)
             before = now

@@ -2,6 +2,7 @@
 
     custody/key, key.pub   the station's key
     custody/<n>/           log number n; the catalog knows the number of its own
+    custody/<n>/over       another one begins instead of going on with it
 
 A log goes on as long as catalog, files and key belong together. When one of them was lost, another log
 begins, and says so in an entry, `log-opened`, that names what came before: a break that everybody can see.
@@ -30,6 +31,8 @@ from agent.model import Problem
 
 RESTORED, REKEYED = "log-restored-copy", "key-changed"  # why another log begins when that was ordered
 META = "log"  # the key in the catalog under which the number of its log stands
+#: In the folder of a log whose end may be lost: nobody goes on with it, since no size is signed twice.
+OVER = "over"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ def open_log(catalog: Catalog, folder: Path, station: str) -> Opened:
     name = f"station/{station}"
     ours = signer.load(folder, name)
     number = number_of(catalog)
+    if number and is_over(folder / str(number)):
+        return begin(catalog, folder, name, ours, "log-lost")
     if number and (folder / str(number)).is_dir():
         key = _key_of(folder / str(number))
         if ours is not None and ours.key == key:
@@ -83,6 +88,15 @@ def numbers(folder: Path) -> list[int]:
     return sorted(
         int(path.name) for path in found if (path / heads.FILE).exists() or (path / "tile").exists()
     )
+
+
+def is_over(log: Path) -> bool:
+    return (log / OVER).exists()
+
+
+def end(log: Path) -> None:
+    """It is over; on the disk when this returns."""
+    durable.write_file(log / OVER, b"")
 
 
 def begin(
