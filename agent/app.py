@@ -20,10 +20,10 @@ from agent.config.live import LiveConfig
 from agent.custody.clocks import ledger
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
-from agent.custody.evidence import exported
+from agent.custody.evidence import exported, viewed
 from agent.custody.inspection import orders as inspection
 from agent.custody.log import commands as custody_commands
-from agent.custody.log import configured, leaving
+from agent.custody.log import configured, leaving, opening, ordering, told
 from agent.custody.log.keeper import Keeper
 from agent.custody.texts import Texts
 from agent.dock.board import Board
@@ -221,7 +221,8 @@ class Station:
             self._who,
             secrets.token_hex(8),
             lambda: snapshot(self._looked_at),
-            lambda log, size: leaving.steps(folder, log, size),
+            lambda log, size: leaving.steps(folder, log, size, told.first(self._catalog.read())),
+            lambda: opening.number_of(self._catalog),
         )
         return Reports(author, names.parse)
 
@@ -270,8 +271,10 @@ class Station:
         folder = self._store.root / "custody"
         return {
             **custody_commands.commands(self._catalog, folder, self._who),
+            **ordering.commands(self._catalog, self._texts, self._uploads.highest_log),
             **inspection.commands(self._catalog, folder, self._texts),
             **exported.commands(self._catalog, self._texts),
+            **viewed.commands(self._catalog, self._store.root, self._texts),
         }
 
     def _retention_commands(self) -> Mapping[str, custody_commands.Command]:

@@ -12,6 +12,7 @@ from agent.cli import (
     case,
     catalog,
     certificate,
+    clip,
     clips,
     clock,
     config,
@@ -56,6 +57,7 @@ def _every_command(
 
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
+app.add_typer(clip.app, name="clip")
 app.command("receipt")(receipt.receipt)
 app.command("clock")(clock.clock)
 app.command("export")(export.export)

@@ -15,9 +15,10 @@ from agent.cli.speech import LanguageOption, setting, told
 from agent.config import Config
 from agent.custody.evidence import export as packaging
 from agent.custody.evidence.export import Asked
-from agent.custody.evidence.exported import case_of, text_of
+from agent.custody.evidence.exported import case_of
 from agent.custody.log import opening
 from agent.custody.log.reading import Log
+from agent.custody.texts import text_of
 from agent.errors import Stop
 from agent.words import fill, sentence, word
 

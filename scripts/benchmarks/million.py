@@ -53,6 +53,12 @@ def build(path: Path, clips: int, recorders: int = 400) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def events(clips: int, recorders: int = 400) -> Iterator[Row]:
+    """Those of as many clips, in their order."""
+    for card in _cards(clips, recorders):
+        yield from card["events"]
+
+
 def let_all_wait(path: Path) -> None:
     """As if every clip waited for another target, which has been away for years."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.catalog.rebuild import rebuild_store
 from agent.cli.export import both
 from agent.custody.evidence import export, exported
 from agent.custody.evidence.export import Asked
@@ -23,6 +22,7 @@ from agent.custody.log.keeper import Keeper
 from agent.custody.log.leaf import Event
 from agent.custody.log.reading import Log
 from agent.custody.package import MANIFEST, MOVES, TAGS, contents, decoded, encoded, listed, manifest
+from agent.custody.rebuild import rebuild_store
 from agent.custody.texts import Texts
 from agent.custody.verifier import Invalid
 from agent.errors import Reject, Stop
@@ -166,18 +166,18 @@ def test_a_clip_that_is_not_here_is_told_and_the_others_go(station: Exporting) -
 
 def test_what_a_rebuilt_catalog_knows_can_be_exported(station: Exporting) -> None:
     station.side.close()
-    rebuild_store(station.store)
+    rebuild_store(station.store, STATION)
     station.side = Dockside(station.root / "station")
     station.command = exported.commands(station.side.catalog, Texts(station.store))["export"]
     keeper = Keeper(station.side.catalog, station.store / "custody", STATION)
     while keeper.step():
         pass
-    plan = station.plan_of(Log(station.store / "custody" / "2"))
+    plan = station.plan_of(Log(station.store / "custody" / "1"))
     answer = station.order(plan)
     while keeper.step():
         pass
     bag = station.root / "bag"
-    export.write(plan, ASKED, lambda: Log(station.store / "custody" / "2"), station.store, bag, answer)
+    export.write(plan, ASKED, lambda: Log(station.store / "custody" / "1"), station.store, bag, answer)
     assert wrong(bag, station.vkey) == []
 
 
@@ -226,6 +226,16 @@ def test_an_order_that_is_none_is_refused_and_leaves_nothing(
 
 
 # Hostile names
+
+
+def test_a_name_in_a_package_is_never_taken_twice_and_never_leads_out() -> None:
+    files = dict[str, export.File]()
+    export._add(files, "data/clips/a", export.File(b"", "", 7))
+    for path, key in (("data/clips/a", "export-name-taken"), ("data/clips/../a", "export-name-odd")):
+        with pytest.raises(Stop, match=key) as raised:
+            export._add(files, path, export.File(b"", "", 8))
+        assert raised.value.params["clip"] == 8
+    assert list(files) == ["data/clips/a"]
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))

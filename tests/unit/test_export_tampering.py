@@ -13,11 +13,11 @@ import pytest
 from agent.custody import package, verifier
 from agent.custody.evidence import export
 from agent.custody.log import signer
-from agent.custody.package import MANIFEST, TAGS, manifest
+from agent.custody.package import MANIFEST, TAGS
 from agent.custody.verifier import Invalid, Proof
 from agent.errors import Stop
 from tests.custody_house import STATION
-from tests.exporting import ASKED, Exporting, run, wrong
+from tests.exporting import ASKED, Exporting, remade, run, wrong
 
 
 @pytest.fixture
@@ -34,15 +34,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     yield first.export(), second.export(), first.vkey
     first.side.close()
     second.side.close()
-
-
-def remade(bag: Path) -> None:
-    """What somebody does who alters a package and knows BagIt: both manifests fit again."""
-    (bag / MANIFEST).unlink()
-    found = {path: package.digest_of(f"{bag}/{path}")[0] for path, _ in package.walk(str(bag))}
-    (bag / MANIFEST).write_bytes(manifest({path: found[path] for path in found if path.startswith("data/")}))
-    tags = ("bagit.txt", "bag-info.txt", MANIFEST)
-    (bag / TAGS).write_bytes(manifest({tag: package.digest_of(f"{bag}/{tag}")[0] for tag in tags}))
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -320,17 +311,21 @@ def test_what_a_station_signs_although_it_is_not_so_is_named(station: Exporting,
     assert not (station.root / "bag").exists()
 
 
+def kinds(bodies: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return [(str(body["to"]), body) for body in bodies]
+
+
 def test_a_story_with_a_gap_is_no_way(pair: tuple[Path, Path, str]) -> None:
     whole: list[dict[str, Any]] = [
         {"from": None, "to": "seen"},
         {"from": "seen", "to": "copying"},
         {"from": "copying", "to": "stored"},
     ]
-    package._way(whole, "stored")
+    package._way(kinds(whole), "stored")
     broken: list[tuple[list[dict[str, Any]], str]] = [
         (whole, "confirmed"), (whole[1:], "stored"), (whole[:1] + whole[2:], "stored"), ([], "stored"),
         ([{"from": None, "to": "confirmed"}], "confirmed"), ([{"from": None, "to": ["seen"]}], "seen"),
     ]  # fmt: skip
     for bodies, end in broken:
         with pytest.raises(Invalid):
-            package._way(bodies, end)
+            package._way(kinds(bodies), end)

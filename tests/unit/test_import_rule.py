@@ -36,7 +36,12 @@ RULES: dict[str, set[str]] = {
     "agent.upload": STAGE,
     "agent.custody": STAGE,
     "agent.custody.verifier": set(),  # goes into the hands of a court as it is
-    "agent.custody.package": {"agent.custody.verifier"},  # and so does this, behind it in one file
+    "agent.custody.verdict": {"agent.custody.verifier"},  # and so do these, behind it in one file
+    "agent.custody.anchors": {"agent.custody.verifier", "agent.custody.verdict"},
+    "agent.custody.handed": {"agent.custody.verifier", "agent.custody.verdict"},
+    "agent.custody.package": {
+        f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "national")
+    },
     "agent.retention": STAGE,
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
@@ -49,7 +54,10 @@ APP = {"agent.app": {"agent.cli.run"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
-STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged", "agent.custody.verifier", "agent.custody.package"}
+VERIFIER = {
+    f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "national", "package")
+}
+STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged"} | VERIFIER
 
 
 def within(module: str, names: set[str]) -> bool:
@@ -165,6 +173,7 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.custody.verifier", "from agent.custody.log.tiles import root"),
         ("agent.custody.package", "from agent.custody.log.leaf import entry"),
         ("agent.custody.package", "import rfc8785"),
+        ("agent.custody.anchors", "from agent.custody.package import check"),
     ],
 )
 def test_the_rule_sees_a_breach(module: str, source: str) -> None:

@@ -1,9 +1,12 @@
 """Makes an evidence package: a BagIt folder with clips, their proofs, and the file that checks it.
 
     data/clips/<key>  <key>.json        each clip, and its sidecar
-    data/log/<seq>.proof  key.pub  head each event of each clip, and that of the export, under one signed head
+    data/log/<seq>.proof  key.pub  head each event of each clip and its dockings, and that of the export,
+                                        under one signed head
+    data/log/cosigned/<size>-<id>       heads of this log that another station countersigned
+    data/changes/<n>.proof              what leads from earlier keys of the station to this one
     data/texts/<digest>.json            who exported it, and why
-    data/export.json  findings.json  clock.json  report.html  verify.py
+    data/export.json  findings.json  clock.json  times.json  report.html  verify.py
 
 What goes out is planned first, to the digest; then the log has it; then it is copied, compared with the plan,
 checked by the package's own verifier, and gets its name.
@@ -21,14 +24,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from agent import durable
 from agent.catalog import chosen, clocks, findings
 from agent.catalog.chosen import Clip
-from agent.custody import package, verifier
+from agent.custody import anchors, handed, national, package, verdict, verifier
 from agent.custody.clocks import ledger
-from agent.custody.evidence import exported, report
+from agent.custody.clocks.corrected import corrected
+from agent.custody.evidence import cosigned, dockings, exported, report
+from agent.custody.log import changing, opening, signer
 from agent.custody.log.leaf import Event, entry
 from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
@@ -37,6 +43,7 @@ from agent.model import COLLECTED, ClipState
 
 _LOCAL = COLLECTED - {ClipState.RELEASED}
 _BLOCK = 1 << 20
+_VERIFIER = (verifier, verdict, anchors, handed, national, package)  # each imports those before it
 _SIGNED_WITHIN = 30.0  # seconds; a head follows its commit within one
 
 
@@ -63,9 +70,11 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Plan:
     files: Mapping[str, File]  # by path in the package
-    entries: Mapping[int, bytes]  # every event of every clip
+    entries: Mapping[int, bytes]  # every event of every clip, and those of their dockings
     clips: tuple[Clip, ...]
     not_here: tuple[Clip, ...]
+    cosigned: tuple[cosigned.Kept, ...]
+    sm3: bool  # kept of any of the clips
 
     @property
     def contents(self) -> str:
@@ -80,6 +89,13 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         stories = {clip.id: [Event(*row) for row in chosen.story(db, clip.id)] for clip in here}
         recorders = sorted({clip.recorder for clip in here})
         found, clock = _findings(db, Texts(store), recorders), _clocks(db, recorders)
+        sm3 = any(chosen.has_sm3(db, clip.id) for clip in here)
+        times = [corrected(db, clip.id) for clip in here]
+        brought = dockings.of_clips(db, here, stories)
+        events = [event for story in stories.values() for event in story]
+        events += [event for docking in brought for event in docking.events]
+        entries = {event.seq: entry(event) for event in events}
+        kept = cosigned.choose(db, store / "custody", origin.rpartition("/")[2], max(entries))
     finally:
         db.execute("COMMIT")
     files = dict[str, File]()
@@ -94,22 +110,24 @@ def plan(db: sqlite3.Connection, store: Path, origin: str, asked: Asked, both: r
         "case": asked.case,
         "clips": [{"clip": one.id, "key": one.key, "state": one.state} for one in here],
         "not_here": [{"clip": one.id, "state": one.state} for one in gone],
+        "dockings": [one.told for one in brought],
     }
     shown = report.Facts(
         origin, asked.case, asked.name, asked.reason, [asdict(one) for one in here],
-        [asdict(one) for one in gone], stories, found, clock,
+        [asdict(one) for one in gone], stories, found, clock, brought, times,
     )  # fmt: skip
     made = {
         package.EXPORT: _json(told),
         "data/findings.json": _json(found),
         "data/clock.json": _json(clock),
+        package.TIMES: _json([one.facts for one in times]),
         "data/report.html": report.html(shown, both).encode("utf-8", "backslashreplace"),
         "data/verify.py": verifier_file(),
     }
+    made.update(_changes(store / "custody", origin))
     for path, data in made.items():
         _add(files, path, File(data, hashlib.sha256(data).hexdigest()))
-    entries = {event.seq: entry(event) for story in stories.values() for event in story}
-    return Plan(files, entries, tuple(here), tuple(gone))
+    return Plan(files, entries, tuple(here), tuple(gone), kept, sm3)
 
 
 def write(
@@ -127,7 +145,7 @@ def write(
                 aside / f"{package.TEXTS}{digest}.json",
                 (store / "custody/texts" / f"{digest}.json").read_bytes(),
             )
-        _manifests(aside, asked)
+        _manifests(aside, asked, plan.sm3)
         aside.chmod(0o750)
         durable.sync_file_system(aside)
         for said in package.check(str(aside)):
@@ -140,14 +158,18 @@ def write(
 
 
 def verifier_file() -> bytes:
-    """`verify.py`: both files as they are, in one; the second needs no import any more."""
-    first, second = (Path(module.__file__ or "").read_text("utf-8") for module in (verifier, package))
-    lines = second.splitlines(keepends=True)
-    for node in ast.parse(second).body:
-        if isinstance(node, ast.ImportFrom) and node.module == verifier.__name__:
+    """`verify.py`: its files as they are, in one; none needs an import of another any more."""
+    return "\n\n".join(map(_alone, _VERIFIER)).encode()
+
+
+def _alone(module: ModuleType) -> str:
+    source = Path(module.__file__ or "").read_text("utf-8")
+    lines, others = source.splitlines(keepends=True), {one.__name__ for one in _VERIFIER}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.module in others:
             end = node.end_lineno or node.lineno
             lines[node.lineno - 1 : end] = ["\n"] * (end - node.lineno + 1)
-    return f"{first}\n\n{''.join(lines)}".encode()
+    return "".join(lines)
 
 
 def _choose(db: sqlite3.Connection, store: Path, asked: Asked) -> tuple[list[Clip], list[Clip]]:
@@ -179,6 +201,23 @@ def _clocks(db: sqlite3.Connection, recorders: Iterable[str]) -> list[dict[str, 
     return [ledger.standing(db, one).facts for one in recorders if one in compared]
 
 
+def _changes(folder: Path, origin: str) -> dict[str, bytes]:
+    """What leads from the station's earlier keys to that of the log `origin`, as far as nothing broke."""
+    found, number = dict[str, bytes](), int(origin.rpartition("/")[2])
+    try:
+        led = signer.published(folder / str(number) / "key.pub")
+        for log in reversed([one for one in opening.numbers(folder) if one < number]):
+            path = folder / str(log) / changing.FILE
+            if path.exists():
+                change = verifier.KeyChange.parse(data := path.read_bytes())
+                if change.new != led:
+                    break
+                found[f"{anchors.CHANGES}{log}.proof"], led = data, change.old
+    except verifier.Invalid as error:
+        raise Stop("log-unreadable", log=str(number), reason=str(error)) from error
+    return found
+
+
 def _sidecar(path: Path, clip: int) -> File:
     try:
         return File(path, hashlib.sha256(path.read_bytes()).hexdigest(), clip)
@@ -193,9 +232,9 @@ def _add(files: dict[str, File], path: str, file: File) -> None:
     try:
         package.decoded(package.encoded(path))
     except verifier.Invalid as error:
-        raise Stop("export-differs", clip=file.clip, file=path, reason=str(error)) from None
+        raise Stop("export-name-odd", clip=file.clip, file=path) from error
     if path in files:
-        raise Stop("export-differs", clip=file.clip, file=path, reason="the name is taken")
+        raise Stop("export-name-taken", clip=file.clip, file=path)
     files[path] = file
 
 
@@ -216,7 +255,7 @@ def _copy(to: Path, file: File) -> None:
             digest.update(block)
             writer.write(block)
     if digest.hexdigest() != file.sha256:
-        raise _differs(file, f"SHA-256 {digest.hexdigest()}, not {file.sha256}")
+        raise _differs(file, f"SHA-256 {digest.hexdigest()} ≠ {file.sha256}")
 
 
 def _differs(file: File, reason: str) -> Stop:
@@ -247,24 +286,32 @@ def _prove(folder: Path, plan: Plan, log: Log, export: int) -> None:
         _put(folder / f"{package.LOG}{seq}.proof", proof.data)
     _put(folder / package.KEY, f"{log.key.vkey}\n".encode())
     _put(folder / package.HEAD, log.note.data)
+    for head in cosigned.prove(plan.cosigned, log):
+        _put(folder / head.path, head.data)
 
 
-def _manifests(folder: Path, asked: Asked) -> None:
-    found = {path: package.digest_of(f"{folder}/{path}") for path, _ in package.walk(str(folder))}
+def _manifests(folder: Path, asked: Asked, sm3: bool) -> None:
+    found, second = dict[str, tuple[str, int]](), dict[str, str]()
+    for path, _ in package.walk(str(folder)):
+        digest = national.sm3() if sm3 else None  # None as well where this Python has none
+        found[path] = package.digest_of(f"{folder}/{path}", digest)
+        second.update({path: digest.hexdigest()} if digest else {})
     size = sum(length for _, length in found.values())
     info = [
         f"Bagging-Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
         f"Payload-Oxum: {size}.{len(found)}",
         *([f"External-Identifier: {asked.case}"] if asked.case else []),
     ]
-    _put(folder / "bagit.txt", package.BAGIT)
-    _put(folder / "bag-info.txt", "".join(f"{line}\n" for line in info).encode())
-    _put(folder / package.MANIFEST, package.manifest({path: digest for path, (digest, _) in found.items()}))
-    tags = ("bagit.txt", "bag-info.txt", package.MANIFEST)
-    _put(
-        folder / package.TAGS,
-        package.manifest({tag: package.digest_of(f"{folder}/{tag}")[0] for tag in tags}),
-    )
+    tags = {
+        "bagit.txt": package.BAGIT,
+        "bag-info.txt": "".join(f"{line}\n" for line in info).encode(),
+        package.MANIFEST: package.manifest({path: digest for path, (digest, _) in found.items()}),
+        **({national.SM3: package.manifest(second)} if second else {}),
+    }
+    for tag, data in tags.items():
+        _put(folder / tag, data)
+    digests = {tag: hashlib.sha256(data).hexdigest() for tag, data in tags.items()}
+    _put(folder / package.TAGS, package.manifest(digests))
 
 
 def _json(value: object) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.catalog import Catalog, chosen, door
-from agent.custody.texts import LONGEST, Texts
+from agent.custody.texts import Texts, text_of
 from agent.errors import Reject
 
 #: (its arguments, who asks) → what there is to tell. Raises Reject.
@@ -36,13 +36,6 @@ def commands(catalog: Catalog, texts: Texts) -> dict[str, Command]:
         return {"event": seq, "name": name, "reason": reason}
 
     return {"export": export}
-
-
-def text_of(text: str, name: str) -> str:
-    """Raises Reject `bad-parameter`."""
-    if not 0 < len(text.strip()) <= LONGEST:
-        raise Reject("bad-parameter", name=name, expected=f"1–{LONGEST} characters")
-    return text.strip()
 
 
 def case_of(text: str) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import findings
+from agent.custody.clocks.corrected import Corrected
+from agent.custody.evidence.dockings import Docking
 from agent.custody.log.leaf import Event, moment
 from agent.model import printable
 
@@ -24,7 +26,9 @@ table { border-collapse: collapse; width: 100% }
 tr { break-inside: avoid } thead { display: table-header-group }
 th, td { border: .5pt solid #999; padding: .25em .5em; text-align: left; vertical-align: top;
   overflow-wrap: anywhere }
-th { background: #eee } code { font-size: 8.5pt; overflow-wrap: anywhere } small { color: #444 }
+th { background: #eee; overflow-wrap: normal }
+code { font-size: 8.5pt; overflow-wrap: anywhere } small { color: #444 }
+td p { margin: 0 0 .4em }
 @page { size: A4; margin: 18mm 15mm } @media print { body { margin: 0; max-width: none } }
 """
 
@@ -46,10 +50,12 @@ class Facts:
     stories: Mapping[int, Sequence[Event]]
     findings: Sequence[Mapping[str, Any]]
     clocks: Sequence[Mapping[str, Any]]
+    dockings: Sequence[Docking] = ()
+    times: Sequence[Corrected] = ()
 
 
 def html(facts: Facts, both: Both) -> str:
-    say = _Speech(both)
+    say, times = _Speech(both), {one.clip: one for one in facts.times}
     parts = [
         f"<h1>{say('title')}</h1>",
         _table(
@@ -63,8 +69,10 @@ def html(facts: Facts, both: Both) -> str:
             ],
         ),
         f"<p>{say('check')} <code>python3 data/verify.py PACKAGE --key VKEY</code></p>",
-        *(_clip(clip, facts.stories[clip["id"]], say) for clip in facts.clips),
+        *(_clip(clip, facts.stories[clip["id"]], times.get(clip["id"]), say) for clip in facts.clips),
         *_not_here(facts.not_here, say),
+        f"<h2>{say('dockings')}</h2><p>{say('dockings-mean')}</p>",
+        _dockings(facts.dockings, say),
         f"<h2>{say('findings')}</h2><p>{say('findings-mean')}</p>",
         _findings(facts.findings, say),
         f"<h2>{say('clocks')}</h2><p>{say('clocks-mean')}</p>",
@@ -89,7 +97,7 @@ class _Speech:
         return f"{_text(zh)} <small>{_text(en)}</small>"
 
 
-def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
+def _clip(clip: Mapping[str, Any], story: Sequence[Event], time: Corrected | None, say: _Speech) -> str:
     about = [
         [say("file"), _code(f"data/clips/{clip['key']}")],
         [say("sha256"), _code(clip["sha256"])],
@@ -97,6 +105,7 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
         [say("recorder"), _text(clip["recorder"])],
         [say("officer"), _text(clip["officer"])],
         [say("recorded"), _text(clip["recorded_at"] or "")],
+        *([[say("true-time"), _true_time(time, say)]] if time else []),
         [say("state"), say(str(clip["state"]), "clips")],
     ]
     events = [
@@ -113,10 +122,42 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
     return f"<h2>{say('clip')} {_text(clip['id'])}</h2>{_table([], about)}<br>{_table(heads, events)}"
 
 
+def _true_time(time: Corrected, say: _Speech) -> str:
+    return "".join(f"<p>{say(key, params=params)}</p>" for key, params in time.sentences)
+
+
 def _not_here(clips: Sequence[Mapping[str, Any]], say: _Speech) -> list[str]:
     told = [f"{_text(one['id'])} ({say(str(one['state']), 'clips')})" for one in clips]
     shown = f"<p>{', '.join(told)}</p><p>{say('not-fetched')}</p>" if told else f"<p>{say('none')}</p>"
     return [f"<h2>{say('not-here')}</h2>", shown]
+
+
+def _dockings(dockings: Sequence[Docking], say: _Speech) -> str:
+    rows = []
+    for one in dockings:
+        body = json.loads(one.docked.body)
+        rows.append(
+            [
+                _text(one.id),
+                _text(body["slot"]),
+                _text(body["recorder"]),
+                f"{_text(moment(one.docked.at))}<br>{say('event')} {_text(one.docked.seq)}",
+                say("yes" if one.docked.clock_trusted else "no"),
+                _undocked(one, say),
+                _text(", ".join(map(str, one.clips))),
+            ]
+        )
+    heads = [say(key) for key in ("docking", "slot", "recorder", "docked-at", "trusted", "undocked", "clip")]
+    return _table(heads, rows) if rows else f"<p>{say('none')}</p>"
+
+
+def _undocked(docking: Docking, say: _Speech) -> str:
+    if docking.undocked is None:
+        return say("end-kept-back" if docking.kept_back else "goes-on")
+    body = json.loads(docking.undocked.body)
+    told = f"{_text(moment(docking.undocked.at))}<br>{say('event')} {_text(docking.undocked.seq)}"
+    counts = say("handed-over", params={"clips": body["clips"], "bytes": body["bytes"]})
+    return f"{told}<br>{_code(body['outcome'])}<br>{counts}"
 
 
 def _findings(found: Sequence[Mapping[str, Any]], say: _Speech) -> str:
