@@ -10,23 +10,21 @@ import re
 import stat
 import struct
 import unicodedata
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from agent.custody.verifier import Invalid
+
+if TYPE_CHECKING:
+    import zipfile
 
 LARGEST = 64 << 20  # bytes of a file that is read as a whole; clips are read in blocks
 _END, _END64, _AT64, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x03\x04"
 _FULL = 0xFFFFFFFF  # in place of a size that stands elsewhere
 _ENCRYPTED, _TOLD_BEHIND = 0x2041, 0x8  # flags of a member; of the second, sizes follow its bytes
 _BEHIND = (12, 16, 20, 24)  # bytes of these
+_STORED, _DEFLATED = 0, 8  # how a member is packed
 _DENSEST = 1032  # deflate makes no more of one byte
-_UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, EOFError, IndexError,
-    OverflowError, RuntimeError,
-)  # fmt: skip
 
 
 class Broken(Invalid):
@@ -91,13 +89,15 @@ class Zip:
     behind them: what two programs read differently proves nothing."""
 
     def __init__(self, path: str) -> None:
+        import zipfile  # not above: whoever checks a folder need not wait for it
+
         self._file = open(path, "rb")  # noqa: PTH123, SIM115 - until `close`
         self.faults: list[tuple[str, str]] = []
         try:
             start, count = _directory(self._file)
             try:
                 self._zip = zipfile.ZipFile(self._file)
-            except _UNREADABLE as error:
+            except _unreadable() as error:
                 raise Broken("压缩包的目录无法读取", f"its directory cannot be read: {error}") from None
             members = self._zip.infolist()
             if len(members) != count:
@@ -115,7 +115,7 @@ class Zip:
 
     def blocks(self, path: str, size: int) -> Iterator[bytes]:
         member = self._members[path]
-        if member.compress_type == zipfile.ZIP_STORED:
+        if member.compress_type == _STORED:
             # SHA-256 decides: the checksum of a zip file would cost a third of it once more.
             yield from self._as_it_lies(path, member, size)
             return
@@ -125,12 +125,12 @@ class Zip:
                 while block := file.read(size):
                     done += len(block)
                     yield block
-        except _UNREADABLE as error:
+        except _unreadable() as error:
             raise Invalid(f"{path} is damaged: {error}") from None
         if done != member.file_size:
             raise Invalid(f"{path} has {done} bytes, not {member.file_size} as the zip file says")
 
-    def _as_it_lies(self, path: str, member: zipfile.ZipInfo, size: int) -> Iterator[bytes]:
+    def _as_it_lies(self, path: str, member: "zipfile.ZipInfo", size: int) -> Iterator[bytes]:
         at = self._starts[member.header_offset]
         end = at + member.file_size
         while at < end:
@@ -145,9 +145,9 @@ class Zip:
         self._zip.close()
         self._file.close()
 
-    def _named(self, members: Iterable[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    def _named(self, members: Iterable["zipfile.ZipInfo"]) -> dict[str, "zipfile.ZipInfo"]:
         """By path, without those whose names are no good."""
-        found, alike = dict[str, zipfile.ZipInfo](), dict[str, str]()
+        found, alike = dict[str, "zipfile.ZipInfo"](), dict[str, str]()
         for member in members:
             name = member.orig_filename
             if name.endswith("/") and not member.file_size and _is_plain(name[:-1]):
@@ -172,20 +172,29 @@ class Zip:
         return found
 
 
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What reading a zip file may raise that is none, or was altered."""
+    import zipfile
+    import zlib
+
+    return (
+        zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, EOFError, IndexError,
+        OverflowError, RuntimeError,
+    )  # fmt: skip
+
+
 def _is_plain(path: str) -> bool:
     parts = re.split(r"[/\\]", path)
     return "\0" not in path and not any(part in ("", ".", "..") for part in parts) and parts[0][1:2] != ":"
 
 
-def _can_be(member: zipfile.ZipInfo) -> bool:
+def _can_be(member: "zipfile.ZipInfo") -> bool:
     """Neither encrypted, nor packed in a way that few programs know, nor a bomb."""
     if member.flag_bits & _ENCRYPTED:
         return False
-    if member.compress_type == zipfile.ZIP_STORED:
+    if member.compress_type == _STORED:
         return member.file_size == member.compress_size
-    return member.compress_type == zipfile.ZIP_DEFLATED and member.file_size <= _DENSEST * (
-        member.compress_size + 1
-    )
+    return member.compress_type == _DEFLATED and member.file_size <= _DENSEST * (member.compress_size + 1)
 
 
 def _directory(file: BinaryIO) -> tuple[int, int]:
@@ -215,7 +224,7 @@ def _directory(file: BinaryIO) -> tuple[int, int]:
     return start, count
 
 
-def _side_by_side(file: BinaryIO, members: Iterable[zipfile.ZipInfo], start: int) -> dict[int, int]:
+def _side_by_side(file: BinaryIO, members: Iterable["zipfile.ZipInfo"], start: int) -> dict[int, int]:
     """Where a member lies → where its bytes begin. Raises Broken."""
     end, before, starts = 0, "", dict[int, int]()
     told_behind = False
@@ -238,7 +247,7 @@ def _follows(at: int, end: int, told_behind: bool, before: str) -> None:
         )
 
 
-def _start_of(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+def _start_of(file: BinaryIO, member: "zipfile.ZipInfo") -> int:
     """Of its packed bytes. What stands before these must say the same as the directory. Raises Broken."""
     file.seek(member.header_offset)
     head = file.read(30)
