@@ -11,11 +11,14 @@ from agent import clock
 from agent.catalog import Catalog, door
 from agent.config import Config
 from agent.custody import package
-from agent.custody.evidence import asking
+from agent.custody.evidence import asking, exported
 from agent.custody.evidence.export import Asked
 from agent.custody.log import configured
+from agent.custody.rebuild import rebuild_store
 from agent.custody.texts import Texts
 from agent.errors import Reject, Stop
+from tests.custody_house import STATION
+from tests.dockside import Dockside
 from tests.exporting import ASKED, WHO, Exporting, run, wrong
 
 OTHER, SECOND = "uid 8", "李娜"
@@ -266,3 +269,18 @@ def test_the_proof_of_an_approval_that_is_left_out_is_missed(station: Exporting)
     approved = bodies_seq(station, "export-approved")
     (bag / f"data/log/{approved}.proof").unlink()
     assert any("something else" in said for said in wrong(bag, station.vkey))
+
+
+def test_what_became_of_an_ask_is_known_from_the_log_alone(station: Exporting) -> None:
+    """A catalog that was made anew from it lets nobody use an approval twice, nor one that was refused."""
+    plan, refused = station.plan(), station.plan()
+    station.order(plan)
+    decide(station, refused.asked, "refuse")
+    station.log()
+    station.side.close()
+    rebuild_store(station.store, STATION)
+    station.side = Dockside(station.root / "station")
+    station.commands = exported.commands(station.side.catalog, Texts(station.store))
+    for one, key in ((plan, "export-used"), (refused, "export-refused")):
+        with pytest.raises(Reject, match=key):
+            station.order(one)

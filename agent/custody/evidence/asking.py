@@ -13,15 +13,19 @@ import json
 import sqlite3
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
 
-from agent.catalog import door, meta
+from agent.catalog import door
 from agent.clock import stamp
 from agent.custody.log import configured
 from agent.custody.texts import Texts
 from agent.errors import Reject
 
 VALID = 7 * 86400.0  # seconds from the ask to its approval, and from there to the package
+#: What became of an ask, by its own events: looking through those since then costs what happened in a week.
+_CAME = (
+    "SELECT kind, seq, at FROM events WHERE seq > ? AND json_extract(body, '$.asked') = ?"
+    " AND kind IN ('export-approved', 'export-refused', 'exported') ORDER BY seq"
+)
 _SLACK = 86400.0  # a clock that is only being set is not a wrong one
 
 
@@ -58,11 +62,12 @@ def of(db: sqlite3.Connection, seq: int) -> Ask:
     if row is None:
         raise Reject("export-not-asked", asked=seq)
     body, since = json.loads(row[0]), float(row[1])
-    came: dict[str, int] = json.loads(meta.get(db, _key(seq)) or "{}")
-    if approved := came.get("approved", 0):
-        (since,) = db.execute("SELECT at FROM events WHERE seq = ?", (approved,)).fetchone()
+    came = dict[str, int]()
+    for kind, number, at in db.execute(_CAME, (seq, seq)):
+        came[kind] = number
+        since = float(at) if kind == "export-approved" else since
     case, name, reason, who = (str(body[key]) for key in ("case", "name", "reason", "who"))
-    events = (came.get(key, 0) for key in ("approved", "refused", "exported"))
+    events = (came.get(key, 0) for key in ("export-approved", "export-refused", "exported"))
     return Ask(seq, tuple(body["clips"]), case, name, reason, who, since, *events)
 
 
@@ -83,14 +88,8 @@ def ready(db: sqlite3.Connection, ask: Ask, who: str) -> None:
 
 def decide(tx: sqlite3.Connection, ask: Ask, name: str, who: str, *, approved: bool) -> int:
     """The event. `name`: the digest of who says so."""
-    kind = "approved" if approved else "refused"
-    seq = door.note(tx, f"export-{kind}", None, {"asked": ask.seq, "name": name, "who": who})
-    _keep(tx, ask, kind, seq)
-    return seq
-
-
-def used(tx: sqlite3.Connection, ask: Ask, exported: int) -> None:
-    _keep(tx, ask, "exported", exported)
+    kind = "export-approved" if approved else "export-refused"
+    return door.note(tx, kind, None, {"asked": ask.seq, "name": name, "who": who})
 
 
 def decidable(ask: Ask, texts: Texts, name: str, who: str) -> None:
@@ -119,12 +118,3 @@ def _open(ask: Ask) -> None:
 def _alike(name: str) -> str:
     """What two spellings of one name have in common."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
-def _keep(tx: sqlite3.Connection, ask: Ask, what: str, seq: int) -> None:
-    came: dict[str, Any] = json.loads(meta.get(tx, _key(ask.seq)) or "{}")
-    meta.put(tx, _key(ask.seq), json.dumps({**came, what: seq}))
-
-
-def _key(seq: int) -> str:
-    return f"export:{seq}"

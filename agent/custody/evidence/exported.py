@@ -78,7 +78,6 @@ def commands(catalog: Catalog, texts: Texts) -> dict[str, Command]:
             facts = {"clips": clips, "case": ask.case, "name": ask.name, "reason": ask.reason}
             told = {"contents": contents, "asked": seq, "approved": ask.approved or None, "who": who}
             number = door.note(tx, "exported", None, {**facts, **told})
-            asking.used(tx, ask, number)
             return {
                 "event": number,
                 "name": ask.name,
