@@ -232,6 +232,7 @@ class Station:
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _configured(self, config: Config) -> None:
+        configured.note_approval(self._catalog, config.export.approval)
         configured.note(self._catalog, __version__, config)
 
     def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
