@@ -263,6 +263,7 @@ class Station:
         book.take_over(self._catalog, config.retention)
 
     def _configured(self, config: Config) -> None:
+        configured.note_approval(self._catalog, config.export.approval)
         configured.note(self._catalog, __version__, config)
 
     def _custody_commands(self) -> Mapping[str, custody_commands.Command]:

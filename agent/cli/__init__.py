@@ -8,6 +8,7 @@ import typer
 from agent import __version__
 from agent.cli import (
     agree,
+    approval,
     audit,
     case,
     catalog,
@@ -61,6 +62,7 @@ app.add_typer(clip.app, name="clip")
 app.command("receipt")(receipt.receipt)
 app.command("clock")(clock.clock)
 app.command("export")(export.export)
+app.add_typer(approval.app, name="approval")
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)

@@ -211,6 +211,12 @@ class UploadConfig(Section):
     )
 
 
+class ExportConfig(Section):
+    approval: bool = Field(
+        default=False, description="An evidence package needs the approval of a second person."
+    )
+
+
 class WebConfig(Section):
     listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
         default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
@@ -241,6 +247,7 @@ class Config(Section):
     )
     upload: UploadConfig = UploadConfig()
     retention: RetentionConfig = RetentionConfig()
+    export: ExportConfig = ExportConfig()
     web: WebConfig = WebConfig()
 
 

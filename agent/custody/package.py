@@ -1,8 +1,8 @@
 """Checks an evidence package: `python verify.py PACKAGE [--key VKEY] [--witness VKEY]…`.
 
-A package is a BagIt folder (RFC 8493). Its manifests tell what was damaged on the way; that it is what the
-station handed out, its log tells: the entry `exported` has the digest over all that is in the package, each
-event of each clip is proven under one signed head, and so is that entry.
+A package is a BagIt folder (RFC 8493), or a zip file of one. Its manifests tell what was damaged on the way;
+that it is what the station handed out, its log tells: the entry `exported` has the digest over all that is in
+the package, each event of each clip is proven under one signed head, and so is that entry.
 
 Everything in a package is material of somebody who may have altered it: nothing of it is run, no path of it
 is followed out of it, and what is shown of it stays on one line.
@@ -10,17 +10,17 @@ is followed out of it, and what is shown of it stays on one line.
 
 import hashlib
 import json
-import os
 import re
-import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agent.custody.anchors import CHANGES, COSIGNED, check_countersigned, countersigning, keys_before
+from agent.custody.box import LARGEST, Box, Broken, opened
 from agent.custody.handed import Dockings, Entries, Facts, body_of, check_times
 from agent.custody.national import SM3, check_sm3, sm3
+from agent.custody.ordered import OF_AN_EXPORT, Ordered
 from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
 
@@ -29,8 +29,8 @@ MANIFEST, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 CLIPS, LOG, TEXTS = "data/clips/", "data/log/", "data/texts/"
 EXPORT, TIMES = "data/export.json", "data/times.json"
 KEY, HEAD = "data/log/key.pub", "data/log/head"
-LARGEST = 64 << 20  # bytes of a file that is read as a whole; clips are read in blocks
 _BLOCK = 1 << 20
+_DAMAGED = ("", 0)  # of what a zip file does not give back as it was packed: it is told as changed
 _LINE = re.compile(r"([0-9a-f]{64})[ \t]+([^\r\n]+)")
 _PROOF = re.compile(r"data/log/([1-9][0-9]{0,18})\.proof", re.ASCII)
 #: state → those that may come next, as the station's own table has them. None: before it was seen.
@@ -86,31 +86,17 @@ def contents(digests: Mapping[str, str], entries: Mapping[int, bytes]) -> str:
     return hashlib.sha256(manifest({**told, **proven})).hexdigest()
 
 
-# The folder
+# What lies in it
 
 
-def walk(folder: str) -> Iterator[tuple[str, bool]]:
-    """(path, whether it is a regular file) of everything but folders below `folder`. Follows no link."""
-
-    def failed(error: OSError) -> None:
-        raise error
-
-    above = len(os.path.join(folder, ""))  # noqa: PTH118
-    for base, folders, files in os.walk(folder, onerror=failed):
-        for name in [*files, *(one for one in folders if os.path.islink(os.path.join(base, one)))]:  # noqa: PTH114, PTH118
-            path = os.path.join(base, name)  # noqa: PTH118 - one file of os and sys alone
-            yield path[above:], stat.S_ISREG(os.lstat(path).st_mode)
-
-
-def digest_of(path: str, national: Any = None) -> tuple[str, int]:
+def digest_of(blocks: Iterable[bytes], national: Any = None) -> tuple[str, int]:
     """(SHA-256 in hex, bytes). `national`: another digest that takes them in on the way."""
     digest, size = hashlib.sha256(), 0
-    with open(path, "rb") as file:  # noqa: PTH123
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            if national is not None:
-                national.update(block)
-            size += len(block)
+    for block in blocks:
+        digest.update(block)
+        if national is not None:
+            national.update(block)
+        size += len(block)
     return digest.hexdigest(), size
 
 
@@ -118,7 +104,7 @@ def digest_of(path: str, national: Any = None) -> tuple[str, int]:
 class Package:
     """Of its files, those that were found without following any link: no other is ever opened."""
 
-    folder: str
+    box: Box
     digests: Digests
     national: Mapping[str, str | None]  # path → SM3 in hex, None where it cannot be made; where one is told
 
@@ -128,8 +114,7 @@ class Package:
             raise Invalid(f"{path} is not there")
         if self.digests[path][1] > LARGEST:
             raise Invalid(f"{path} is too long")
-        with open(f"{self.folder}/{path}", "rb") as file:  # noqa: PTH123
-            return file.read()
+        return b"".join(self.box.blocks(path, _BLOCK))
 
 
 def listed(data: bytes) -> dict[str, str]:
@@ -155,20 +140,36 @@ def listed(data: bytes) -> dict[str, str]:
 # The checks
 
 
-def check(folder: str, given: str | None = None, witnesses: Sequence[Key] = ()) -> Iterator[Said]:
-    """Every line of the verdict on the package in `folder`. `given`: the key (a vkey) that the station is
-    known by, from elsewhere; `witnesses`: keys of other stations that are trusted, from elsewhere, too, any
-    of them. Raises OSError when the folder itself cannot be read."""
+def check(place: str, given: str | None = None, witnesses: Sequence[Key] = ()) -> Iterator[Said]:
+    """Every line of the verdict on the package, which is a folder or a zip file. `given`: the key (a vkey)
+    that the station is known by, from elsewhere; `witnesses`: keys of other stations that are trusted, from
+    elsewhere, too, any of them. Raises OSError when the package cannot be read at all."""
+    try:
+        box = opened(place)
+    except Broken as error:
+        yield Said(False, f"压缩包不成立：{error.zh}", f"the zip file: {error.en}")
+        return
+    try:
+        yield from _checked(box, given, witnesses)
+    finally:
+        box.close()
+
+
+def _checked(box: Box, given: str | None, witnesses: Sequence[Key]) -> Iterator[Said]:
     digests, national = dict[str, tuple[str, int]](), dict[str, str | None]()
-    files = sorted(walk(folder))
+    yield from (Said(False, zh, en) for zh, en in box.faults)
+    files = sorted(box.files())
     for path, regular in files:
         if not regular:
             yield Said(False, f"不是普通文件：{path}", f"no regular file: {path}")
             continue
         second = sm3() if (SM3, True) in files else None
-        digests[path] = digest_of(f"{folder}/{path}", second)
+        try:
+            digests[path] = digest_of(box.blocks(path, _BLOCK), second)
+        except Invalid:
+            digests[path] = _DAMAGED
         national[path] = second.hexdigest() if second else None
-    package = Package(folder, digests, national)
+    package = Package(box, digests, national)
     yield from check_bag(package)
     try:
         key, head, note = _head(package)
@@ -198,7 +199,7 @@ def check(folder: str, given: str | None = None, witnesses: Sequence[Key] = ()) 
             f"{len(raw)} entries are proven under this one head",
         )
     yield from check_export(package, entries, raw)
-    events = [seq for seq, facts in entries.items() if facts.get("kind") != "exported"]
+    events = [seq for seq, facts in entries.items() if facts.get("kind") not in OF_AN_EXPORT]
     yield from check_countersigned(cosigned, package.read, key, head, events, witnesses)
     changes = sorted(path for path in digests if path.startswith(CHANGES))
     before, wrong_changes = keys_before(changes, package.read, key)
@@ -271,8 +272,9 @@ def check_export(package: Package, entries: Entries, raw: Mapping[int, bytes]) -
         if contents(plain, story) != body.get("contents"):
             raise Invalid(f"entry {seq} exported something else: a file or an entry is another, or not there")
         told = _told(package, body)
+        ordered = Ordered(seq, body, entries)
         dockings = Dockings(parsed(package.read(EXPORT)).get("dockings"), entries)
-        _strange(package, told, entries, dockings.events)
+        _strange(package, told, entries, dockings.events | ordered.events)
     except Invalid as error:
         yield Said(False, "导出记录与本包不符", f"the export: {error}")
         return
@@ -280,7 +282,7 @@ def check_export(package: Package, entries: Entries, raw: Mapping[int, bytes]) -
     yield Said(
         True, f"本包正是日志第 {seq} 号事件导出的内容（{at}）", f"this is what event {seq} exported, at {at}"
     )
-    yield from _texts(package, body)
+    yield from _texts(package, body, ordered)
     stories = dict[object, list[Facts]]()
     for _, facts in sorted(entries.items()):
         if isinstance(facts.get("clip"), int):
@@ -353,9 +355,13 @@ def _told_times(package: Package) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:
-    """Name and reason, of which the entry has the salted digests."""
+def _texts(package: Package, body: Mapping[str, Any], ordered: Ordered) -> Iterator[Said]:
+    """Names and the reason, of which the entries have the salted digests."""
     wanted = {f"{TEXTS}{body.get(name)}.json": name for name in ("name", "reason")}
+    if ordered.approver is None:
+        yield Said(True, "没有第二人批准", "no second person approved it")
+    else:
+        wanted[f"{TEXTS}{ordered.approver}.json"] = "approver"
     for path in sorted({path for path in package.digests if path.startswith(TEXTS)} | set(wanted)):
         try:
             if path not in wanted:
@@ -369,8 +375,15 @@ def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:
             ):
                 raise Invalid("this is no text as a station keeps it")
             made = hashlib.sha256(bytes.fromhex(salt) + text.encode("utf-8", "backslashreplace"))
-            if made.hexdigest() != body.get(wanted[path]):
+            if made.hexdigest() != path[len(TEXTS) : -len(".json")]:
                 raise Invalid(f"this is not the {wanted[path]} of the export's entry")
+            if wanted[path] == "approver":
+                yield Said(
+                    True,
+                    f"由第二人批准（第 {ordered.approved} 号事件）：{text}",
+                    f"a second person approved it (event {ordered.approved}): {text}",
+                )
+                continue
             zh = {"name": "导出人", "reason": "导出理由"}[wanted[path]]
             yield Said(True, f"{zh}：{text}", f"{wanted[path]} of the export: {text}")
         except (Invalid, ValueError) as error:

@@ -13,6 +13,8 @@ from agent.catalog.home import catalog_path
 from agent.cli.export import both
 from agent.custody.evidence import export, exported
 from agent.custody.evidence.export import Asked
+from agent.custody.evidence.gathering import gather
+from agent.custody.evidence.packing import packing
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.reading import Log
 from agent.custody.texts import Texts
@@ -69,12 +71,14 @@ def _exported(catalog: Catalog, folder: Path) -> Path:
         return Log(folder / "custody" / "1")
 
     asked = Asked("n", "r", since="2000-01-01")
-    with beside.reading(folder) as db:
-        plan = export.plan(db, store, log().origin, asked, both)
-    order = exported.commands(catalog, Texts(store))["export"]
-    clips = ",".join(str(one.id) for one in plan.clips)
-    answer = order({"clips": clips, "person": "n", "reason": "r", "contents": plan.contents}, "uid 0")
-    export.write(plan, asked, log, store, folder / "bag", answer)
+    orders = exported.commands(catalog, Texts(store))
+    with beside.reading(folder) as db, packing(folder / "bag") as pack:
+        found = gather(export.choose(db, asked), store, pack, lambda clip, put: [])
+        clips = ",".join(map(str, found.clips))
+        ask = orders["export-ask"]({"clips": clips, "person": "n", "reason": "r"}, "uid 0")["asked"]
+        plan = export.plan(db, store, log().origin, asked, found, ask, both)
+        answer = orders["export"]({"asked": str(ask), "clips": clips, "contents": plan.contents}, "uid 0")
+        export.write(plan, asked, log, store, pack, answer)
     return folder / "bag"
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,7 @@ from agent.custody.log.leaf import Event, entry
 from agent.custody.verifier import Proof
 from agent.errors import DeviceGone, Stop
 from tests.dockside import Heard, recorder
-from tests.exporting import ASKED, NAME, Exporting, run, wrong
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Exporting]:
-    made = Exporting(tmp_path)
-    yield made
-    made.side.close()
+from tests.exporting import NAME, Exporting, run, wrong
 
 
 def told(bag: Path) -> list[dict[str, Any]]:
@@ -157,5 +150,5 @@ def test_dockings_that_are_not_those_of_the_clips_are_named(station: Exporting, 
     make, named = SIGNED[what]
     plan = make(station.plan(), station)
     with pytest.raises(Stop, match="export-not-whole") as raised:
-        export.write(plan, ASKED, station.log, station.store, station.root / "bag", station.order(plan))
+        station.write(plan)
     assert named in raised.value.params["reason"]

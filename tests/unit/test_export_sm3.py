@@ -16,7 +16,7 @@ from agent.custody import national
 from agent.custody.evidence import export
 from agent.custody.national import SM3
 from agent.errors import Stop
-from tests.exporting import ASKED, Exporting, remade, run, wrong
+from tests.exporting import Exporting, remade, run, wrong
 
 EMPTY = "1ab21d8355cfa17f8e61194831e81a8f22bec8c728fefb747ed035eb5082aa2b"
 #: GB/T 32905, of `abc`
@@ -153,6 +153,6 @@ def test_a_sidecar_with_another_sm3_than_its_clip_is_named(tmp_path: Path) -> No
     other = export.File(data, hashlib.sha256(data).hexdigest())
     plan = dataclasses.replace(plan, files={**plan.files, path: other})
     with pytest.raises(Stop, match="export-not-whole") as raised:
-        export.write(plan, ASKED, station.log, station.store, tmp_path / "bag", station.order(plan))
+        station.write(plan)
     assert "the sidecar has another SM3" in raised.value.params["reason"]
     station.side.close()

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,7 @@ from agent.custody.package import MANIFEST, TAGS
 from agent.custody.verifier import Invalid, Proof
 from agent.errors import Stop
 from tests.custody_house import STATION
-from tests.exporting import ASKED, Exporting, remade, run, wrong
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Exporting]:
-    made = Exporting(tmp_path)
-    yield made
-    made.side.close()
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, str]]:
-    """Two packages of two stations, and the key of the first."""
-    first, second = (Exporting(tmp_path_factory.mktemp(name)) for name in ("first", "second"))
-    yield first.export(), second.export(), first.vkey
-    first.side.close()
-    second.side.close()
+from tests.exporting import Exporting, remade, run, wrong
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -306,7 +290,7 @@ def test_what_a_station_signs_although_it_is_not_so_is_named(station: Exporting,
     make, named = SIGNED[what]
     plan = make(station.plan())
     with pytest.raises(Stop, match="export-not-whole") as raised:
-        export.write(plan, ASKED, station.log, station.store, station.root / "bag", station.order(plan))
+        station.write(plan)
     assert named in raised.value.params["reason"]
     assert not (station.root / "bag").exists()
 

@@ -22,7 +22,7 @@ from agent.custody.evidence.export import Asked
 from agent.custody.evidence.report import Facts, html
 from agent.errors import Stop
 from tests.dockside import recorder
-from tests.exporting import ASKED, Exporting, wrong
+from tests.exporting import Exporting, wrong
 from tests.recording import Recorder, Station
 from tests.unit.test_clock_ledger import HOUR, shift
 
@@ -180,9 +180,7 @@ def test_a_true_time_that_does_not_follow_is_named(exporting: Exporting, what: s
     change, named = SIGNED[what]
     plan = altered(exporting.plan(), change)
     with pytest.raises(Stop, match="export-not-whole") as raised:
-        export.write(
-            plan, ASKED, exporting.log, exporting.store, exporting.root / "bag", exporting.order(plan)
-        )
+        exporting.write(plan)
     assert named in raised.value.params["reason"]
 
 

@@ -37,10 +37,13 @@ RULES: dict[str, set[str]] = {
     "agent.custody": STAGE,
     "agent.custody.verifier": set(),  # goes into the hands of a court as it is
     "agent.custody.verdict": {"agent.custody.verifier"},  # and so do these, behind it in one file
+    "agent.custody.box": {"agent.custody.verifier"},
     "agent.custody.anchors": {"agent.custody.verifier", "agent.custody.verdict"},
     "agent.custody.handed": {"agent.custody.verifier", "agent.custody.verdict"},
+    "agent.custody.ordered": {"agent.custody.verifier", "agent.custody.handed"},
     "agent.custody.package": {
-        f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "national")
+        f"agent.custody.{name}"
+        for name in ("verifier", "verdict", "box", "anchors", "handed", "ordered", "national")
     },
     "agent.retention": STAGE,
     "agent.status": STAGE | {"agent.words"},
@@ -55,7 +58,8 @@ APP = {"agent.app": {"agent.cli.run"}}
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
 VERIFIER = {
-    f"agent.custody.{name}" for name in ("verifier", "verdict", "anchors", "handed", "national", "package")
+    f"agent.custody.{name}"
+    for name in ("verifier", "verdict", "box", "anchors", "handed", "ordered", "national", "package")
 }
 STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged"} | VERIFIER
 

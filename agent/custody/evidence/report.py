@@ -38,7 +38,8 @@ _LIMITS = ("limit-log", "limit-before", "limit-clock", "limit-key", "limit-told"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`clips`, `not_here`: of the catalog; `stories`: the events of each clip; the others as in the files
+    """`clips`, `not_here`: of the catalog, with where they came from and why they did not;
+    `stories`: the events of each clip; the others as in the files
     beside the report."""
 
     log: str
@@ -52,6 +53,7 @@ class Facts:
     clocks: Sequence[Mapping[str, Any]]
     dockings: Sequence[Docking] = ()
     times: Sequence[Corrected] = ()
+    approved: str = ""  # the name of the second person, if one had to or wanted to
 
 
 def html(facts: Facts, both: Both) -> str:
@@ -65,6 +67,7 @@ def html(facts: Facts, both: Both) -> str:
                 [say("case"), _text(facts.case)],
                 [say("name"), _text(facts.name)],
                 [say("reason"), _text(facts.reason)],
+                [say("approved"), _text(facts.approved) if facts.approved else say("nobody")],
                 [say("clips"), _text(len(facts.clips))],
             ],
         ),
@@ -107,6 +110,7 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], time: Corrected | Non
         [say("recorded"), _text(clip["recorded_at"] or "")],
         *([[say("true-time"), _true_time(time, say)]] if time else []),
         [say("state"), say(str(clip["state"]), "clips")],
+        [say("from"), _source(clip["fetched_from"], say)],
     ]
     events = [
         [
@@ -127,9 +131,20 @@ def _true_time(time: Corrected, say: _Speech) -> str:
 
 
 def _not_here(clips: Sequence[Mapping[str, Any]], say: _Speech) -> list[str]:
-    told = [f"{_text(one['id'])} ({say(str(one['state']), 'clips')})" for one in clips]
-    shown = f"<p>{', '.join(told)}</p><p>{say('not-fetched')}</p>" if told else f"<p>{say('none')}</p>"
-    return [f"<h2>{say('not-here')}</h2>", shown]
+    told = [
+        [
+            _text(one["id"]),
+            say(str(one["state"]), "clips"),
+            "<br>".join(f"{_text(why['zh'])} <small>{_text(why['en'])}</small>" for why in one["reasons"]),
+        ]
+        for one in clips
+    ]
+    shown = _table([say(key) for key in ("clip", "state", "reason")], told)
+    return [f"<h2>{say('not-here')}</h2>", shown if told else f"<p>{say('none')}</p>"]
+
+
+def _source(target: str | None, say: _Speech) -> str:
+    return say("from-centre", params={"target": target}) if target else say("from-store")
 
 
 def _dockings(dockings: Sequence[Docking], say: _Speech) -> str:
