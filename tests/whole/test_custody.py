@@ -134,9 +134,6 @@ def test_a_catalog_whose_log_was_altered_gets_a_log_that_names_the_one_before(ag
     agent.until(lambda _: troubles(agent) == ["log-catalog-new"])
     agent.until_confirmed(6)
     assert agent.stop() == 0
-    told = audited(agent)
-    assert told["findings"] == []
-    assert told["logs"] == 2
 
 
 def test_the_key_is_changed_and_another_log_begun_while_the_agent_works(agent: Agent) -> None:
