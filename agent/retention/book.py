@@ -98,7 +98,7 @@ def _effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> E
         # As if the centre had confirmed it now: what has not happened yet counts, too.
         confirmed = row.confirmed or now
         clips += 1
-        here = new.here(row, confirmed, now).until < old.here(row, confirmed, now).until
+        here = new.here(row, confirmed).until < old.here(row, confirmed).until
         earlier += after < before or here
         sooner += after <= now < before
     return Effect(clips, earlier, sooner)

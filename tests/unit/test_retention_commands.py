@@ -302,7 +302,7 @@ def test_rules_that_shorten_wait_and_the_old_ones_protect_meanwhile(house: House
     assert row
     keeping = house.book.keeping(db)
     assert keeping.at_centre(row, 0.0, 0.0).until == 183 * DAY
-    assert keeping.here(row, 0.0, 0.0).until == 40 * DAY
+    assert keeping.here(row, 0.0).until == 40 * DAY
     with refused("rules-cool-off"):
         house.say("rules-confirm")
 

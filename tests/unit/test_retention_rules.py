@@ -50,7 +50,7 @@ def kept(some: list[Rule], row: Row, age: float) -> tuple[float, float]:
     """(at the centre, here)"""
     keeping = Keeping(some, (), unit_of=lambda officer: officer, source_of=lambda recorder: "a")
     now = NOW + age
-    return keeping.at_centre(row, NOW, now).until, keeping.here(row, row.confirmed, now).until
+    return keeping.at_centre(row, NOW, now).until, keeping.here(row, row.confirmed).until
 
 
 @given(st.lists(rules, min_size=1, max_size=4), rules, rows, st.floats(0, 500 * DAY))
