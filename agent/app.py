@@ -41,7 +41,7 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
-from agent.retention import book, persons
+from agent.retention import book
 from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
@@ -259,8 +259,7 @@ class Station:
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:
-        persons.require(self._catalog, config.retention.two_persons)
-        book.take_over(self._catalog, config.retention)
+        book.follow(self._catalog, config.retention, faulty=bool(self._live.faults))
 
     def _configured(self, config: Config) -> None:
         configured.note_approval(self._catalog, config.export.approval)

@@ -17,6 +17,7 @@ from agent.catalog.rulesets import IN_FORCE, OVER, WAITING, RuleRow
 from agent.config import RetentionConfig
 from agent.errors import Reject
 from agent.model import Lock
+from agent.retention import persons
 from agent.retention.keeping import Keeping, Look, nobody, recorder
 from agent.retention.locks import lock
 from agent.retention.rules import RuleSet, plain, read, ruleset, shortened
@@ -53,8 +54,16 @@ def standing(db: sqlite3.Connection) -> Standing:
     return Standing(tuple(rows[:-1]), rows[-1] if rows else None)
 
 
+def follow(catalog: Catalog, config: RetentionConfig, *, faulty: bool) -> None:
+    """At every start, and at every change of the configuration. `faulty`: its files are: what is in force may
+    be the defaults then, which nobody asked for, and no rule changes."""
+    if not faulty:
+        persons.require(catalog, config.two_persons)
+        take_over(catalog, config)
+
+
 def take_over(catalog: Catalog, config: RetentionConfig) -> None:
-    """What the configuration says now, at every start and at every change of it. Safe to repeat."""
+    """What the configuration says now. Safe to repeat."""
     new = ruleset(config)
     catalog.write(lambda tx: _take_over(tx, new))
 
