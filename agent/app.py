@@ -60,6 +60,7 @@ from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.recorders import clocks_check
+from agent.status.health.retention import retention_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
 from agent.status.remembered import Remembered
@@ -130,8 +131,8 @@ class Station:
                 lambda: live.current.retention,
                 lambda: live.current.targets,
                 self._clock.now,
-            ),
-            lambda: live.current.retention,
+                lambda: not self._check.checking() and not self._check.damage(),
+            )
         )
         self._texts = Texts(self._store.root)
         self._board = Board()
@@ -278,6 +279,8 @@ class Station:
         }
 
     def _retention_commands(self) -> Mapping[str, custody_commands.Command]:
+        if self._data_problem:
+            return {}  # a hold that is gone at the next start is none
         return Commands(
             self._catalog,
             self._book,
@@ -301,6 +304,7 @@ class Station:
                 "custody": custody_check(self._log_problems),
                 "clock": clock_check(clock.trusted),
                 "clips": clips_check(self._counts),
+                "retention": retention_check(lambda: self._retention.problem),
                 "deadline": deadline_check(
                     Remembered(self._overdue, _HOLDS), lambda: live.current.upload.deadline
                 ),

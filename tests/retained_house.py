@@ -143,7 +143,7 @@ class House:
         take_over(self.catalog, self.config)
 
     def _config(self, number: int) -> RetentionConfig:
-        return config(**RULES[number], two_persons=False, cooling_off="0 s", most_affected=100)
+        return config(**RULES[number], release=True, two_persons=False, cooling_off="0 s", most_affected=100)
 
     def configure(self, number: int) -> None:
         self.config = self._config(number)

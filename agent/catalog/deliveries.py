@@ -104,14 +104,15 @@ def queue(db: sqlite3.Connection) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def vouched(db: sqlite3.Connection, clip: int) -> list[tuple[str, float | None]]:
-    """Every target that the clip went to, and when it last told its very digest; None: it does not."""
+def vouched(db: sqlite3.Connection, clip: int) -> list[tuple[str, str, float | None]]:
+    """(target, place, when it last told the clip's very digest, by a trusted clock) of every target that the
+    clip went to. None: it does not, or is to be asked again first."""
     rows = db.execute(
-        "SELECT target, CASE state WHEN 'confirmed' THEN proved END FROM deliveries WHERE clip = ?"
-        " ORDER BY target",
+        "SELECT target, place, CASE WHEN state = 'confirmed' AND asked > 0 AND prove = 0 THEN proved END"
+        " FROM deliveries WHERE clip = ? ORDER BY target",
         (clip,),
     )
-    return [(str(target), asked) for target, asked in rows.fetchall()]
+    return [(str(target), str(place), proved) for target, place, proved in rows.fetchall()]
 
 
 def begin(tx: sqlite3.Connection, clip: int, target: str, token: str, targets: Targets) -> None:
@@ -164,7 +165,8 @@ def confirmed(
     said = asdict(receipt)
     now = time.time()
     changes: dict[str, Any] = {"receipt": json.dumps(said), "problem": None, "distrusted": 0, "lost": 0}
-    changes |= {"asked": now if complete else 0.0, "proved": now, "prove": 0}
+    proved = now if door.stamp().trusted else None
+    changes |= {"asked": now if complete else 0.0, "proved": proved, "prove": 0}
     _move(tx, clip, target, D.SENT, D.CONFIRMED, targets, **changes)
     if not settle(tx, clip, targets, target=target, receipt=said):
         door.note(tx, "delivered", clip, {"target": target, "receipt": said})

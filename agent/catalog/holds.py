@@ -64,8 +64,7 @@ class Hold:
 def place(tx: sqlite3.Connection, hold: Mapping[str, str], facts: Mapping[str, Any]) -> int:
     """`hold`: scope, value, since, until. Returns its number."""
     columns = {name: hold.get(name, "") for name in ("scope", "value", "since", "until")}
-    clip = int(hold["value"]) if hold["scope"] == CLIP else None
-    number = door.note(tx, "held", clip, {**columns, **facts})
+    number = door.note(tx, "held", _clip(tx, hold["scope"], hold["value"]), {**columns, **facts})
     tx.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, NULL)", (number, *columns.values()))
     return number
 
@@ -73,8 +72,8 @@ def place(tx: sqlite3.Connection, hold: Mapping[str, str], facts: Mapping[str, A
 def lift(tx: sqlite3.Connection, number: int, facts: Mapping[str, Any]) -> int:
     """Raises Reject `no-such-hold`. The number of the event."""
     hold = in_force_one(tx, number)
-    clip = int(hold.value) if hold.scope == CLIP else None
-    seq = door.note(tx, "hold-lifted", clip, {"hold": number, **facts})
+    facts = {"hold": number, **facts}
+    seq = door.note(tx, "hold-lifted", _clip(tx, hold.scope, hold.value), facts)
     tx.execute("UPDATE holds SET lifted = ? WHERE id = ?", (seq, number))
     return seq
 
@@ -132,6 +131,14 @@ def _pending(db: sqlite3.Connection, clip: int) -> bool:
 
 def covering(row: Row, holds: Iterable[Hold]) -> list[Hold]:
     return [hold for hold in holds if hold.covers(row)]
+
+
+def _clip(db: sqlite3.Connection, scope: str, value: str) -> int | None:
+    """That the event belongs to. One that is still to come begins with an event of its own."""
+    if scope != CLIP:
+        return None
+    row = db.execute("SELECT id FROM clips WHERE id = ?", (int(value),)).fetchone()
+    return int(row[0]) if row else None
 
 
 def _hold(row: Iterable[Any]) -> Hold:

@@ -38,6 +38,11 @@ def found(tx: sqlite3.Connection, target: str, address: str, targets: Targets) -
     return changed
 
 
+def bound(db: sqlite3.Connection, target: str) -> str:
+    """The place behind `target`, as far as the station was in touch with it; empty when it never was."""
+    return _bound(db, target)[1]
+
+
 def accept(tx: sqlite3.Connection, target: str, place: str, who: str) -> None:
     """From now on `place` may be behind the name of `target`. What waits is sent there; what another place
     has confirmed stays confirmed. `who` said so, for the record."""

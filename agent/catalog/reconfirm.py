@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 
-from agent.catalog import deliveries, door
+from agent.catalog import deliveries, door, released
 from agent.catalog.deliveries import Delivery, PlaceChanged, Targets
 from agent.catalog.documents import stored_clip
 from agent.errors import WrongState
@@ -58,24 +58,32 @@ def asked(
                 target=target, address=receipt.location, was=targets[target], now=receipt.place
             )
         deliveries.compare(tx, clip, target, receipt)
-    proved = ", proved = :now, prove = 0" if receipt is not None else ""
+    proved = ", proved = :proved, prove = 0" if receipt is not None else ""
+    now = time.time()
     done = tx.execute(
         f"UPDATE deliveries SET asked = :now{proved} WHERE clip = :clip AND target = :target"
         " AND place = :place AND state = 'confirmed'",
-        {"now": time.time(), "clip": clip, "target": target, "place": targets[target]},
+        {
+            "now": now,
+            "proved": now if door.stamp().trusted else None,
+            "clip": clip,
+            "target": target,
+            "place": targets[target],
+        },
     )
     if done.rowcount != 1:
         raise WrongState(clip=clip, target=target)
 
 
-def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -> None:
+def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -> int:
     """Targets are asked for these next, and lock them as they are to be locked now. `prove`: they are to tell
-    their digest, or to be read back, as when they confirmed them."""
-    tx.executemany(
-        "UPDATE deliveries SET asked = 0, prove = max(prove, ?) WHERE clip = ? AND state = 'confirmed'"
-        " AND asked IS NOT NULL",
-        [(prove, clip) for clip in clips],
+    their digest, or to be read back, as when they confirmed them. How many are asked that were not."""
+    done = tx.executemany(
+        "UPDATE deliveries SET asked = 0, prove = max(prove, :prove) WHERE clip = :clip"
+        " AND state = 'confirmed' AND asked IS NOT NULL AND (asked > 0 OR prove < :prove)",
+        [{"prove": prove, "clip": clip} for clip in clips],
     )
+    return done.rowcount
 
 
 def to_prove(db: sqlite3.Connection, clip: int, target: str) -> bool:
@@ -86,6 +94,9 @@ def to_prove(db: sqlite3.Connection, clip: int, target: str) -> bool:
 def lost(tx: sqlite3.Connection, clip: int, target: str, problem: Problem, targets: Targets) -> None:
     """`target` confirmed the clip, and does not have it now: it is sent again."""
     state = ClipState(tx.execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()[0])
+    if state is ClipState.RELEASED:  # it went while the target was asked
+        released.missed(tx, clip, target, targets[target])
+        return
     deliveries.take_back(tx, clip, target, problem, targets)
     facts = {"target": target, "reason": problem.key, "params": dict(problem.params)}
     door.note(tx, "lost-at-target", clip, facts)

@@ -26,9 +26,10 @@ def release(tx: sqlite3.Connection, clip: int, facts: Mapping[str, Any]) -> None
     tx.execute("INSERT INTO removals VALUES (?)", (clip,))
 
 
-def waiting(db: sqlite3.Connection, most: int) -> list[tuple[int, str]]:
-    """(clip, key)"""
-    rows = db.execute("SELECT clip, key FROM removals JOIN clips ON id = clip ORDER BY clip LIMIT ?", (most,))
+def waiting(db: sqlite3.Connection, after: int, most: int) -> list[tuple[int, str]]:
+    """(clip, key), by rising id from above `after`."""
+    query = "SELECT clip, key FROM removals JOIN clips ON id = clip WHERE clip > ? ORDER BY clip LIMIT ?"
+    rows = db.execute(query, (after, most))
     return [(int(clip), str(key)) for clip, key in rows.fetchall()]
 
 

@@ -39,7 +39,8 @@ def _rules(tx: sqlite3.Connection, event: Event, body: Body) -> bool:
 
 
 def _two_persons(tx: sqlite3.Connection, event: Event, body: Body) -> None:
-    meta.put(tx, "two-persons", json.dumps(body["required"]))
+    since = 0 if body.get("first") else event.at
+    meta.put(tx, "two-persons", json.dumps({"required": body["required"], "since": since}))
 
 
 def _agreed(tx: sqlite3.Connection, event: Event, body: Body) -> None:

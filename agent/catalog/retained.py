@@ -26,7 +26,7 @@ _JOINS = (
 )
 _ROWS = _COLUMNS + _JOINS
 _CONFIRMED = f"{_COLUMNS} INDEXED BY clips_confirmed{_JOINS} WHERE c.state = 'confirmed'"
-_LATER = "SELECT at FROM events WHERE seq >= ? AND clock_trusted AND at <= ? ORDER BY seq LIMIT 1"
+_LATER = "SELECT at FROM events WHERE seq >= ? AND clock_trusted = 1 AND at <= ? ORDER BY seq LIMIT 1"
 
 
 #: What periods count from.
@@ -93,16 +93,18 @@ def where(db: sqlite3.Connection, condition: str, values: Mapping[str, str | int
         yield [Row(*row) for row in rows]
 
 
-def began(db: sqlite3.Connection, row: Row, now: float) -> Began:
+def began(db: sqlite3.Connection, row: Row, now: float, docked_by: float | None = None) -> Began:
     """The latest moment at which the recording can have been made: what periods count from.
 
     By the recorder's clock when it says a time within a week before the docking, corrected where the clock
     ledger proves that clock wrong; else the docking itself. So a clock at 1980 makes nothing expire, and one
     at 2099 keeps nothing for a lifetime. A docking under a clock that was not trusted, or that is still to
-    come by the trusted time `now`, counts as the first moment after it whose time can be trusted."""
+    come by the trusted time `now`, counts as the first moment after it whose time can be trusted; while there
+    is none, as `docked_by`."""
     docked: float | None = row.docked
     if not row.trusted or row.docked > now:
         docked = _later(db, row.id, now)  # a clip's id is the number of its first event
+    docked = docked_by if docked is None else docked
     if docked is None:
         return Began(None, UNKNOWN)
     said = _said(row)

@@ -1,6 +1,7 @@
 """What people write, made into what is meant, or refused with what would be right."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -54,7 +55,8 @@ def field(field: str, text: str) -> str:
 
 
 def short(text: str, name: str) -> str:
-    text = text.strip()
+    """One way to write it: full-width letters and digits are the others' twins."""
+    text = unicodedata.normalize("NFKC", text).strip()
     if not 0 < len(text) <= LONGEST or not text.isprintable():
         raise Reject("bad-parameter", name=name, expected=f"1–{LONGEST} characters on one line")
     return text

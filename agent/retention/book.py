@@ -101,8 +101,7 @@ class Effect:
 def _effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> Effect:
     clips = earlier = sooner = 0
     for row in retained.every(db):
-        began = retained.began(db, row, now).at
-        recorded = now if began is None else began
+        recorded = retained.began(db, row, now, docked_by=now).at
         before, after = (kept.at_centre(row, recorded, now).until for kept in (old, new))
         # As if the centre had confirmed it now: what has not happened yet counts, too.
         confirmed = row.confirmed or now

@@ -63,7 +63,7 @@ class ClockWatch:
 
 def _last_event(db: sqlite3.Connection) -> float:
     """When something last happened at a time that was believed; 0: never."""
-    row = db.execute("SELECT at FROM events WHERE clock_trusted ORDER BY seq DESC LIMIT 1").fetchone()
+    row = db.execute("SELECT at FROM events WHERE clock_trusted = 1 ORDER BY seq DESC LIMIT 1").fetchone()
     return float(row[0]) if row else 0.0
 
 

@@ -10,15 +10,17 @@ from agent.catalog import Catalog, chosen, holds, labels
 from agent.config import RetentionConfig
 from agent.errors import Reject
 from agent.retention import arguments as read
-from agent.retention import labelling, persons
+from agent.retention import persons
 from agent.retention.book import Book, enforce, left, standing
 from agent.retention.clockwatch import ClockWatch, suspended
+from agent.retention.labelling import Labelling
 from agent.retention.locks import lock_at_centre
 from agent.retention.persons import Texts
 
 #: (its arguments, who asks) → what there is to tell. Raises Reject.
 Command = Callable[[Mapping[str, str], str], Mapping[str, Any]]
 MOST = 10_000  # clips that one command labels
+MOST_SHORTER = 2_000  # of which it lets some go earlier: the entry of the ask names them
 
 
 class Commands:
@@ -40,6 +42,9 @@ class Commands:
             "hold-lift": lambda tx, of, facts: holds.lift(tx, of["hold"], facts),
             "case-close": _close,
             "rules-confirm": lambda tx, of, facts: enforce(tx, of["ruleset"], facts),
+            "label": lambda tx, of, facts: self._labelling(
+                of["said"], {**facts, "role": "custodian"}, shortens=True
+            ).put(tx, of["clips"]),
         }
 
     def all(self) -> dict[str, Command]:
@@ -60,17 +65,38 @@ class Commands:
         said = {field: read.field(field, arguments[field]) for field in labels.FIELDS if field in arguments}
         if not said:
             raise Reject("bad-parameter", name="label", expected="one of " + ", ".join(labels.FIELDS))
-        db, role = self._catalog.read(), "officer" if arguments.get("role") == "officer" else "custodian"
-        clips = self._clips(db, arguments)
-        labelling.check(
-            db, self._book.keeping(db), clips, said, lengthens_only=role == "officer", now=time.time()
-        )
+        role = "officer" if arguments.get("role") == "officer" else "custodian"
+        clips = self._clips(self._catalog.read(), arguments)
+        try:
+            self._labelling(said, {}, shortens=False).check(self._catalog.read(), clips)
+        except Reject as error:
+            if error.key != "label-shortens" or role == "officer":
+                raise
+            return self._shorten(clips, said, arguments, who)
         facts = {**self._by(arguments, who), "role": role}
-        if said.get("note"):
-            said["note"] = self._keep(said["note"])
-        changed = labelling.put(self._catalog, clips, said, facts)
+        done = self._labelling(self._with_note(said), facts, shortens=False).of_all(self._catalog, clips)
         self._changed()
-        return {"clips": len(clips), "changed": changed}
+        return {"clips": len(clips), "changed": done}
+
+    def _shorten(
+        self, clips: list[int], said: Mapping[str, str], arguments: Mapping[str, str], who: str
+    ) -> Mapping[str, Any]:
+        """Labels that let a clip go earlier are no one person's matter either."""
+        self._labelling(said, {}, shortens=True).check(self._catalog.read(), clips)
+        if len(clips) > MOST_SHORTER:
+            raise Reject("bad-parameter", name="clips", expected=f"at most {MOST_SHORTER} that go earlier")
+        of = {"clips": clips, "said": self._with_note(said)}
+        done = self._do("label", of, arguments, who)
+        return {name: done[name] for name in ("asked", "event") if name in done} | {
+            "clips": len(clips),
+            "changed": len(clips),
+        }
+
+    def _labelling(self, said: Mapping[str, str], facts: Mapping[str, Any], *, shortens: bool) -> Labelling:
+        return Labelling(self._book, said, facts, shortens)
+
+    def _with_note(self, said: Mapping[str, str]) -> dict[str, str]:
+        return {**said, "note": self._keep(said["note"])} if said.get("note") else dict(said)
 
     def hold(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         """`scope`, `value`; of an officer also `since` and `until`. Returns its number, and how many clips

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from agent.catalog import deliveries, retained
+from agent.catalog import deliveries, places, retained
 from agent.catalog.holds import Hold
 from agent.catalog.retained import Began, Row
 from agent.errors import Reject
@@ -80,7 +80,11 @@ def hinders(
 
 
 def _silent(db: sqlite3.Connection, clip: int, targets: Collection[str], now: float) -> list[str]:
-    vouched = {target: proved for target, proved in deliveries.vouched(db, clip) if target in targets}
-    if not vouched:
+    there = [
+        (target, proved)
+        for target, place, proved in deliveries.vouched(db, clip)
+        if target in targets and place == places.bound(db, target)
+    ]
+    if not there:
         return ["-"]
-    return [one for one, proved in vouched.items() if proved is None or not now - ASKED <= proved <= now]
+    return [one for one, proved in there if proved is None or not now - ASKED <= proved <= now]

@@ -1,48 +1,53 @@
 """Labels on one clip, on many, on all of a docking: who said what, and why."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import Catalog, labels, reconfirm, retained
 from agent.catalog.retained import Row
 from agent.errors import Reject
+from agent.retention.book import Book
 from agent.retention.keeping import Keeping
 
 _GROUP = 200  # clips that share one commit: bounds how long a docking waits
 
 
-def put(catalog: Catalog, clips: Sequence[int], said: Mapping[str, str], facts: Mapping[str, Any]) -> int:
-    """How many clips were changed."""
-    changed = 0
-    for at in range(0, len(clips), _GROUP):
-        group = clips[at : at + _GROUP]
-        changed += catalog.write(lambda tx, group=group: _put(tx, group, said, facts))  # type: ignore[misc]
-    return changed
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """`said`: by field; `facts`: by whom and why; `shortens`: whether it may shorten a period."""
 
+    book: Book
+    said: Mapping[str, str]
+    facts: Mapping[str, Any]
+    shortens: bool
 
-def _put(
-    tx: sqlite3.Connection, clips: Iterable[int], said: Mapping[str, str], facts: Mapping[str, Any]
-) -> int:
-    changed = [clip for clip in clips if labels.put(tx, clip, said, facts) is not None]
-    reconfirm.soon(tx, changed)  # they may have to be locked for longer
-    return len(changed)
+    def of_all(self, catalog: Catalog, clips: Sequence[int]) -> int:
+        """How many clips were changed. What is refused is refused before anything is said, but for what
+        happens meanwhile: then those before it are labelled.
 
+        Raises Reject `no-such-clip`, `label-leaves-hold`, `label-shortens`."""
+        with catalog.reading() as db:
+            self.check(db, clips)
+        changed = 0
+        for at in range(0, len(clips), _GROUP):
+            group = clips[at : at + _GROUP]
+            changed += catalog.write(lambda tx, group=group: self.put(tx, group))  # type: ignore[misc]
+        return changed
 
-def check(
-    db: sqlite3.Connection,
-    keeping: Keeping,
-    clips: Iterable[int],
-    said: Mapping[str, str],
-    *,
-    lengthens_only: bool,
-    now: float,
-) -> None:
-    """Before anything is said: either all of it is, or nothing. `lengthens_only`: as an officer may.
+    def check(self, db: sqlite3.Connection, clips: Iterable[int]) -> None:
+        keeping, now = self.book.fresh(db), time.time()
+        for clip in clips:
+            _check(db, keeping, clip, self.said, not self.shortens, now)
 
-    Raises Reject `no-such-clip`, `label-leaves-hold`, `label-shortens`."""
-    for clip in clips:
-        _check(db, keeping, clip, said, lengthens_only, now)
+    def put(self, tx: sqlite3.Connection, clips: Sequence[int]) -> int:
+        """Checked again inside the commit: a hold that was set a moment before is seen."""
+        self.check(tx, clips)
+        changed = [clip for clip in clips if labels.put(tx, clip, self.said, self.facts) is not None]
+        reconfirm.soon(tx, changed)  # they may have to be locked for longer
+        return len(changed)
 
 
 def _check(
@@ -66,8 +71,7 @@ def _check(
 
 
 def _shorter(db: sqlite3.Connection, keeping: Keeping, before: Row, after: Row, now: float) -> bool:
-    began = retained.began(db, before, now).at
-    recorded = now if began is None else began
+    recorded = retained.began(db, before, now, docked_by=now).at
     at_centre = (keeping.at_centre(row, recorded, now).until for row in (before, after))
     # As if the centre had confirmed it now: what has not happened yet counts, too.
     here = (keeping.here(row, row.confirmed or now).until for row in (before, after))

@@ -17,8 +17,7 @@ def lock(db: sqlite3.Connection, clip: int, keeping: Keeping, now: float) -> Loc
     row = retained.one(db, clip)
     if row is None or keeping.holds(row):
         return Lock(hold=True)
-    began = retained.began(db, row, now).at
-    until = keeping.at_centre(row, now if began is None else began, now).until
+    until = keeping.at_centre(row, retained.began(db, row, now, docked_by=now).at, now).until
     if math.isinf(until):
         return Lock(hold=True)
     return Lock(until) if until > now + _DAY else Lock()  # a server refuses what is over already

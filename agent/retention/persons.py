@@ -43,16 +43,29 @@ def require(catalog: Catalog, required: bool) -> None:
     """That the configuration asks for two persons, or does not any more, is an entry, too."""
 
     def work(tx: sqlite3.Connection) -> None:
-        if meta.get(tx, _META) != json.dumps(required):
-            meta.put(tx, _META, json.dumps(required))
-            door.note(tx, "two-persons", None, {"required": required})
+        known = _said(tx)
+        if known is None or known["required"] != required:
+            first = known is None
+            meta.put(
+                tx, _META, json.dumps({"required": required, "since": 0 if first else door.stamp().wall})
+            )
+            door.note(tx, "two-persons", None, {"required": required, "first": first})
 
     catalog.write(work)
 
 
 def required(db: sqlite3.Connection) -> bool:
-    """By the last entry; without any, they are."""
-    return meta.get(db, _META) != json.dumps(False)
+    """By the last entry; without any, they are. That it is switched off counts a week later: else one person
+    could do so, and do the rest."""
+    known = _said(db)
+    if known is None or known["required"]:
+        return True
+    return not door.stamp().wall - float(known["since"]) > VALID
+
+
+def _said(db: sqlite3.Connection) -> dict[str, Any] | None:
+    text = meta.get(db, _META)
+    return dict(json.loads(text)) if text else None
 
 
 def ask(tx: sqlite3.Connection, what: str, of: Mapping[str, Any], name: str, reason: str, who: str) -> int:

@@ -5,14 +5,17 @@ seen. The commit comes first, the files after it; a crash in between leaves a li
 """
 
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 
 from agent import durable
 from agent.catalog import Catalog, reconfirm, removals, retained
+from agent.catalog.retained import Row
 from agent.config import RetentionConfig
 from agent.retention.book import Book
 from agent.retention.decide import Kept
@@ -21,6 +24,7 @@ from agent.retention.keeping import Keeping
 
 _GROUP = 200  # clips that share one commit: bounds how long a docking waits
 _SILENT = {"kept-not-asked"}
+_EARLY = 20_000  # clips that go early in one step
 _ASKED = 2_000  # clips that the centre is asked for at once
 _log = logging.getLogger(__name__)
 
@@ -36,7 +40,7 @@ class Done:
 
 class Release:
     """`now`: a time by which something may go, None while there is none. `path`: of a clip's file, by its
-    key. `targets`: the central stores that are configured."""
+    key. `targets`: the central stores that are configured. `healthy`: whether the catalog can be believed."""
 
     def __init__(
         self,
@@ -47,89 +51,116 @@ class Release:
         config: Callable[[], RetentionConfig],
         targets: Callable[[], Collection[str]],
         now: Callable[[], float | None],
+        healthy: Callable[[], bool] = lambda: True,
     ) -> None:
         self._catalog, self._book, self._path, self._disk = catalog, book, path, disk
-        self._config, self._targets, self.now = config, targets, now
+        self._config, self._targets, self.now, self._healthy = config, targets, now, healthy
 
     def step(self, stopping: Callable[[], bool] = lambda: False) -> Done:
-        """One look at every confirmed clip. Raises CatalogError, OSError."""
+        """One look at every confirmed clip, where `retention.release` is on; what was let go before is
+        removed in any case. Raises CatalogError, OSError."""
+        now = self.now()  # the clock is watched all the same
+        if not self._healthy():
+            return Done()
         self.remove()
-        now = self.now()
-        if now is None:
+        if now is None or not self._config().release:
             return Done()
         released = asked = 0
         due = self._due(now)
-        while not stopping() and (group := list(islice(due, _GROUP))):
+        while self._goes_on(stopping) and (group := list(islice(due, _GROUP))):
             gone, silent = self._release(group, now)
             released += gone
             if silent and asked < _ASKED:
-                self._catalog.write(lambda tx, silent=silent: reconfirm.soon(tx, silent, prove=True))  # type: ignore[misc]
-                asked += len(silent)
+                asked += self._catalog.write(lambda tx, silent=silent: reconfirm.soon(tx, silent, prove=True))  # type: ignore[misc]
         return Done(released, asked)
 
+    def _goes_on(self, stopping: Callable[[], bool]) -> bool:
+        return not stopping() and self._healthy() and self._config().release
+
     def remove(self) -> None:
-        """The files of what was released."""
-        while found := removals.waiting(self._catalog.read(), _GROUP):
-            folders = set[Path]()
-            for _, key in found:
-                path = self._path(key)
-                for file in (path, path.with_name(path.name + ".json")):
-                    file.unlink(missing_ok=True)
-                folders.add(path.parent)
-            for folder in folders:
+        """The files of what was released. One that cannot be removed keeps no other; raises OSError then."""
+        after, failed = 0, list[OSError]()
+        while found := removals.waiting(self._catalog.read(), after, _GROUP):
+            after = found[-1][0]
+            gone = [clip for clip, key in found if self._removed(key, failed)]
+            for folder in {self._path(key).parent for _, key in found}:
                 if folder.is_dir():
                     durable.sync_folder(folder)
-            self._catalog.write(lambda tx, found=found: removals.done(tx, [clip for clip, _ in found]))  # type: ignore[misc]
+            self._catalog.write(lambda tx, gone=gone: removals.done(tx, gone))  # type: ignore[misc]
+        if failed:
+            raise failed[0]
+
+    def _removed(self, key: str, failed: list[OSError]) -> bool:
+        path = self._path(key)
+        try:
+            for file in (path, path.with_name(path.name + ".json")):
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("what was released cannot be removed: %s", error)
+            failed.append(error)
+            return False
+        return True
 
     def _due(self, now: float) -> Iterator[int]:
         """Clips whose time here is over; and while room is short, after these, what was confirmed longest."""
         db = self._catalog.read()
-        keeping, grace = self._book.keeping(db), self._config().grace
+        keeping, short = self._book.keeping(db), self._lacking() > 0
         early: list[tuple[float, int]] = []
         for row in retained.all_confirmed(db):
             confirmed = retained.confirmed(db, row, now)
             if confirmed is None or keeping.holds(row):
                 continue
-            if keeping.here(row, confirmed).until <= now:
+            kept = keeping.here(row, confirmed)
+            if kept.until <= now:
                 yield row.id
-            elif self._short() and confirmed + grace <= now:
+            elif short and self._early(kept, confirmed).until <= now:
                 early.append((confirmed, row.id))
-        for _, clip in sorted(early):
-            if not self._short():
+        for _, clip in nsmallest(_EARLY, early):
+            if self._lacking() <= 0:
                 return
             yield clip
 
-    def _short(self) -> bool:
+    def _lacking(self) -> float:
+        """Bytes that should be free and are not; below zero: there is more room than is asked for."""
         free, total, reserve = self._disk()
-        return free - reserve < total * self._config().room / 100
+        return total * self._config().room / 100 - (free - reserve)
+
+    def _early(self, kept: Kept, confirmed: float) -> Kept:
+        """While room is short, the time of grace is enough, but for what is kept here for ever."""
+        if math.isinf(kept.until):
+            return kept
+        return Kept(min(kept.until, confirmed + self._config().grace), kept.by)
 
     def _release(self, clips: Sequence[int], now: float) -> tuple[int, list[int]]:
         """(how many went, those that only the centre's word is missing of)"""
-        early = self._short()
+        lacking = self._lacking()
 
         def work(tx: sqlite3.Connection) -> tuple[int, list[int]]:
-            keeping = self._book.fresh(tx)
-            came = [(clip, self._let_go(tx, keeping, clip, now, early)) for clip in clips]
-            return sum(left == set() for _, left in came), [clip for clip, left in came if left == _SILENT]
+            keeping, gone, freed, silent = self._book.fresh(tx), 0, 0, list[int]()
+            for clip in clips:
+                row = retained.one(tx, clip)
+                left = self._let_go(tx, keeping, row, now, early=freed < lacking) if row else None
+                if row and left == set():
+                    gone, freed = gone + 1, freed + row.size
+                elif left == _SILENT:
+                    silent.append(clip)
+            return gone, silent
 
         done = self._catalog.write(work)
         self.remove()
         return done
 
     def _let_go(
-        self, tx: sqlite3.Connection, keeping: Keeping, clip: int, now: float, early: bool
-    ) -> set[str] | None:
-        """What keeps it; nothing when it went. `early`: while room is short, the time of grace is enough."""
-        row = retained.one(tx, clip)
-        if row is None or row.confirmed is None:
-            return None
+        self, tx: sqlite3.Connection, keeping: Keeping, row: Row, now: float, *, early: bool
+    ) -> set[str]:
+        """What keeps it; nothing when it went."""
         confirmed = retained.confirmed(tx, row, now)
         kept = here = keeping.here(row, confirmed)
         if early and confirmed is not None:
-            here = Kept(min(kept.until, confirmed + self._config().grace), kept.by)
+            here = self._early(kept, confirmed)
         held, targets = tuple(keeping.holds(row)), self._targets()
         left = {one.key for one in hinders(tx, row, here, held, now, trusted=True, targets=targets)}
         if not left:
             facts = {"rule": kept.by.name if kept.by else "", "early": kept.until > now}
-            removals.release(tx, clip, facts)
+            removals.release(tx, row.id, facts)
         return left

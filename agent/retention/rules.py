@@ -92,7 +92,9 @@ def plain(rule: Rule) -> dict[str, Any]:
 
 
 def read(told: Mapping[str, Any]) -> Rule:
-    """The inverse. Raises TypeError for what this version does not know."""
+    """The inverse. A rule of another version, which this one does not understand, keeps everything."""
+    if not told.keys() <= {each.name for each in fields(Rule)}:
+        return Rule(str(told.get("name", "?")), str(told.get("gives", "?")), math.inf, math.inf)
     sets = {name: frozenset(told[name]) for name in _SETS if name in told}
     periods = {name: math.inf if told[name] is None else float(told[name]) for name in _PERIODS}
     return Rule(**{**told, **sets, **periods})

@@ -2,9 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
 
-from agent.config import RetentionConfig
 from agent.errors import StationError
 from agent.model import Problem
 from agent.retention.release import Done, Release
@@ -15,11 +13,11 @@ _log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """`problem`: why nothing goes at present; None: all is well."""
+    """`problem`: why what may go is not found out, or not removed; None: all is well."""
 
-    def __init__(self, release: Release, config: Callable[[], RetentionConfig]) -> None:
+    def __init__(self, release: Release) -> None:
         super().__init__(name="retention", daemon=True)
-        self._release, self._config = release, config
+        self._release = release
         self._wake, self._ending = threading.Event(), threading.Event()
         self.problem: Problem | None = None
 
@@ -43,11 +41,7 @@ class Worker(threading.Thread):
         """What was let go before is finished in any case. Never raises."""
         done = Done()
         try:
-            if self._config().release:
-                done = self._release.step(self._ending.is_set)
-            else:
-                self._release.remove()
-                self._release.now()  # the clock is watched all the same
+            done = self._release.step(self._ending.is_set)
             self.problem = None
         except (StationError, OSError) as error:
             self._fails(str(error))

@@ -80,7 +80,7 @@ class Life:
         proved = seconds(self.clip.get("proved", self.clip["confirmed"]))
         tx.execute(
             "INSERT INTO deliveries (clip, target, state, token, updated, asked, proved)"
-            " VALUES (?, 'centre', 'confirmed', '', 0, 0, ?)",
+            " VALUES (?, 'centre', 'confirmed', '', 0, 1, ?)",
             (clip, proved),
         )
 

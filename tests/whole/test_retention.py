@@ -85,7 +85,7 @@ def test_rules_that_shorten_wait_and_that_is_shown(tmp_path: Path) -> None:
         told = json.loads(agent.run("retention", "rules", "--json").stdout)
         assert told["effect"]["earlier"] == sum(not clip["important"] for clip in agent.clips()) > 0
         done = agent.run("retention", "confirm", *NAMED)
-        assert (done.returncode, "7 days" in done.stderr or "6 days" in done.stderr) == (1, True), done.stderr
+        assert (done.returncode, "shorten something and wait" in done.stderr) == (1, True), done.stderr
         clip = str(agent.clips()[0]["id"])
         assert (
             "Rule ordinary (class ordinary)" in agent.run("retention", "explain", clip, "--lang", "en").stdout

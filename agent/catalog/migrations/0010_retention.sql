@@ -1,3 +1,4 @@
+CREATE INDEX events_trusted ON events (seq, at) WHERE clock_trusted = 1;
 CREATE INDEX clips_confirmed ON clips (id) WHERE state = 'confirmed';
 
 -- Labels, cases and holds: what people say about recordings, and what they want kept whatever the rules say.
