@@ -3,15 +3,17 @@
 Only clips that are still here are asked for; what the target no longer has is sent anew.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 from agent.catalog import deliveries, door, released
 from agent.catalog.deliveries import Delivery, PlaceChanged, Targets
 from agent.catalog.documents import stored_clip
 from agent.errors import WrongState
-from agent.model import ClipState, DeliveryState, Problem, Receipt
+from agent.model import ClipState, DeliveryState, Lock, Problem, Receipt
 
 _SLACK = 86400.0  # seconds: a clock that is only being set is not a wrong one
 _HERE = "state IN ('stored', 'uploading', 'uploaded', 'confirmed', 'rejected')"
@@ -49,9 +51,15 @@ def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery
 
 
 def asked(
-    tx: sqlite3.Connection, clip: int, target: str, targets: Targets, receipt: Receipt | None = None
+    tx: sqlite3.Connection,
+    clip: int,
+    target: str,
+    targets: Targets,
+    receipt: Receipt | None = None,
+    lock: Lock | None = None,
 ) -> None:
-    """It still has the clip; with a `receipt` when it told the digest, or was read. Raises ReceiptDiffers."""
+    """It still has the clip; with a `receipt` when it told the digest, or was read; under this lock, where it
+    was asked to keep it under one. Raises ReceiptDiffers."""
     if receipt is not None:
         if receipt.place != targets[target]:
             raise PlaceChanged(
@@ -73,6 +81,12 @@ def asked(
     )
     if done.rowcount != 1:
         raise WrongState(clip=clip, target=target)
+    if lock is not None:
+        tx.execute(
+            "UPDATE deliveries SET receipt = json_set(receipt, '$.lock', json(?))"
+            " WHERE clip = ? AND target = ?",
+            (json.dumps(asdict(lock)), clip, target),
+        )
 
 
 def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -> int:

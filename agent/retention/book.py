@@ -157,7 +157,7 @@ class Book:
 
     def lock(self, db: sqlite3.Connection, clip: int, now: float) -> Lock:
         """For the centre. `now` is a trusted time, in seconds since the epoch."""
-        return lock(db, clip, self.keeping(db), now)
+        return lock(db, clip, self.fresh(db), now)
 
     def effect(self, db: sqlite3.Connection, now: float) -> Effect:
         """What it would be to be kept by the rules that wait, and not by those in force any more."""

@@ -8,12 +8,13 @@ rest. So every arrow may be the last one before a power cut. That all were sent 
 until then only questions are asked, and who has a token finds by a question, too, that nothing is to be sent.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from agent.catalog import deliveries
-from agent.catalog.deliveries import Delivery
+from agent.catalog.deliveries import Delivery, Targets
 from agent.errors import NotEqual, Rejected, StationError, Stopping, WrongState
 from agent.model import Receipt, StoredClip
 from agent.upload import local
@@ -143,10 +144,13 @@ class Handful:
         return lambda tx, targets: deliveries.sent(tx, one.clip.id, self._name, targets)
 
     def _confirmed(self, one: _One, receipt: Receipt) -> Work:
-        complete = one.lock_known or not self._target.locking
-        return lambda tx, targets: deliveries.confirmed(
-            tx, one.clip.id, self._name, receipt, targets, complete=complete
-        )
+        def confirmed(tx: sqlite3.Connection, targets: Targets) -> None:
+            clip, courier = one.clip, self._courier
+            locked = one.lock_known and not courier.grown(tx, clip.id, clip.lock)
+            complete = locked or not self._target.locking
+            deliveries.confirmed(tx, clip.id, self._name, receipt, targets, complete=complete)
+
+        return confirmed
 
     def _commit(self, works: Sequence[tuple[_One, Work]]) -> None:
         """All in one commit. A clip that says no takes nothing of the others."""

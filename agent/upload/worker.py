@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.catalog import deliveries, reconfirm
-from agent.catalog.deliveries import Delivery, ReceiptDiffers
+from agent.catalog.deliveries import Delivery, ReceiptDiffers, Targets
 from agent.errors import AuthFailed, NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
@@ -107,9 +107,14 @@ class Courier:
             elif not any(target.holds(delivery.clip, delivery.token) for _ in range(2)):
                 # Not by one answer: somebody on the way may have given that.
                 raise Transient("not-there", what="clip")
-            if target.locking:
-                self._renew(delivery, clip, target)
-            self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets, receipt))
+            lock, kept = self._renew(delivery, clip, target) if target.locking else (None, None)
+
+            def asked(tx: sqlite3.Connection, targets: Targets) -> None:
+                reconfirm.asked(tx, clip, name, targets, receipt, kept)
+                if lock is not None and self.grown(tx, clip, lock):
+                    reconfirm.soon(tx, [clip])
+
+            self.generation.write(asked)
             return True
         except (ReceiptDiffers, Transient) as error:
             if not isinstance(error, ReceiptDiffers) and error.key != "not-there":
@@ -204,30 +209,39 @@ class Courier:
             receipt = target.verify(clip, token, check)
         if target.locking and not receipt.lock.covers(clip.lock):
             receipt = replace(receipt, lock=self._protect(clip, token, target))
-        # What cannot be locked yet is asked for, and locked, as soon as the clock can be trusted.
-        complete = lock_known or not target.locking
-        self.generation.write(
-            lambda tx, targets: deliveries.confirmed(tx, clip.id, name, receipt, targets, complete=complete)
-        )
+
+        def confirmed(tx: sqlite3.Connection, targets: Targets) -> None:
+            # What cannot be locked yet is asked for, and locked, as soon as the clock can be trusted.
+            complete = not target.locking or (lock_known and not self.grown(tx, clip.id, clip.lock))
+            deliveries.confirmed(tx, clip.id, name, receipt, targets, complete=complete)
+
+        self.generation.write(confirmed)
+
+    def grown(self, tx: sqlite3.Connection, clip: int, lock: Lock) -> bool:
+        """Whether somebody wants the clip kept for longer than when `lock` was worked out: a hold may have
+        been set while it was on its way."""
+        now = self.lock(tx, clip)
+        return now is not None and not lock.covers(now)
 
     def _protect(self, clip: StoredClip, token: str, target: Target) -> Lock:
         kept = target.protect(clip, token)
         (self.unlocked.discard if kept.covers(clip.lock) else self.unlocked.add)(target.name)
         return kept
 
-    def _renew(self, delivery: Delivery, clip: int, target: Target) -> None:
-        """Of a clip that is there. That its lock is refused is told, and tried again with the next question:
-        it is no reason to keep other clips from the target. Raises Stopping when the clock is not to be
-        trusted any more: then it is asked for later."""
+    def _renew(self, delivery: Delivery, clip: int, target: Target) -> tuple[Lock, Lock | None]:
+        """(what it should be kept under, what it is kept under) of a clip that is there. That its lock is
+        refused is told, and tried again with the next question: it is no reason to keep other clips from the
+        target. Raises Stopping when the clock is not to be trusted any more: then it is asked for later."""
         if (lock := self.lock(self.generation.read(), clip)) is None:
             raise Stopping
         try:
-            self._protect(replace(delivery.clip, lock=lock), delivery.token, target)
+            return lock, self._protect(replace(delivery.clip, lock=lock), delivery.token, target)
         except AuthFailed as error:
             if error.key != "target-lock-refused":
                 raise
             self.unlocked.add(target.name)
             _log.error("%s: clip %d is not locked as it should be: %s", target.name, clip, error)
+            return lock, None
 
     def record(self, target: Target, stored: StoredClip, error: StationError, check: Check) -> None:
         """Let the catalog know what stood in the way of a clip; where it lies in vain, clear it away."""
