@@ -1,6 +1,7 @@
 """Asking a target again for what it confirmed: a centre may be restored from an old backup, or lose a disk.
 
-Only clips that are still here are asked for; what the target no longer has is sent anew.
+Clips that are still here are asked for again and again; what the target no longer has is sent anew. Of those
+that are not here any more, once, where somebody wants them locked for longer.
 """
 
 import json
@@ -16,11 +17,12 @@ from agent.errors import WrongState
 from agent.model import ClipState, DeliveryState, Lock, Problem, Receipt
 
 _SLACK = 86400.0  # seconds: a clock that is only being set is not a wrong one
-_HERE = "state IN ('stored', 'uploading', 'uploaded', 'confirmed', 'rejected')"
+_VOUCHED = "state IN ('stored', 'uploading', 'uploaded', 'confirmed', 'rejected', 'released')"
+_IS_RELEASED = "(SELECT state FROM clips WHERE id = :clip) = 'released'"
 _NEXT = (
     "SELECT clip FROM deliveries INDEXED BY deliveries_to_ask WHERE target = ? AND place = ?"
     " AND state = 'confirmed' AND asked {} AND EXISTS"
-    f" (SELECT 1 FROM clips WHERE id = clip AND {_HERE}) ORDER BY asked"
+    f" (SELECT 1 FROM clips WHERE id = clip AND {_VOUCHED}) ORDER BY asked"
 )
 
 
@@ -41,10 +43,10 @@ def next_to_ask(
 
 
 def load(db: sqlite3.Connection, clip: int, target: str, place: str) -> Delivery | None:
-    """None when `target` does not vouch for the clip any more, or the clip is not here."""
+    """None when `target` does not vouch for the clip any more."""
     row = db.execute(
         "SELECT d.token FROM deliveries d JOIN clips ON clips.id = d.clip WHERE d.clip = ? AND d.target = ?"
-        f" AND d.place = ? AND d.state = 'confirmed' AND clips.{_HERE}",
+        f" AND d.place = ? AND d.state = 'confirmed' AND clips.{_VOUCHED}",
         (clip, target, place),
     ).fetchone()
     return Delivery(stored_clip(db, clip), DeliveryState.CONFIRMED, str(row[0])) if row else None
@@ -69,7 +71,8 @@ def asked(
     proved = ", proved = :proved, prove = 0" if receipt is not None else ""
     now = time.time()
     done = tx.execute(
-        f"UPDATE deliveries SET asked = :now{proved} WHERE clip = :clip AND target = :target"
+        f"UPDATE deliveries SET asked = CASE WHEN {_IS_RELEASED} THEN NULL ELSE :now END{proved}"
+        " WHERE clip = :clip AND target = :target"
         " AND place = :place AND state = 'confirmed'",
         {
             "now": now,
@@ -94,7 +97,7 @@ def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -
     their digest, or to be read back, as when they confirmed them. How many are asked that were not."""
     done = tx.executemany(
         "UPDATE deliveries SET asked = 0, prove = max(prove, :prove) WHERE clip = :clip"
-        " AND state = 'confirmed' AND asked IS NOT NULL AND (asked > 0 OR prove < :prove)",
+        f" AND state = 'confirmed' AND (asked > 0 OR prove < :prove OR (asked IS NULL AND {_IS_RELEASED}))",
         [{"prove": prove, "clip": clip} for clip in clips],
     )
     return done.rowcount

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import intake
+from agent.catalog import door, holds, intake
+from agent.config import RetentionConfig
 from agent.errors import AuthFailed
-from agent.model import Lock
+from agent.model import ClipState, Lock
+from agent.retention.book import Book, take_over
+from agent.retention.locks import lock_at_centre
 from agent.upload.targets.s3.lock import Mode, told
 from tests.contract.s3_kit import S3Kit
 from tests.servers.faults import Reply, Rule, s3_error
 from tests.servers.proxy import FaultProxy
 from tests.servers.weed import Weed
-from tests.uploading import Bytes, Station, content, send_all
+from tests.uploading import WHO, Bytes, Station, content, send_all
 from tests.uploading import locked as lock_for
 
 DAY = 86400.0
@@ -255,3 +258,47 @@ def test_one_odd_answer_makes_no_bucket_without_locks(locked: S3Kit, weed: Weed,
     token = send_all(target, clip, target.begin(clip), Bytes(DATA))
     target.finish(clip, token)
     assert target.verify(clip, token).lock.covers(clip.lock)
+
+
+def under(made: Station, book: Book) -> Any:
+    take_over(made.catalog, RetentionConfig())
+    made.uploads = made.make_uploads(lock=book.lock)
+    return {"scope": "recorder", "value": WHO.recorder}
+
+
+def test_a_hold_reaches_what_the_centre_has_already_and_is_pending_until_then(
+    station: Callable[..., Station], locked: S3Kit
+) -> None:
+    made = station()
+    hold = under(made, Book())
+    here, gone = made.store("1.mp4", DATA), made.store("2.mp4", content(60_000))
+    made.run()
+    made.catalog.write(lambda tx: door.change(tx, gone, ClipState.CONFIRMED, ClipState.RELEASED))
+    number = made.catalog.write(lambda tx: holds.place(tx, hold, {}))
+    one = holds.in_force_one(made.catalog.read(), number)
+    assert holds.standing(made.catalog.read(), one) == holds.Standing(2, 2)
+    assert lock_at_centre(made.catalog, one) == 2
+    made.run()
+    for clip in (here, gone):
+        assert all(lock.hold for lock in both(locked, made, clip))
+    assert holds.standing(made.catalog.read(), one) == holds.Standing(2, 0)
+    assert made.delivery(gone)["asked"] is None  # nobody asks for it again and again
+
+
+def test_a_hold_that_is_set_while_a_clip_is_on_its_way_is_seen_when_it_arrives(
+    station: Callable[..., Station], locked: S3Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = station()
+    hold = under(made, Book())
+    clip = made.store("1.mp4", content(3_000_000), part_size=8 << 20)
+    target = made.targets["centre"]
+    verify = target.verify
+
+    def late(*given: Any, **named: Any) -> Any:
+        if not holds.in_force(made.catalog.read()):
+            made.catalog.write(lambda tx: holds.place(tx, hold, {}))
+        return verify(*given, **named)
+
+    monkeypatch.setattr(target, "verify", late)
+    made.run()
+    assert all(lock.hold for lock in both(locked, made, clip))
