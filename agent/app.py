@@ -285,7 +285,6 @@ class Station:
             self._catalog,
             self._book,
             self._texts,
-            lambda: self._live.current.retention,
             self._clock,
             self._uploads.notify,
         ).all()

@@ -58,6 +58,7 @@ class Clock:
         self._synchronised, self._wall, self._passed = synchronised, wall, passed
         self._lock = threading.Lock()
         self._ahead: float | None = None  # of `passed`, by the last time that was believed
+        self._since = 0.0  # `passed` at that
         self._last: tuple[float, float] | None = None  # the time before the restart, and `passed` at that
         self.jumped: float | None = None  # by how many seconds; None: it did not
 
@@ -68,12 +69,14 @@ class Clock:
         with self._lock:
             if self._ahead is None:
                 self._begin(wall, passed)
-                self._ahead = wall - passed
+                self._ahead, self._since = wall - passed, passed
             jump = wall - passed - self._ahead
             if abs(jump) > JUMP:
                 self.jumped = jump
             elif self.jumped is None or not math.isinf(self.jumped):
-                self.jumped, self._ahead = None, wall - passed
+                self.jumped = None
+                if passed - self._since >= JUMP:  # not at each look: many small steps are a large one
+                    self._ahead, self._since = wall - passed, passed
             return Stamp(wall, boot_id(), self.jumped is None)
 
     def trusted(self) -> bool:
@@ -84,7 +87,15 @@ class Clock:
         station off for longer than OFF."""
         with self._lock:
             self._last = last, self._passed()
-        self.stamp()
+
+    def go_on(self, last: float, passed: float) -> None:
+        """The same, when only the agent was started anew and not the machine: `passed` at that time."""
+        with self._lock:
+            self._ahead, self._since = last - passed, passed
+
+    def moment(self) -> tuple[float, float]:
+        """The time, and what has passed."""
+        return self._wall(), self._passed()
 
     def distrust(self) -> None:
         """It jumped before a restart: only a person can say that it is right."""

@@ -16,8 +16,7 @@ from agent.config import RetentionConfig
 from agent.custody.texts import Texts
 from agent.errors import Transient
 from agent.model import Identity, SourceClip
-from agent.retention import persons
-from agent.retention.book import Book, take_over
+from agent.retention.book import Book, follow, take_over
 from agent.retention.clockwatch import ClockWatch, suspended
 from agent.retention.commands import Commands
 from agent.retention.explain import explain
@@ -138,9 +137,8 @@ class House:
             self.watch.now,
         )  # fmt: skip
         texts = Texts(self.root)
-        self.commands = Commands(self.catalog, self.book, texts, lambda: self.config, self.watch).all()
-        persons.require(self.catalog, False)
-        take_over(self.catalog, self.config)
+        self.commands = Commands(self.catalog, self.book, texts, self.watch).all()
+        follow(self.catalog, self.config, faulty=False)
 
     def _config(self, number: int) -> RetentionConfig:
         return config(**RULES[number], release=True, two_persons=False, cooling_off="0 s", most_affected=100)

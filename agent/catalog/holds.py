@@ -47,14 +47,14 @@ class Hold:
         return self.value in (row.officer, row.labelled_officer) and self._in_time(row)
 
     def _in_time(self, row: Row) -> bool:
-        """Whether it can have been recorded then: by the recorder's clock, or at any time up to a day around
-        it and the docking, since no clock of a recorder proves that it was not."""
+        """Whether it can have been recorded then: by the recorder's clock, or at any time from a week before
+        it and the docking to a day after, since no clock of a recorder proves that it was not."""
         if not (self.since or self.until) or not row.trusted:
             return True
         try:
             docked = datetime.fromtimestamp(row.docked)
             said = datetime.fromisoformat(row.recorded_at) if row.recorded_at else docked
-            first, last = min(said, docked) - timedelta(days=1), max(said, docked) + timedelta(days=1)
+            first, last = min(said, docked) - timedelta(days=7), max(said, docked) + timedelta(days=1)
         except (ValueError, OverflowError, OSError):
             return True
         after = not self.since or last >= datetime.fromisoformat(self.since)

@@ -38,9 +38,9 @@ def _rules(tx: sqlite3.Connection, event: Event, body: Body) -> bool:
     return tx.execute("UPDATE rulesets SET state = ?, event = ? WHERE id = ?", change).rowcount == 1
 
 
-def _two_persons(tx: sqlite3.Connection, event: Event, body: Body) -> None:
-    since = 0 if body.get("first") else event.at
-    meta.put(tx, "two-persons", json.dumps({"required": body["required"], "since": since}))
+def _guards(tx: sqlite3.Connection, event: Event, body: Body) -> None:
+    said = {"now": body["now"], "until_then": body["until_then"], "since": event.at}
+    meta.put(tx, "guards", json.dumps(said))
 
 
 def _agreed(tx: sqlite3.Connection, event: Event, body: Body) -> None:
@@ -58,7 +58,7 @@ REPLAYS = {
     "held": _held,
     "hold-lifted": _lifted,
     **{f"rules-{state}": _rules for state in ("in-force", "waiting", "over")},
-    "two-persons": _two_persons,
+    "guards": _guards,
     "agreed": _agreed,
     **{f"clock-{what}": _clock for what in ("jumped", "returned", "confirmed")},
 }

@@ -18,6 +18,7 @@ from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, Setting, screen, setting, told
 from agent.config import Config
+from agent.retention import guards
 from agent.retention.book import Book, Standing, left, standing
 from agent.retention.explain import Reading
 from agent.retention.explain import explain as explain_clip
@@ -76,11 +77,10 @@ def plan(
 def rules(as_json: JsonOption = False, config: ConfigPath = None, lang: LanguageOption = None) -> None:
     """Show the rules in force, and those that wait: what they shorten, and how many clips. Reads only."""
     chosen, now = setting(config, lang), time.time()
-    cooling_off = (chosen.config or Config()).retention.cooling_off
     with told(chosen.language), beside.reading(_store(chosen)) as db:
         sets = standing(db)
         effect = Book().effect(db, now) if sets.waiting else None
-        seconds = left(db, sets.waiting, cooling_off, now) if sets.waiting else 0.0
+        seconds = left(db, sets.waiting, guards.in_force(db).cooling_off, now) if sets.waiting else 0.0
     waits: dict[str, int | None] | None = None
     if effect and sets.waiting:
         waits = {"earlier": effect.earlier, "of": effect.clips, "at_once": effect.sooner}

@@ -17,7 +17,7 @@ from agent.catalog.rulesets import IN_FORCE, OVER, WAITING, RuleRow
 from agent.config import RetentionConfig
 from agent.errors import Reject
 from agent.model import Lock
-from agent.retention import persons
+from agent.retention import guards
 from agent.retention.keeping import Keeping, Look, nobody, recorder
 from agent.retention.locks import lock
 from agent.retention.rules import RuleSet, plain, read, ruleset, shortened
@@ -58,7 +58,7 @@ def follow(catalog: Catalog, config: RetentionConfig, *, faulty: bool) -> None:
     """At every start, and at every change of the configuration. `faulty`: its files are: what is in force may
     be the defaults then, which nobody asked for, and no rule changes."""
     if not faulty:
-        persons.require(catalog, config.two_persons)
+        guards.follow(catalog, config)
         take_over(catalog, config)
 
 

@@ -2,6 +2,7 @@
 outlives a restart. See `agent.clock`.
 """
 
+import json
 import logging
 import sqlite3
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.catalog import Catalog, door, meta
-from agent.clock import Clock
+from agent.clock import Clock, boot_id
 
 _SAVED = 3600.0  # seconds between two notes of the time
 _LAST, _JUMPED = "clock-last", "clock-jumped"
@@ -27,9 +28,16 @@ class ClockWatch:
         db = catalog.read()
         if suspended(db):
             clock.distrust()
-        elif last := max(float(meta.get(db, _LAST) or 0), _last_event(db)):
-            clock.remember(last)
+        else:
+            self._remember(db)
         clock.stamp()  # what comes is compared with now
+
+    def _remember(self, db: sqlite3.Connection) -> None:
+        last = json.loads(meta.get(db, _LAST) or "{}")
+        if last.get("boot") == boot_id():
+            self._clock.go_on(last["wall"], last["passed"])
+        elif known := max(last.get("wall", 0.0), _last_event(db)):
+            self._clock.remember(known)
 
     def now(self) -> float | None:
         """A time by which something may go; None while there is none. To be asked at least every hour."""
@@ -38,7 +46,9 @@ class ClockWatch:
             self._tell(now.wall, jump)
         if now.trusted and self._monotonic() - self._saved >= _SAVED:
             self._saved = self._monotonic()
-            self._catalog.write(lambda tx: meta.put(tx, _LAST, repr(now.wall)))
+            wall, passed = self._clock.moment()
+            last = json.dumps({"wall": wall, "passed": passed, "boot": boot_id()})
+            self._catalog.write(lambda tx: meta.put(tx, _LAST, last))
         return now.wall if now.trusted else None
 
     def _tell(self, wall: float, jump: float | None) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.catalog import Catalog, chosen, holds, labels
-from agent.config import RetentionConfig
 from agent.errors import Reject
 from agent.retention import arguments as read
-from agent.retention import persons
+from agent.retention import guards, persons
 from agent.retention.book import Book, enforce, left, standing
 from agent.retention.clockwatch import ClockWatch, suspended
 from agent.retention.labelling import Labelling
@@ -29,13 +28,12 @@ class Commands:
         catalog: Catalog,
         book: Book,
         texts: Texts,
-        config: Callable[[], RetentionConfig],
         clock: ClockWatch,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         """`changed`: what is kept for how long may be another now."""
         self._catalog, self._book, self._texts = catalog, book, texts
-        self._config, self._clock, self._changed = config, clock, changed
+        self._clock, self._changed = clock, changed
         self._actions: dict[
             str, Callable[[sqlite3.Connection, Mapping[str, Any], Mapping[str, Any]], int]
         ] = {
@@ -175,7 +173,7 @@ class Commands:
         facts = self._by(arguments, who)
 
         def work(tx: sqlite3.Connection) -> Mapping[str, Any]:
-            if persons.required(tx):
+            if guards.in_force(tx).two_persons:
                 return {"asked": persons.ask(tx, what, of, facts["name"], facts["reason"], who)}
             return {"event": self._actions[what](tx, of, facts)}
 
@@ -185,17 +183,18 @@ class Commands:
 
     def _ready(self) -> int:
         """The rules that wait and may come into force. Raises Reject that says what is missing."""
-        db, config, now = self._catalog.read(), self._config(), time.time()
+        db, now = self._catalog.read(), time.time()
+        guard = guards.in_force(db)
         waiting = standing(db).waiting
         if waiting is None:
             raise Reject("no-rules-wait")
         if self._clock.now() is None:
             raise Reject("rules-clock-untrusted")
-        if (seconds := left(db, waiting, config.cooling_off, now)) > 0:
+        if (seconds := left(db, waiting, guard.cooling_off, now)) > 0:
             raise Reject("rules-cool-off", seconds=seconds)
         found = self._book.effect(db, now)
-        if found.share > config.most_affected / 100:
-            raise Reject("rules-affect-many", clips=found.earlier, of=found.clips, most=config.most_affected)
+        if found.share > guard.most_affected / 100:
+            raise Reject("rules-affect-many", clips=found.earlier, of=found.clips, most=guard.most_affected)
         return waiting.id
 
     def _by(self, arguments: Mapping[str, str], who: str) -> dict[str, str]:

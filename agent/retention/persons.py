@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent.catalog import Catalog, door, meta
+from agent.catalog import door, meta
 from agent.errors import Reject
 
 VALID = 7 * 86400.0  # seconds from the ask on
 _SLACK = 86400.0  # a clock that is only being set is not a wrong one
-_META = "two-persons"
 
 
 class Texts(Protocol):
@@ -37,35 +36,6 @@ class Ask:
     name: str
     reason: str
     who: str
-
-
-def require(catalog: Catalog, required: bool) -> None:
-    """That the configuration asks for two persons, or does not any more, is an entry, too."""
-
-    def work(tx: sqlite3.Connection) -> None:
-        known = _said(tx)
-        if known is None or known["required"] != required:
-            first = known is None
-            meta.put(
-                tx, _META, json.dumps({"required": required, "since": 0 if first else door.stamp().wall})
-            )
-            door.note(tx, "two-persons", None, {"required": required, "first": first})
-
-    catalog.write(work)
-
-
-def required(db: sqlite3.Connection) -> bool:
-    """By the last entry; without any, they are. That it is switched off counts a week later: else one person
-    could do so, and do the rest."""
-    known = _said(db)
-    if known is None or known["required"]:
-        return True
-    return not door.stamp().wall - float(known["since"]) > VALID
-
-
-def _said(db: sqlite3.Connection) -> dict[str, Any] | None:
-    text = meta.get(db, _META)
-    return dict(json.loads(text)) if text else None
 
 
 def ask(tx: sqlite3.Connection, what: str, of: Mapping[str, Any], name: str, reason: str, who: str) -> int:

@@ -133,12 +133,32 @@ def test_a_clock_that_jumps_suspends_until_it_is_back_or_somebody_confirms_it(ho
 
 
 @pytest.mark.parametrize(
-    ("away", "jumped"), [(0.0, False), (3 * DAY, False), (-2 * DAY, True), (OFF + DAY, True)]
+    ("away", "machine", "jumped"),
+    [
+        (0.0, "another boot", False),
+        (3 * DAY, "another boot", False),
+        (-2 * DAY, "another boot", True),
+        (OFF + DAY, "another boot", True),
+        (0.0, "", False),
+        (3 * DAY, "", True),  # only the agent was started anew: it jumped
+    ],
 )
-def test_a_station_that_was_off_over_a_weekend_needs_nobody(house: House, away: float, jumped: bool) -> None:
+def test_a_station_that_was_off_over_a_weekend_needs_nobody(
+    house: House, monkeypatch: pytest.MonkeyPatch, away: float, machine: str, jumped: bool
+) -> None:
     house.wait(7200)
     house.watch.now()
     house.now += away
+    if machine:
+        monkeypatch.setattr("agent.retention.clockwatch.boot_id", lambda: machine)
     house.restart()
     assert (house.watch.now() is None) is jumped
     assert suspended(house.catalog.read()) is jumped
+
+
+def test_many_small_steps_are_a_large_one(house: House) -> None:
+    house.watch.now()
+    house.now += DAY * 0.9
+    assert house.watch.now()
+    house.now += DAY * 0.9
+    assert house.watch.now() is None

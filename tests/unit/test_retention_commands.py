@@ -16,8 +16,7 @@ from agent.clock import Clock, Stamp
 from agent.config import RetentionConfig
 from agent.custody.texts import Texts
 from agent.errors import Reject
-from agent.retention import persons
-from agent.retention.book import Book, follow, standing, take_over
+from agent.retention.book import Book, follow, standing
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
 from agent.retention.labelling import Labelling
@@ -39,15 +38,14 @@ class House:
             self.catalog,
             self.book,
             self.texts,
-            lambda: self.config,
             ClockWatch(self.catalog, Clock(lambda: self.trusted)),
         ).all()
         self.configure()
 
     def configure(self, **said: Any) -> None:
-        self.config = config(**said)
-        persons.require(self.catalog, self.config.two_persons)
-        take_over(self.catalog, self.config)
+        """With guards as loose as they can be, but for what is said."""
+        self.config = config(**{"cooling_off": "0 s", "most_affected": 100, **said})
+        follow(self.catalog, self.config, faulty=False)
 
     def clip(self, name: str = "1.mp4") -> int:
         return self.station.store(name, content(100, seed=hash(name)))
@@ -311,7 +309,7 @@ def test_one_person_is_enough_a_week_after_the_configuration_says_so_and_that_is
 ) -> None:
     hold = house.say("hold-set", scope="recorder", value="1")["hold"]
     house.configure(two_persons=False)
-    assert house.last("two-persons")["required"] is False
+    assert house.last("guards")["now"]["two_persons"] is False
     assert "asked" in house.say(
         "hold-lift", hold=hold
     )  # else one person could switch it off, and do the rest
@@ -350,7 +348,7 @@ def test_rules_that_only_lengthen_are_in_force_at_once(house: House) -> None:
 
 def test_rules_that_shorten_wait_and_the_old_ones_protect_meanwhile(house: House) -> None:
     clip = house.clip()
-    house.configure(classes={"ordinary": {"centre": "90 days", "local": "40 days"}})
+    house.configure(classes={"ordinary": {"centre": "90 days", "local": "40 days"}}, cooling_off="7 days")
     db = house.catalog.read()
     row = retained.one(db, clip)
     assert row
@@ -362,12 +360,12 @@ def test_rules_that_shorten_wait_and_the_old_ones_protect_meanwhile(house: House
 
 
 def short(house: House, **more: Any) -> None:
-    house.configure(classes={"ordinary": {"centre": "90 days"}}, cooling_off="0 s", **more)
+    house.configure(classes={"ordinary": {"centre": "90 days"}}, **more)
 
 
 def test_rules_that_shorten_come_into_force_when_two_persons_say_so(house: House) -> None:
     house.clip()
-    short(house, most_affected=100)
+    short(house)
     house.trusted = False
     with refused("rules-clock-untrusted"):
         house.say("rules-confirm")
@@ -383,9 +381,22 @@ def test_rules_that_shorten_come_into_force_when_two_persons_say_so(house: House
 
 def test_rules_that_let_too_many_clips_go_earlier_are_not_confirmed(house: House) -> None:
     house.clip()
-    short(house)
+    short(house, most_affected=10)
     with refused("rules-affect-many"):
         house.say("rules-confirm")
+
+
+def test_one_edit_cannot_loosen_the_guards_and_use_that(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.clip()
+    house.configure(cooling_off="30 days", most_affected=1)
+    short(house, two_persons=False)
+    with refused("rules-cool-off"):
+        house.say("rules-confirm")
+    late = time.time() + 8 * DAY
+    monkeypatch.setattr("agent.catalog.door.stamp", lambda: Stamp(late, "boot", True))
+    assert "event" in house.say("rules-confirm")
 
 
 def test_rules_that_are_taken_back_before_they_are_confirmed_shorten_nothing(house: House) -> None:
@@ -417,17 +428,17 @@ def test_files_with_faults_change_no_rule(house: House) -> None:
     before = standing(house.catalog.read())
     follow(house.catalog, config(), faulty=True)
     assert standing(house.catalog.read()) == before
-    assert house.last("two-persons")["required"] is False
+    assert house.last("guards")["now"]["two_persons"] is False
     follow(house.catalog, config(), faulty=False)
     assert standing(house.catalog.read()).waiting
-    assert house.last("two-persons")["required"] is True
+    assert house.last("guards")["now"]["two_persons"] is True
 
 
 def test_what_was_agreed_to_is_what_was_asked_for(house: House) -> None:
     """Between the two persons somebody changes the rules again."""
-    short(house, most_affected=100)
+    short(house)
     asked = house.say("rules-confirm")["asked"]
-    house.configure(classes={"ordinary": {"centre": "2 days"}}, cooling_off="0 s", most_affected=100)
+    house.configure(classes={"ordinary": {"centre": "2 days"}})
     with refused("no-rules-wait"):
         house.say("agree", "li", person="Li", asked=asked)
 
