@@ -41,7 +41,7 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
-from agent.retention import book
+from agent.retention import book, roster
 from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
@@ -119,6 +119,7 @@ class Station:
             Gate(lambda: (os.cpu_count() or 1, live.current.ingest.copies)),
             lambda: live.current.ingest.sm3,
             self._uploads.notify,
+            roster=lambda: roster.in_force(self._catalog.read()),
         )
         self._judge = Judge(self._catalog)
         self._retention = Worker(
@@ -132,6 +133,7 @@ class Station:
                 self._clock.now,
             ),
             lambda: live.current.retention,
+            self._settle,
         )
         self._texts = Texts(self._store.root)
         self._board = Board()
@@ -259,7 +261,11 @@ class Station:
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:
-        book.follow(self._catalog, config.retention, faulty=bool(self._live.faults))
+        book.follow(self._catalog, config.retention, faulty=self._live.faulty)
+        roster.take_over(self._catalog, self._live.roster)
+
+    def _settle(self) -> None:
+        roster.settle(self._catalog, self._live.current.retention.cooling_off, self._clock.now())
 
     def _configured(self, config: Config) -> None:
         configured.note_approval(self._catalog, config.export.approval)
