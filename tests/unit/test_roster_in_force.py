@@ -48,7 +48,7 @@ class House:
         row = Row(
             1, "stored", "8888888", officer, "", 0, "", "", 0, None, BEGIN, 1, None, None, None, 1, 1, 1, "k"
         )
-        return {rule.name for rule in keeping.matched(row).rules} - {"ordinary"}
+        return {rule.name for rule, _ in keeping.matched(row).rules} - {"ordinary"}
 
     def settle(self, days: float, cooling_off: float = 7 * DAY) -> None:
         self.now += days * DAY
