@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
@@ -41,7 +42,7 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
-from agent.retention import book
+from agent.retention import book, handin, roster
 from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
@@ -58,6 +59,7 @@ from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
+from agent.status.health.handin import handin_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.recorders import clocks_check
 from agent.status.health.retention import retention_check
@@ -83,6 +85,7 @@ log = logging.getLogger(__name__)
 _STOP = 9.0  # seconds for all rooms together; systemd is told ten
 _WEB_STOP = 1.0
 _HOLDS = 60.0  # seconds that an answer holds which looks through all that waits, or through every docking
+_HOLDS_REPORT = 600.0  # the same, of one that looks at every clip of a day
 _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 
 
@@ -120,6 +123,7 @@ class Station:
             Gate(lambda: (os.cpu_count() or 1, live.current.ingest.copies)),
             lambda: live.current.ingest.sm3,
             self._uploads.notify,
+            roster=lambda: roster.in_force(self._catalog.read()),
         )
         self._judge = Judge(self._catalog)
         self._retention = Worker(
@@ -132,7 +136,8 @@ class Station:
                 lambda: live.current.targets,
                 self._clock.now,
                 lambda: not self._check.checking() and not self._check.damage(),
-            )
+            ),
+            self._settle,
         )
         self._texts = Texts(self._store.root)
         self._board = Board()
@@ -260,7 +265,11 @@ class Station:
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:
-        book.follow(self._catalog, config.retention, faulty=bool(self._live.faults))
+        book.follow(self._catalog, config.retention, faulty=self._live.faulty)
+        roster.take_over(self._catalog, self._live.roster)
+
+    def _settle(self) -> None:
+        roster.settle(self._catalog, self._live.current.retention.cooling_off, self._clock.now())
 
     def _configured(self, config: Config) -> None:
         configured.note_approval(self._catalog, config.export.approval)
@@ -309,6 +318,11 @@ class Station:
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
                 "recorders": clocks_check(Remembered(self._wrong_clocks, _HOLDS)),
+                "handin": handin_check(
+                    Remembered(self._late_today, _HOLDS_REPORT),
+                    Remembered(self._away, _HOLDS_REPORT),
+                    handin.AWAY,
+                ),
                 "findings": findings_check(
                     lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
                 ),
@@ -320,6 +334,18 @@ class Station:
 
     def _wrong_clocks(self) -> list[str]:
         return ledger.wrong(self._catalog.read())
+
+    def _late_today(self) -> int:
+        """Of clips; 0 while nobody knows what day it is."""
+        if not clock.trusted():
+            return 0
+        return handin.late(self._catalog.read(), date.today(), time.time())
+
+    def _away(self) -> list[str]:
+        if not clock.trusted():
+            return []
+        db = self._catalog.read()
+        return handin.away(db, roster.in_force(db), time.time())
 
     def _overdue(self) -> int:
         """Of clips; 0 while nobody knows what time it is."""

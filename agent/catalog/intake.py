@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
 from agent.catalog import door, handover, lives, priority
@@ -75,14 +75,31 @@ def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> lis
     ]
 
 
-def see(tx: sqlite3.Connection, docking: int, identity: Identity, sources: Iterable[SourceClip]) -> list[int]:
-    """Begin a clip for each file that the catalog has not met; return their ids in order."""
+def see(
+    tx: sqlite3.Connection,
+    docking: int,
+    identity: Identity,
+    sources: Iterable[SourceClip],
+    officer_of: Callable[[SourceClip], str] = lambda source: "",
+) -> list[int]:
+    """Begin a clip for each file that the catalog has not met; return their ids in order. `officer_of` is
+    asked, of the roster, where the recorder itself names nobody."""
     urgency = priority.of_docking(tx, docking)
-    return [_see(tx, docking, urgency, identity, source) for source in sources]
+    return [_see(tx, docking, urgency, identity, source, officer_of) for source in sources]
 
 
-def _see(tx: sqlite3.Connection, docking: int, urgency: int, identity: Identity, source: SourceClip) -> int:
+def _see(
+    tx: sqlite3.Connection,
+    docking: int,
+    urgency: int,
+    identity: Identity,
+    source: SourceClip,
+    officer_of: Callable[[SourceClip], str],
+) -> int:
     path = raw(source.path)
+    said = source.officer or identity.officer
+    officer = said or officer_of(source)
+    by_roster = {"officer_by": "roster"} if officer and not said else {}
     columns = {
         "recorder": identity.recorder,
         "fs_id": identity.fs_id,
@@ -95,13 +112,13 @@ def _see(tx: sqlite3.Connection, docking: int, urgency: int, identity: Identity,
         "kind": source.kind,
         "important": source.important,
         "assigned": identity.assigned,
-        "officer": source.officer or identity.officer,
+        "officer": officer,
         "sequence": source.sequence,
         "recorded_at": source.recorded_at.isoformat() if source.recorded_at else None,
         "time_source": source.time_source,
         "name_parsed": source.name_parsed,
     }
-    clip = door.begin(tx, "seen", columns, **lives.facts(columns))
+    clip = door.begin(tx, "seen", columns, **lives.facts(columns), **by_roster)
     tx.execute(
         "INSERT INTO names (recorder, fs_id, path, size, mtime_ns, clip) VALUES (?, ?, ?, ?, ?, ?)",
         (identity.recorder, identity.fs_id, path, source.size, source.mtime_ns, clip),

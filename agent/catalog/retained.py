@@ -13,19 +13,23 @@ _DAY = 86400.0
 #: daily, and a clock that is off by more than this says something else.
 _BELIEVED = 7 * _DAY
 _PAGE = 2_000
-_COLUMNS = (
-    "SELECT c.id, c.state, c.recorder, c.officer, coalesce(l.officer, ''),"
+#: What a Row holds, of a clip c that docking d brought, and the tables that tell it.
+COLUMNS = (
+    "c.id, c.state, c.recorder, c.officer, coalesce(l.officer, ''),"
     " coalesce(l.important, c.important), coalesce(l.category, ''), coalesce(l.case_number, ''),"
     " coalesce(k.closed, 0), c.recorded_at, d.started, d.clock_trusted, o.low, o.high,"
-    " CASE WHEN c.state = 'confirmed' THEN e.at END, e.clock_trusted, c.event, c.size, c.key FROM clips c"
+    " CASE WHEN c.state = 'confirmed' THEN e.at END, e.clock_trusted, c.event, c.size, c.key"
 )
-_JOINS = (
-    " JOIN dockings d ON d.id = c.docking JOIN events e ON e.seq = c.event"
+JOINS = (
+    " JOIN events e ON e.seq = c.event"
     " LEFT JOIN clock_offsets o ON o.docking = c.docking LEFT JOIN labels l ON l.clip = c.id"
     " LEFT JOIN cases k ON k.number = l.case_number"
 )
-_ROWS = _COLUMNS + _JOINS
-_CONFIRMED = f"{_COLUMNS} INDEXED BY clips_confirmed{_JOINS} WHERE c.state = 'confirmed'"
+_ROWS = f"SELECT {COLUMNS} FROM clips c JOIN dockings d ON d.id = c.docking{JOINS}"
+_CONFIRMED = (
+    f"SELECT {COLUMNS} FROM clips c INDEXED BY clips_confirmed JOIN dockings d ON d.id = c.docking{JOINS}"
+    " WHERE c.state = 'confirmed'"
+)
 _LATER = "SELECT at FROM events WHERE seq >= ? AND clock_trusted = 1 AND at <= ? ORDER BY seq LIMIT 1"
 
 

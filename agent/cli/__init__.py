@@ -20,6 +20,7 @@ from agent.cli import (
     doctor,
     export,
     finding,
+    handin,
     hold,
     label,
     log,
@@ -77,6 +78,7 @@ app.add_typer(finding.app, name="finding")
 app.add_typer(label.app, name="label")
 app.add_typer(hold.app, name="hold")
 app.add_typer(case.app, name="case")
+app.command("handin")(handin.handin)
 app.command("agree")(agree.agree)
 app.add_typer(retention.app, name="retention")
 

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from agent.config.hours import Hours
-from agent.config.kinds import AbsolutePath, Name, Section, Text, clean, nullable, section
+from agent.config.kinds import AbsolutePath, FilePath, Name, Section, Text, clean, nullable, section
 from agent.config.ports import input_name, input_port
 from agent.config.retention import RetentionConfig
 from agent.config.targets import Target
@@ -247,6 +247,9 @@ class Config(Section):
     )
     upload: UploadConfig = UploadConfig()
     retention: RetentionConfig = RetentionConfig()
+    roster: FilePath | None = Field(
+        default=None, description="CSV file that tells whose recorder is whose, beside station.yaml."
+    )
     export: ExportConfig = ExportConfig()
     web: WebConfig = WebConfig()
 

@@ -8,20 +8,12 @@ from agent.catalog import holds as legal
 from agent.catalog.holds import Hold
 from agent.catalog.retained import Row
 from agent.retention.decide import Kept, Span, until
+from agent.retention.roster import Protecting
 from agent.retention.rules import Facts, Rule, matching
 
-#: officer or recorder → what the roster says of it
-Look = Callable[[str], str]
-
-
-def nobody(officer: str) -> str:
-    """Without a roster."""
-    return ""
-
-
-def recorder(number: str) -> str:
-    """Without a roster."""
-    return "recorder"
+#: officer or recorder → what the rosters say of it. Several, when they do not agree over time: each counts.
+Look = Callable[[str], frozenset[str]]
+NO_ROSTER = Protecting()
 
 
 class Keeping:
@@ -31,11 +23,11 @@ class Keeping:
         self,
         rules: Iterable[Rule],
         holds: Sequence[Hold] = (),
-        unit_of: Look = nobody,
-        source_of: Look = recorder,
+        units_of: Look = NO_ROSTER.units_of,
+        sources_of: Look = NO_ROSTER.sources_of,
     ) -> None:
         self._rules, self._holds = tuple(rules), holds
-        self._unit_of, self._source_of = unit_of, source_of
+        self._units_of, self._sources_of = units_of, sources_of
         self._known: dict[tuple[object, ...], _Matched] = {}
 
     def matched(self, row: Row) -> "_Matched":
@@ -47,8 +39,8 @@ class Keeping:
             facts = Facts(
                 important=bool(row.important),
                 category=row.category,
-                unit=self._unit_of(officer),
-                source=self._source_of(row.recorder),
+                units=self._units_of(officer),
+                sources=self._sources_of(row.recorder),
                 case=row.case,
                 case_open=not row.case_closed,
             )

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from agent.errors import StationError
 from agent.model import Problem
@@ -13,11 +14,12 @@ _log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """`problem`: why what may go is not found out, or not removed; None: all is well."""
+    """`problem`: why what may go is not found out, or not removed; None: all is well. `settle`: ends what
+    time alone ends."""
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: Release, settle: Callable[[], None] = lambda: None) -> None:
         super().__init__(name="retention", daemon=True)
-        self._release = release
+        self._release, self._settle = release, settle
         self._wake, self._ending = threading.Event(), threading.Event()
         self.problem: Problem | None = None
 
@@ -41,6 +43,7 @@ class Worker(threading.Thread):
         """What was let go before is finished in any case. Never raises."""
         done = Done()
         try:
+            self._settle()
             done = self._release.step(self._ending.is_set)
             self.problem = None
         except (StationError, OSError) as error:

@@ -48,7 +48,7 @@ rows = st.builds(
 
 def kept(some: list[Rule], row: Row, age: float) -> tuple[float, float]:
     """(at the centre, here)"""
-    keeping = Keeping(some, (), unit_of=lambda officer: officer, source_of=lambda recorder: "a")
+    keeping = Keeping(some, (), lambda officer: frozenset(officer), lambda recorder: frozenset("a"))
     now = NOW + age
     return keeping.at_centre(row, NOW, now).until, keeping.here(row, row.confirmed).until
 

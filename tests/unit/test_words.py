@@ -21,7 +21,7 @@ PLACE = re.compile(r"\{(\w+(?::\w+)?)\}")
 SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
-    "deliveries", "events", "order", "retention",
+    "deliveries", "events", "order", "retention", "handin",
 }  # fmt: skip
 
 anything = st.recursive(
