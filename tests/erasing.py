@@ -2,7 +2,9 @@
 store, ingest, uploads, the driver and the erasure itself as they are, over real files, in one thread.
 """
 
+import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,8 +63,8 @@ class House:
     def __init__(self, root: Path, now: Callable[[], float | None]) -> None:
         self.root, self.order, self.time = root, Order(now=now), Time()
         self.card = root / "card"
-        self.card.mkdir(parents=True)
-        (root / "share").mkdir()
+        self.card.mkdir(parents=True, exist_ok=True)
+        (root / "share").mkdir(exist_ok=True)
         (self.card / ".recorder.yaml").write_text(f"label: '{RECORDER}'\n")  # also when it is empty
         self.start()
 
@@ -72,8 +74,9 @@ class House:
         self.store = Store(self.root / "store", lambda: 0)
         self.target = Centre("centre", self.root / "share", first_contact=True)
         self.uploads = Uploads(
-            self.catalog, {"centre": self.target}, self.store.path, lock=locked(), trusted=lambda: True
-        )
+            self.catalog, {"centre": self.target}, self.store.path, lock=locked(), trusted=lambda: True,
+            monotonic=self.time, wall=lambda: time.time(),
+        )  # fmt: skip
         self.judge = Judge(self.catalog)
         book = Book()
         take_over(self.catalog, RetentionConfig())
@@ -145,8 +148,6 @@ class House:
         self.catalog.write(lambda tx: holds.lift(tx, number, {}))
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
-        import json
-
         marks = ", ".join("?" * len(kinds))
         rows = self.catalog.read().execute(
             f"SELECT body FROM events WHERE kind IN ({marks}) ORDER BY seq", kinds
