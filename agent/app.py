@@ -213,7 +213,11 @@ class Station:
     def _erasing(self) -> Erasing:
         live = self._live
         return Erasing(
-            self._book, lambda: live.current.erase, lambda: live.current.targets, self._clock.now, self._on_roster
+            self._book,
+            lambda: live.current.erase,
+            lambda: live.current.targets,
+            self._clock.now,
+            self._on_roster,
         )
 
     def _on_roster(self, recorder: str) -> bool:
