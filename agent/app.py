@@ -36,6 +36,7 @@ from agent.dock.mounts import Mounts, Verbs
 from agent.dock.rack import RackSource
 from agent.errors import Stop
 from agent.ingest.collect import Ingest
+from agent.ingest.empty import Emptying
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
@@ -46,6 +47,7 @@ from agent.retention import book, handin, roster
 from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
+from agent.retention.erase import Erasing
 from agent.retention.release import Release
 from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
@@ -123,6 +125,7 @@ class Station:
             Gate(lambda: (os.cpu_count() or 1, live.current.ingest.copies)),
             lambda: live.current.ingest.sm3,
             self._uploads.notify,
+            Emptying(self._catalog, self._store, self._erasing(), self._uploads.notify).run,
             roster=lambda: roster.in_force(self._catalog.read()),
         )
         self._judge = Judge(self._catalog)
@@ -207,6 +210,20 @@ class Station:
         if self._data_problem:
             raise Stop("no-data-disk")
         return self._ingest.collect(session, docking.slot, docking.device.port, reporter)
+
+    def _erasing(self) -> Erasing:
+        live = self._live
+        return Erasing(
+            self._book,
+            lambda: live.current.erase,
+            lambda: live.current.targets,
+            self._clock.now,
+            self._on_roster,
+        )
+
+    def _on_roster(self, recorder: str) -> bool:
+        """Today."""
+        return roster.in_force(self._catalog.read()).of(recorder, date.today()) is not None
 
     def _station_id(self) -> str:
         """Without its data disk a station does not know who it is: "", and it keeps no log and tells nobody

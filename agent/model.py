@@ -9,13 +9,13 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class ClipState(StrEnum):
@@ -117,6 +117,19 @@ class Port(Protocol):
     def beat(self) -> None:
         """Says that work goes on; to be called at least once a second of it, in the docking's own thread.
         Raises DeviceGone when the recorder was pulled, Stopping when the agent ends."""
+        ...
+
+
+@runtime_checkable
+class Emptied(Protocol):
+    """A port whose recorder can be erased from."""
+
+    def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
+        """Remove exactly these files, or none: (path, bytes, mtime in ns) of each, as it was when it was
+        listed. Nobody may have anything of the recorder open. What became of each: (path, fate), where
+        `erased` is what the recorder itself does not show any more, and `uncertain` may be there again.
+
+        Raises OSError when nothing was touched, DeviceGone, Stopping."""
         ...
 
 

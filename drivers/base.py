@@ -10,8 +10,8 @@ The contract suite in `tests/contract/test_driver_contract.py` runs over every d
 is done when it passes.
 """
 
-from collections.abc import Iterator
-from typing import ClassVar, Protocol
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Protocol, runtime_checkable
 
 from agent.model import Device, Identity, Port, Skipped, SourceClip
 
@@ -57,6 +57,16 @@ class Session(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Erasable(Session, Protocol):
+    """A capability: a session whose recorder can be erased from, if its port can."""
+
+    def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
+        """`agent.model.Emptied.erase`. Every reader must be closed. Afterwards `clips` lists anew. Raises
+        Unsupported when the port cannot."""
+        ...
 
 
 class Driver(Protocol):

@@ -2,12 +2,12 @@
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from agent.errors import DeviceGone, Reject
-from agent.model import Device, DeviceKind, Identity, Port, Skipped, SourceClip
+from agent.errors import DeviceGone, Reject, Unsupported
+from agent.model import Device, DeviceKind, Emptied, Identity, Port, Skipped, SourceClip
 from drivers import identity, walk
 from drivers.base import Reader
 from drivers.layout import Layout, shows_locks
@@ -65,6 +65,16 @@ class VolumeSession:
 
     def open(self, clip: SourceClip) -> Reader:
         return self._tree.open(clip.path)
+
+    def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
+        if not isinstance(self._port, Emptied):
+            raise Unsupported("unsupported")
+        self._tree.close()  # nothing can be mounted anew while it is open
+        try:
+            return self._port.erase(files)
+        finally:
+            self._listed = None
+            self._tree = Tree(self._port)
 
     def close(self) -> None:
         self._tree.close()

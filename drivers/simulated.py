@@ -5,7 +5,7 @@ a label and a file system id, and the ways in which recorders fail.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import ClassVar
@@ -72,6 +72,10 @@ class SimulatedSession:
             path = self._life.port.path / clip.path
             reader = faults.FaultyReader(reader, path, letters, self._faults.block, self._life)
         return _Attached(reader, self._life)
+
+    def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
+        self._life.check()
+        return self._inner.erase(files)
 
     def close(self) -> None:
         self._life.closed.set()

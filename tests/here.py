@@ -137,6 +137,8 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "ext4": lambda: _on_loop("ext4"),
     "vfat": lambda: _on_loop("vfat"),
     "exfat": lambda: _on_loop("exfat"),
+    "fat-tools": lambda: next(filter(None, map(_program, ("mkfs.fat", "fsck.fat", "mcopy"))), ""),
+    "exfat-tools": lambda: _program("mkfs.exfat") or _program("fsck.exfat"),
     "tmpfs": _tmpfs,
     "unshare": _unshare,
     "udevadm": lambda: _program("udevadm"),

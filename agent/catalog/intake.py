@@ -148,9 +148,10 @@ def _set_important(tx: sqlite3.Connection, clip: int) -> None:
 
 
 def strayed(db: sqlite3.Connection, identity: Identity, there: Set[str]) -> tuple[list[int], list[int]]:
-    """Names of this card that are not among the paths `there` any more, and those that are there again."""
+    """Names of this card that are not among the paths `there` any more, and those that are there again. What
+    the station itself erased is neither."""
     rows = db.execute(
-        "SELECT id, path, gone FROM names WHERE recorder = ? AND fs_id = ?",
+        "SELECT id, path, gone FROM names WHERE recorder = ? AND fs_id = ? AND erased IS NULL",
         (identity.recorder, identity.fs_id),
     )
     gone, back = list[int](), list[int]()

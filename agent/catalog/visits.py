@@ -169,6 +169,8 @@ def _gone(db: sqlite3.Connection, recorder: str, docking: int) -> Iterator[Gone]
     rows = db.execute(
         "SELECT c.id, n.fs_id, c.state, c.sequence, c.recorded_at, n.path FROM names n"
         f" JOIN clips c ON c.id = n.clip WHERE n.gone = ? AND n.recorder = ? AND c.{_MEDIA}"
+        # Not what the station itself erased, or was about to when the card was pulled.
+        " AND n.erased IS NULL AND NOT EXISTS (SELECT 1 FROM doomed WHERE name = n.id AND fate = '')"
         " AND NOT EXISTS (SELECT 1 FROM names o WHERE o.clip = c.id AND o.fs_id = n.fs_id AND o.gone IS NULL)"
         " AND NOT EXISTS (SELECT 1 FROM clips o JOIN names p ON p.clip = o.id WHERE o.recorder = c.recorder"
         " AND o.sequence = c.sequence AND o.recorded_at = c.recorded_at AND o.size = c.size AND o.id <> c.id"

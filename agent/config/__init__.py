@@ -5,6 +5,6 @@
 
 from agent.config.layers import STATION_FILE, changed, load, station_path
 from agent.config.retention import RetentionConfig
-from agent.config.schema import Config
+from agent.config.schema import Config, EraseConfig
 
-__all__ = ["STATION_FILE", "Config", "RetentionConfig", "changed", "load", "station_path"]
+__all__ = ["STATION_FILE", "Config", "EraseConfig", "RetentionConfig", "changed", "load", "station_path"]

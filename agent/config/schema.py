@@ -217,6 +217,26 @@ class ExportConfig(Section):
     )
 
 
+class EraseConfig(Section):
+    enabled: bool = Field(
+        default=False, description="Recorders of the roster are emptied of what is safe elsewhere."
+    )
+    after: Literal["confirmed", "stored"] = Field(
+        default="confirmed",
+        description="`confirmed`: once the centre has a clip, by its word of today. `stored`: as soon as the"
+        " station has it, after its copy was read again.",
+    )
+    full_digest: bool = Field(
+        default=False,
+        description="Each file is read whole on the recorder before it goes, instead of at three places.",
+    )
+    patience: Duration = Field(
+        default=60.0,
+        le=600.0,
+        description="So long a docked recorder waits for the centre to say again that it has its clips.",
+    )
+
+
 class WebConfig(Section):
     listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
         default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
@@ -251,6 +271,7 @@ class Config(Section):
         default=None, description="CSV file that tells whose recorder is whose, beside station.yaml."
     )
     export: ExportConfig = ExportConfig()
+    erase: EraseConfig = EraseConfig()
     web: WebConfig = WebConfig()
 
 

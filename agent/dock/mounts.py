@@ -1,9 +1,12 @@
 """Lends drivers a recorder's files: a volume mounted read-only, or a folder of the simulated rack."""
 
+import contextlib
 import errno
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +14,16 @@ from typing import NamedTuple, Protocol
 
 from agent.errors import DeviceGone, Stop, Unsupported
 from agent.model import Device, DeviceKind, Port
+from agent.privileged import erase as erasing
+from agent.privileged.erase import Doomed, Fate
 from agent.privileged.find import Volume, number
 from agent.privileged.mounting import MOUNTABLE
 from agent.privileged.verbs import Lent
 
 log = logging.getLogger(__name__)
+
+_PULSE = 0.5  # seconds between two signs of life of an erasure
+_LONGEST = 1800.0  # seconds: an erasure that takes longer is taken for stuck, and disconnected
 
 
 class Verbs(Protocol):
@@ -24,6 +32,7 @@ class Verbs(Protocol):
     def mount(self, volume: Volume) -> Lent: ...
     def unmount(self, mount: Path) -> None: ...
     def mounted(self) -> list[Path]: ...
+    def erase(self, mount: Path, files: Sequence[Doomed]) -> Sequence[Fate]: ...
     def disconnect(self, port: str) -> Path | None: ...
 
 
@@ -40,6 +49,12 @@ class FolderPort:
         except OSError:
             return False
 
+    def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
+        if not self.present():
+            raise DeviceGone
+        folder = erasing.Folder(self.path)
+        return _patiently(lambda: erasing.erase(folder, [Doomed(*file) for file in files]), self)
+
 
 class _Medium(NamedTuple):
     number: str  # of its block device
@@ -53,10 +68,47 @@ class VolumePort:
     sysfs: Path
     medium: _Medium
     beat: Callable[[], None]
+    verbs: Verbs
 
     def present(self) -> bool:
         """Whether this very disk is still there: a node's name and number are given out again."""
         return _medium(self.sysfs) == self.medium
+
+    def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
+        doomed = [Doomed(*file) for file in files]
+        fates = _patiently(lambda: self.verbs.erase(self.path, doomed), self)
+        if not _is_mounted(self.path):  # an empty folder is not an empty recorder
+            raise Stop("mount-failed", reason="nothing is mounted") if self.present() else DeviceGone
+        return fates
+
+
+def _patiently(erase: Callable[[], Sequence[Fate]], port: Port) -> Sequence[Fate]:
+    """In a thread of its own, while the slot is told that it goes on. One that was begun is waited for, also
+    when the recorder was pulled: its end is near then."""
+    answer: Future[Sequence[Fate]] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(erase())
+        except BaseException as error:  # noqa: BLE001 - raised below
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name=f"erase {port.path.name}", daemon=True).start()
+    until = time.monotonic() + _LONGEST
+    while not wait([answer], _PULSE).done:
+        if time.monotonic() < until:
+            with contextlib.suppress(DeviceGone):
+                port.beat()
+    try:
+        return answer.result()
+    except OSError as error:
+        if not port.present():
+            raise DeviceGone from error
+        raise
+
+
+def _is_mounted(point: Path) -> bool:
+    return point.stat().st_dev != point.parent.stat().st_dev
 
 
 class Mounts:
@@ -78,7 +130,7 @@ class Mounts:
         port = self._mount(device, beat)
         try:
             # The helper mounts in the machine's mount namespace: it must have come through to ours.
-            if port.path.stat().st_dev == port.path.parent.stat().st_dev:
+            if not _is_mounted(port.path):
                 raise Stop("mount-failed", reason="nothing is mounted")
             yield port
         finally:
@@ -120,7 +172,7 @@ class Mounts:
             if _medium(sysfs) != medium:
                 raise DeviceGone from e
             raise Stop("mount-failed", reason=_reason(e)) from e
-        return VolumePort(lent.path, lent.empty, sysfs, medium, beat)
+        return VolumePort(lent.path, lent.empty, sysfs, medium, beat, self._verbs)
 
     def _unmount(self, point: Path) -> None:
         """A mount that cannot be ended now keeps nobody from taking the recorder: it is read-only. So this

@@ -10,7 +10,7 @@ from agent.dock.board import Board
 from agent.errors import DeviceGone, Stopping
 from agent.model import Identity, Problem, SlotState
 
-PASSING = ("still-recording", "store-full")  # problems that end by themselves
+PASSING = ("still-recording", "store-full", "changed-since-copy")  # problems that end by themselves
 SHOWN = 20  # problems on one slot; ten thousand unreadable files must not make ten thousand lines
 
 

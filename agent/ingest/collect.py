@@ -41,6 +41,8 @@ class Ingest:
     proofs: Gate  # for reading copies back: bounds the memory of it
     sm3: Callable[[], bool]  # whether to take that digest too
     stored: Callable[[], None]
+    #: What is done once a recorder was collected; False: something of it is to be copied again.
+    after: Callable[[Session, Identity, int, Reporter], bool] = lambda *_: True
     locks: Locks = field(default_factory=Locks)
     roster: Callable[[], Roster] = Roster
 
@@ -56,6 +58,7 @@ class Ingest:
             outcome = "failed"
             try:
                 complete = _Docking(self, session, identity, docking, port, reporter).run()
+                complete = complete and self.after(session, identity, docking, reporter)
                 outcome = "collected" if complete else "incomplete"
                 return complete
             except StationError as error:

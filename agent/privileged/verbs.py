@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.privileged import beneath, mounting
-from agent.privileged.erase import Doomed, Fate, Holder, erase
+from agent.privileged import erase as erasing
+from agent.privileged.erase import Doomed, Fate
 from agent.privileged.find import TAG, Block, Finder, Volume
 from agent.privileged.mounting import Device
 
@@ -96,8 +97,8 @@ class InProcess:
         owner = owner or Owner(os.getuid(), os.getgid())
         block = self.block_at(mount)
         with self._turn(block), mounting.held(block, block.diskseq) as device:
-            holder = Holder(mount, self._workshop() / mount.name, lambda: self._mount(device, mount, owner))
-            return erase(device, holder, files)
+            again = lambda: self._mount(device, mount, owner)  # noqa: E731
+            return erasing.erase(erasing.Volume(device, mount, self._workshop() / mount.name, again), files)
 
     def disconnect(self, port: str) -> Path | None:
         """Take the recorder in a socket off its bus, which ends all I/O that waits for it. Waits for no turn:

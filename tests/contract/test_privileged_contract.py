@@ -273,6 +273,30 @@ def test_one_file_that_differs_and_nothing_is_erased(verbs: Verbs, recorder: Mak
     verbs.unmount(lent.path)
 
 
+def test_names_that_differ_in_case_only_are_refused_both(verbs: Verbs, recorder: Make) -> None:
+    """On FAT the kernel takes either name for whichever file it meets first."""
+    one = recorder("a.mp4", "A.MP4", "b.mp4").examined()
+    lent = verbs.mount(one.volume())
+    before = one.digest()
+    files = listed(lent.path, "a.mp4", "A.MP4", "b.mp4")
+    assert outcomes(verbs.erase(lent.path, files)) == {"a.mp4": "alike", "A.MP4": "alike", "b.mp4": "refused"}
+    assert outcomes(verbs.erase(lent.path, files[:1])) == {"a.mp4": "alike"}
+    assert one.digest() == before
+    verbs.unmount(lent.path)
+
+
+def test_a_file_system_that_is_not_whole_keeps_everything(verbs: Verbs, recorder: Make) -> None:
+    one = recorder("a.mp4", "b.mp4")
+    for done in ("set_inode_field b.mp4 block[0] 0", "set_inode_field b.mp4 blocks 4"):
+        run("debugfs", "-w", "-R", done, one.image)
+    lent = verbs.mount(one.examined().volume())
+    before = one.digest()
+    assert failing(verbs.erase, lent.path, listed(lent.path, "a.mp4")) == errno.EUCLEAN
+    assert one.digest() == before and read_only(one.node)
+    assert verbs.mounted() == [lent.path] and (lent.path / "a.mp4").exists()
+    verbs.unmount(lent.path)
+
+
 @pytest.mark.parametrize(
     "path", ["../b", "/etc/passwd", "x/../a.mp4", "./a.mp4", "", "x//a", "a\0b", "a.mp4/"]
 )

@@ -126,7 +126,7 @@ def test_after_a_kill_in_the_middle_the_helper_ends_the_mounts(
 def test_the_helper_does_its_verbs_with_the_rights_that_its_unit_leaves_it(
     helper: subprocess.Popen[bytes], place: Place, recorder: Make
 ) -> None:
-    """Also erase, which no part of the agent asks for yet."""
+    """Also erase, with the check of the file system before it."""
     own = said_of(helper.pid)
     assert (own["NoNewPrivs"], own["Seccomp"]) == (["1"], ["2"])
     assert int(own["CapEff"][0], 16).bit_count() == 4

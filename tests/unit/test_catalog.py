@@ -216,7 +216,8 @@ def test_a_migration_leaves_a_copy_behind_and_happens_whole_or_not_at_all(
         tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         assert "more" in tables
         assert "half" not in tables
-        assert [row[0] for row in raw.execute("SELECT number FROM migrations")] == [*range(1, last + 2)]
+        recorded = [row[0] for row in raw.execute("SELECT number FROM migrations")]
+        assert recorded == [*(number for number, _, _ in known), last + 1]
     with contextlib.closing(sqlite3.connect(path.with_name(f"catalog.db.before-{last + 1}"))) as copy:
         assert copy.execute("SELECT id FROM clips").fetchall() == [(clip,)]
 
