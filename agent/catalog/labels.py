@@ -35,7 +35,13 @@ def put(tx: sqlite3.Connection, clip: int, said: Mapping[str, str], facts: Mappi
         return None
     was = {field: before[field] for field in new}
     seq = door.note(tx, "labelled", clip, {"set": new, "was": was, **facts})
-    now = {**before, **new}
+    keep(tx, clip, new, seq)
+    return seq
+
+
+def keep(tx: sqlite3.Connection, clip: int, new: Mapping[str, str], seq: int) -> None:
+    """What event `seq` told."""
+    now = {**of(tx, clip), **new}
     values = {FIELDS[field]: _kept(field, word) for field, word in now.items()}
     tx.execute(
         f"INSERT INTO labels (clip, {', '.join(values)}, event) VALUES (?{', ?' * len(values)}, ?)"
@@ -43,7 +49,6 @@ def put(tx: sqlite3.Connection, clip: int, said: Mapping[str, str], facts: Mappi
         " event = excluded.event",
         (clip, *values.values(), seq),
     )
-    return seq
 
 
 def of_docking(db: sqlite3.Connection, docking: int) -> list[int]:
@@ -75,12 +80,17 @@ def case(tx: sqlite3.Connection, number: str, closed: bool, facts: Mapping[str, 
     if is_closed(tx, number) == closed:
         return None
     seq = door.note(tx, "case-closed" if closed else "case-opened", None, {"case": number, **facts})
+    keep_case(tx, number, closed, seq)
+    return seq
+
+
+def keep_case(tx: sqlite3.Connection, number: str, closed: bool, seq: int) -> None:
+    """What event `seq` told."""
     tx.execute(
         "INSERT INTO cases VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE"
         " SET closed = excluded.closed, event = excluded.event",
         (number, closed, seq),
     )
-    return seq
 
 
 def is_closed(db: sqlite3.Connection, number: str) -> bool:

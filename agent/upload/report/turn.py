@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.catalog import story
+from agent.catalog import events, story
 from agent.catalog.story import Told
 from agent.errors import Transient
 from agent.upload.generation import Generation, same_place
@@ -143,6 +143,7 @@ class Report:
         self._strangers = self._strangers + 1 if other else 0
         if self._strangers >= _STRANGERS:
             self._written_by_another("its status is replaced by another one's again and again")
+        happened = events.last(self._generation.read())
         said = {
             "format": FORMAT,
             "id": self._author.id,
@@ -150,6 +151,7 @@ class Report:
             "written_at": time.time(),
             "story": told.story,
             "events": told.next - 1,
+            "of": happened,
             **self._author.status(),
         }
         text = json.dumps(said, ensure_ascii=False, indent=1)
