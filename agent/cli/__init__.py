@@ -11,6 +11,7 @@ from agent.cli import (
     audit,
     case,
     catalog,
+    centre,
     certificate,
     clips,
     clock,
@@ -75,6 +76,7 @@ app.add_typer(hold.app, name="hold")
 app.add_typer(case.app, name="case")
 app.command("agree")(agree.agree)
 app.add_typer(retention.app, name="retention")
+app.add_typer(centre.app, name="centre")
 
 
 def main() -> None:

@@ -38,6 +38,14 @@ RULES: dict[str, set[str]] = {
     "agent.custody.verifier": set(),  # goes into the hands of a court as it is
     "agent.custody.package": {"agent.custody.verifier"},  # and so does this, behind it in one file
     "agent.retention": STAGE,
+    "agent.archive": STAGE
+    | {
+        "agent.retention.book",
+        "agent.retention.decide",
+        "agent.retention.keeping",
+        "agent.retention.rules",
+        "agent.upload.targets",
+    },
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
     "agent.image": GROUND | {"agent.config"},
@@ -165,6 +173,8 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.custody.verifier", "from agent.custody.log.tiles import root"),
         ("agent.custody.package", "from agent.custody.log.leaf import entry"),
         ("agent.custody.package", "import rfc8785"),
+        ("agent.archive.expire", "from agent.retention.release import Release"),
+        ("agent.upload.worker", "from agent.archive.store import Store"),
     ],
 )
 def test_the_rule_sees_a_breach(module: str, source: str) -> None:

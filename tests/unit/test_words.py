@@ -21,7 +21,7 @@ PLACE = re.compile(r"\{(\w+(?::\w+)?)\}")
 SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report",
-    "retention",
+    "retention", "centre",
 }  # fmt: skip
 
 anything = st.recursive(
