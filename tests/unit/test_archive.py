@@ -1,7 +1,7 @@
 """What goes at the centre: what no rule and no hold of any station keeps, and nothing else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -81,8 +81,8 @@ def test_what_is_over_goes_with_its_manifest_and_a_certificate_and_nothing_else(
 
 def two_clips(sites: Sites) -> tuple[Station, int, int]:
     station = sites.station()
-    clips = [station.store(f"{number}.mp4", content(1000, number)) for number in range(2)]
-    return station, *clips
+    first, second = (station.store(f"{number}.mp4", content(1000, number)) for number in range(2))
+    return station, first, second
 
 
 @pytest.mark.parametrize(("scope", "value"), [("recorder", "8888888"), ("officer", ""), ("case", "A")])
@@ -166,25 +166,29 @@ def story(sites: Sites) -> Path:
     return found
 
 
-def _drop(path: Path) -> None:
-    path.unlink()
+def _drop(sites: Sites, pattern: str) -> None:
+    for path in (sites.root / "share/stations" / ONE).glob(pattern):
+        path.unlink()
 
 
-def _spoil(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
+def _spoil(sites: Sites, pattern: str) -> None:
+    for path in story(sites).glob(pattern):
+        path.write_bytes(path.read_bytes()[:-40])
 
 
-DOUBTS = {
+def _forget(sites: Sites) -> None:
+    _drop(sites, "*/log/*")
+    _drop(sites, "*/clips/*/*")
+
+
+DOUBTS: dict[str, Callable[[Sites], None]] = {
     "station-silent": lambda sites: sites.age(by=8 * DAY),
     "station-clock": lambda sites: sites.age(by=-2 * HOUR),
     "story-behind": lambda sites: status(sites, of=10_000),
-    "story-missing": lambda sites: _drop(sites.root / "share/stations" / ONE / "status.json"),
+    "story-missing": lambda sites: _drop(sites, "status.json"),
     "story-gap": lambda sites: status(sites, events=10_000),
-    "story-damaged": lambda sites: [_spoil(path) for path in story(sites).glob("log/*")],
-    "untold": lambda sites: (
-        [_drop(path) for path in story(sites).glob("log/*")]
-        and [_drop(path) for path in story(sites).glob("clips/*/*")]
-    ),
+    "story-damaged": lambda sites: _spoil(sites, "log/*"),
+    "untold": _forget,
 }
 
 
