@@ -69,10 +69,12 @@ class Judge:
         if unsettled := next((one for one in told if one.row.state not in _SETTLED), None):
             return Verdict("under-way", by=unsettled.station.id)
         kept = max((self._kept(one) for one in told), key=lambda kept: kept.until)
-        rule, over = kept.by.name if kept.by else "", kept.until <= self.now
+        rule = kept.by.name if kept.by else ""
+        if kept.until > self.now:
+            return Verdict("kept-by-rule", kept.until, rule)
         ours = any(one.story.was_kept_for_ever(one.row) for one in told)
         heard = min(one.station.written_at or 0.0 for one in told)
-        return Verdict("" if over else "kept-by-rule", kept.until, rule, ours=ours, heard=heard)
+        return Verdict("", kept.until, rule, ours=ours, heard=heard)
 
     def _doubt(self, told: Sequence[_Told], key: str) -> Verdict | None:
         """Of a station that is in doubt, or that has stored the clip just now."""

@@ -8,7 +8,9 @@ missing, or is not as a station writes it, is told as `fault`: then nobody knows
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from agent.catalog import holds, labels, migrate, retained
@@ -45,7 +47,7 @@ class Replica:
 
     def take(self, segment: bytes) -> None:
         """Events, as a segment of the log has them; those that are known are passed over."""
-        try:
+        with self._reading():
             for line in segment.splitlines():
                 event = json.loads(line)
                 if event["seq"] > self.next:
@@ -54,16 +56,12 @@ class Replica:
                 if event["seq"] == self.next:
                     self._event(event)
                     self.next += 1
-        except (*_WRONG, RecursionError):
-            self.fault = "story-damaged"
 
     def describe(self, document: bytes) -> None:
         """What the clips of a docking are."""
-        try:
+        with self._reading():
             for line in document.splitlines():
                 self._describe(json.loads(line))
-        except (*_WRONG, RecursionError):
-            self.fault = "story-damaged"
 
     def complete(self) -> None:
         """All documents were read."""
@@ -111,6 +109,17 @@ class Replica:
         rules = [read(told) for (told_by,) in sets for told in json.loads(told_by)]
         return any(rule.centre == math.inf and not rule.with_case for rule in rules if not rule.important)
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What was read before a line that is none of a station's counts all the same."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except (*_WRONG, RecursionError):
+            self.fault = "story-damaged"
+        finally:
+            self._db.execute("COMMIT")
+
     def _event(self, event: Event) -> None:
         seq, clip, body = int(event["seq"]), event["clip"], event["body"]
         self._db.execute(
@@ -144,7 +153,7 @@ def _tables() -> sqlite3.Connection:
     """On disk, if it grows; gone with the process."""
     db = sqlite3.connect("", isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")
-    db.execute("PRAGMA journal_mode = OFF")
+    db.execute("PRAGMA journal_mode = MEMORY")
     for _, _, script in migrate.steps():
         db.executescript(script)
     guards = "SELECT type, name FROM sqlite_schema WHERE type = 'trigger' OR name LIKE 'clips_one_%'"
@@ -185,7 +194,11 @@ def _case(db: sqlite3.Connection, seq: int, event: Event) -> None:
 
 
 def _held(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    holds.keep(db, seq, event["body"])
+    body = event["body"]
+    for bound in filter(None, (body["since"], body["until"])):
+        if datetime.fromisoformat(bound).tzinfo is not None:
+            raise ValueError(bound)
+    holds.keep(db, seq, body)
 
 
 def _lifted(db: sqlite3.Connection, seq: int, event: Event) -> None:

@@ -77,6 +77,7 @@ class Stations:
             replica.complete()
 
     def _doubt(self, station: Station, status: dict[str, Any], now: float) -> str:
+        rules = {name: replica.rules() for name, replica in station.stories.items()}
         faults = [replica.fault for replica in station.stories.values() if replica.fault]
         current, events = station.stories.get(str(status.get("story"))), _number(status.get("events"))
         written = station.written_at
@@ -88,7 +89,7 @@ class Stations:
             return "story-gap"
         if (happened := _number(status.get("of"))) is None or events < happened:
             return "story-behind"
-        if not current.rules():
+        if not rules[str(status["story"])]:
             return "story-no-rules"
         if written > now + _AHEAD:
             return "station-clock"

@@ -1,6 +1,7 @@
 """What goes at the centre: what no rule and no hold of any station keeps, and nothing else."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -392,3 +393,85 @@ def test_no_station_sends_again_or_misses_what_its_own_rules_have_let_go(
     station.run()
     assert "lost-at-target" not in [kind for kind, _ in station.events(clip)]
     assert (station.state(clip), left(sites)) == ("confirmed", set())
+
+
+def test_a_story_that_was_altered_protects_and_stops_nothing_else(sites: Sites) -> None:
+    """Whatever stands in a line: it is told, and never a traceback."""
+    station, *_ = two_clips(sites)
+    number = hold(station, "officer", "P1", "2026-01-01T00:00", "2026-02-01T00:00")
+    sites.tell()
+    sites.later(LATER)
+    [segment] = story(sites).glob("log/*")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    for altered in (
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"[" * 5000,
+        lines[number - 1].replace(b"2026-01-01T00:00", b"soon"),
+    ):
+        segment.write_bytes(b"".join([*lines[: number - 1], altered.rstrip() + b"\n", *lines[number:]]))
+        assert reasons(archive(sites).plan()) == {"story-damaged": 2}
+    segment.write_bytes(
+        b"".join(lines[:-1] + lines[-1:] * 2)
+    )  # told twice, as a store that lost some may have it
+    assert len(going(archive(sites).plan())) == 2
+
+
+def test_rules_of_a_later_program_are_not_passed_over(sites: Sites) -> None:
+    two_clips(sites)
+    sites.tell()
+    sites.later(LATER)
+    [segment] = story(sites).glob("log/*")
+    segment.write_bytes(
+        segment.read_bytes().replace(b'"gives":"ordinary"', b'"gives":"ordinary","moon":"full"')
+    )
+    assert reasons(archive(sites).plan()) == {"story-damaged": 2}
+
+
+def test_an_earlier_story_of_a_station_protects_as_well(sites: Sites) -> None:
+    """Of a catalog that was lost: what it held, nobody has lifted."""
+    station, *_ = two_clips(sites)
+    hold(station, "recorder", "8888888")
+    sites.tell()
+    sites.later(LATER)
+    before = story(sites).name
+    new = story(sites).with_name("20990101T000000-00000000")
+    shutil.copytree(story(sites), new)
+    for segment in new.glob("log/*"):
+        segment.write_bytes(segment.read_bytes().replace(b'"kind":"held"', b'"kind":"tick"'))
+    events = sum(path.read_bytes().count(b"\n") for path in new.glob("log/*"))
+    status(sites, story=new.name, events=events, of=events)
+    assert reasons(archive(sites).plan()) == {"held": 2}
+    shutil.rmtree(new.with_name(before))
+    assert len(going(archive(sites).plan())) == 2
+
+
+def test_a_clip_that_two_stations_brought_goes_when_both_let_it_go(sites: Sites) -> None:
+    station, other = sites.station(), sites.station(TWO)
+    clips = [one.store("same.mp4", content(1000, 1)) for one in (station, other)]
+    sites.tell()
+    label(other, clips[1], case="A")
+    sites.tell()
+    sites.later(LATER)
+    assert reasons(archive(sites).plan()) == {"kept-by-rule": 1}
+    close_case(other, "A")
+    sites.tell()
+    for id in (ONE, TWO):
+        sites.age(id)
+    assert going(archive(sites).plan()) == {station.key(clips[0])}
+
+
+def test_what_a_station_brought_after_the_list_was_made_stays_until_it_is_described(sites: Sites) -> None:
+    station = sites.station()
+    sites.station(TWO)
+    station.store("same.mp4", content(1000, 1))
+    sites.tell()
+    sites.later(LATER)
+    made = archive(sites)
+    wanted = listed(made.plan(), sites.root)
+    sites.stations[TWO].store("same.mp4", content(1000, 1))
+    sites.tell()
+    for id in (ONE, TWO):
+        sites.age(id)
+    assert [why for _, why in erase(made, wanted).kept] == ["story-gap"]

@@ -67,8 +67,9 @@ class Report:
         if not (place := self._generation.place(self._target.name)):
             return False
         same_place(self._target, place)
+        happened = events.last(self._generation.read())
         told = self._tell_events(place, self._told(place))
-        self._tell_status(told)
+        self._tell_status(told, happened)
         self._tell_log(place)
         return True
 
@@ -136,14 +137,15 @@ class Report:
         except AnotherLog as error:
             self._written_by_another(f"another log lies in {error}")
 
-    def _tell_status(self, told: Told) -> None:
+    def _tell_status(self, told: Told, happened: int) -> None:
+        """`happened`: the number of the last event as this turn began: whoever has been told of it knows all
+        that had happened by then."""
         there = self._target.fetch(f"{self._author.id}/status.json", self._check)
         # One that was laid by an earlier run of this agent is replaced without a word.
         other = there is not None and self._laid and _instance(there) != self._author.instance
         self._strangers = self._strangers + 1 if other else 0
         if self._strangers >= _STRANGERS:
             self._written_by_another("its status is replaced by another one's again and again")
-        happened = events.last(self._generation.read())
         said = {
             "format": FORMAT,
             "id": self._author.id,
