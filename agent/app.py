@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
@@ -20,10 +21,10 @@ from agent.config.live import LiveConfig
 from agent.custody.clocks import ledger
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
-from agent.custody.evidence import exported
+from agent.custody.evidence import exported, viewed
 from agent.custody.inspection import orders as inspection
 from agent.custody.log import commands as custody_commands
-from agent.custody.log import configured, leaving
+from agent.custody.log import configured, leaving, opening, ordering, told
 from agent.custody.log.keeper import Keeper
 from agent.custody.texts import Texts
 from agent.dock.board import Board
@@ -41,7 +42,7 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
-from agent.retention import book, persons
+from agent.retention import book, handin, roster
 from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
@@ -58,6 +59,7 @@ from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
 from agent.status.health.disk import disk_check
 from agent.status.health.findings import findings_check
+from agent.status.health.handin import handin_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.recorders import clocks_check
 from agent.status.health.surfaces import surfaces_check
@@ -82,6 +84,7 @@ log = logging.getLogger(__name__)
 _STOP = 9.0  # seconds for all rooms together; systemd is told ten
 _WEB_STOP = 1.0
 _HOLDS = 60.0  # seconds that an answer holds which looks through all that waits, or through every docking
+_HOLDS_REPORT = 600.0  # the same, of one that looks at every clip of a day
 _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 
 
@@ -119,6 +122,7 @@ class Station:
             Gate(lambda: (os.cpu_count() or 1, live.current.ingest.copies)),
             lambda: live.current.ingest.sm3,
             self._uploads.notify,
+            roster=lambda: roster.in_force(self._catalog.read()),
         )
         self._judge = Judge(self._catalog)
         self._retention = Worker(
@@ -132,6 +136,7 @@ class Station:
                 self._clock.now,
             ),
             lambda: live.current.retention,
+            self._settle,
         )
         self._texts = Texts(self._store.root)
         self._board = Board()
@@ -221,7 +226,8 @@ class Station:
             self._who,
             secrets.token_hex(8),
             lambda: snapshot(self._looked_at),
-            lambda log, size: leaving.steps(folder, log, size),
+            lambda log, size: leaving.steps(folder, log, size, told.first(self._catalog.read())),
+            lambda: opening.number_of(self._catalog),
         )
         return Reports(author, names.parse)
 
@@ -258,10 +264,14 @@ class Station:
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:
-        persons.require(self._catalog, config.retention.two_persons)
-        book.take_over(self._catalog, config.retention)
+        book.follow(self._catalog, config.retention, faulty=self._live.faulty)
+        roster.take_over(self._catalog, self._live.roster)
+
+    def _settle(self) -> None:
+        roster.settle(self._catalog, self._live.current.retention.cooling_off, self._clock.now())
 
     def _configured(self, config: Config) -> None:
+        configured.note_approval(self._catalog, config.export.approval)
         configured.note(self._catalog, __version__, config)
 
     def _custody_commands(self) -> Mapping[str, custody_commands.Command]:
@@ -270,8 +280,10 @@ class Station:
         folder = self._store.root / "custody"
         return {
             **custody_commands.commands(self._catalog, folder, self._who),
+            **ordering.commands(self._catalog, self._texts, self._uploads.highest_log),
             **inspection.commands(self._catalog, folder, self._texts),
             **exported.commands(self._catalog, self._texts),
+            **viewed.commands(self._catalog, self._store.root, self._texts),
         }
 
     def _retention_commands(self) -> Mapping[str, custody_commands.Command]:
@@ -303,6 +315,11 @@ class Station:
                 ),
                 "web": surfaces_check(lambda: self._web.problems()),
                 "recorders": clocks_check(Remembered(self._wrong_clocks, _HOLDS)),
+                "handin": handin_check(
+                    Remembered(self._late_today, _HOLDS_REPORT),
+                    Remembered(self._away, _HOLDS_REPORT),
+                    handin.AWAY,
+                ),
                 "findings": findings_check(
                     lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
                 ),
@@ -314,6 +331,18 @@ class Station:
 
     def _wrong_clocks(self) -> list[str]:
         return ledger.wrong(self._catalog.read())
+
+    def _late_today(self) -> int:
+        """Of clips; 0 while nobody knows what day it is."""
+        if not clock.trusted():
+            return 0
+        return handin.late(self._catalog.read(), date.today(), time.time())
+
+    def _away(self) -> list[str]:
+        if not clock.trusted():
+            return []
+        db = self._catalog.read()
+        return handin.away(db, roster.in_force(db), time.time())
 
     def _overdue(self) -> int:
         """Of clips; 0 while nobody knows what time it is."""

@@ -58,6 +58,7 @@ class Clock:
         self._synchronised, self._wall, self._passed = synchronised, wall, passed
         self._lock = threading.Lock()
         self._ahead: float | None = None  # of `passed`, by the last time that was believed
+        self._last: tuple[float, float] | None = None  # the time before the restart, and `passed` at that
         self.jumped: float | None = None  # by how many seconds; None: it did not
 
     def stamp(self) -> Stamp:
@@ -66,6 +67,7 @@ class Clock:
             return Stamp(wall, boot_id(), False)
         with self._lock:
             if self._ahead is None:
+                self._begin(wall, passed)
                 self._ahead = wall - passed
             jump = wall - passed - self._ahead
             if abs(jump) > JUMP:
@@ -81,8 +83,8 @@ class Clock:
         """Before a restart it said `last`, and was believed: it may not have gone back, and nobody leaves a
         station off for longer than OFF."""
         with self._lock:
-            if not last - JUMP <= self._wall() <= last + OFF:
-                self.jumped = math.inf
+            self._last = last, self._passed()
+        self.stamp()
 
     def distrust(self) -> None:
         """It jumped before a restart: only a person can say that it is right."""
@@ -92,7 +94,14 @@ class Clock:
     def believe(self) -> None:
         """Somebody says that it is right."""
         with self._lock:
-            self.jumped, self._ahead = None, None
+            self.jumped = self._ahead = self._last = None
+
+    def _begin(self, wall: float, passed: float) -> None:
+        """The first time that a time service keeps it."""
+        if self._last is not None:
+            last, since = self._last
+            if not last - JUMP <= wall <= last + OFF + passed - since:
+                self.jumped = math.inf
 
 
 ours = Clock(lambda: synchronised())

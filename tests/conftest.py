@@ -13,7 +13,7 @@ from tests import here
 
 VM = Path(__file__).with_name("vm")
 
-pytest_plugins = ["tests.elsewhere", "tests.servers.fixtures", "pytester"]
+pytest_plugins = ["tests.elsewhere", "tests.servers.fixtures", "tests.exporting", "pytester"]
 
 settings.register_profile("station", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("station")

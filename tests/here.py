@@ -150,6 +150,7 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "node": _node,
     "go-note": _go_note,
     "rclone": lambda: _program("rclone"),
+    "unzip": lambda: _program("unzip"),
     "chromium": lambda: _program("chromium"),
     "qemu": _qemu,
     "image": _image,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.archive.replica import Replica
 from agent.archive.stations import Station
@@ -47,7 +47,7 @@ class Judge:
         self._stations, self.now = tuple(stations), now
         stories = [story for station in self._stations for story in station.stories.values()]
         rules = dict.fromkeys(rule for story in stories for rule in story.rules())
-        self._keeping = Keeping([*rules, *extra])
+        self._keeping = Keeping([_of_all(rule) for rule in (*rules, *extra)])
         self._holds = [(story, hold) for story in stories for hold in story.holds()]
 
     def verdict(self, sidecar: Sidecar) -> Verdict:
@@ -96,6 +96,11 @@ class Judge:
     def _kept(self, one: _Told) -> Kept:
         began = one.story.began(one.row, self.now)
         return self._keeping.at_centre(one.row, began, self.now)
+
+
+def _of_all(rule: Rule) -> Rule:
+    """No roster lies at the centre: a rule for a unit, or a kind of source, protects clips of all."""
+    return replace(rule, unit=frozenset(), source=frozenset())
 
 
 def _row(sidecar: Sidecar) -> Row:

@@ -8,19 +8,19 @@ missing, or is not as a station writes it, is told as `fault`: then nobody knows
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from agent.catalog import holds, labels, migrate, retained
+from agent.catalog import holds, migrate, replay, retained
+from agent.catalog.events import Event, insert
 from agent.catalog.holds import Hold
 from agent.catalog.retained import Row
 from agent.model import ClipState
 from agent.retention.book import standing
 from agent.retention.rules import Rule, read
 
-Event = Mapping[str, Any]
 _CLIP = (
     "INSERT OR REPLACE INTO clips (id, event, state, recorder, officer, recorded_at, docking, kind,"
     " important, size, key, sha256, merged_into, fs_id, path, mtime_ns, seen_at, assigned, time_source,"
@@ -41,7 +41,7 @@ class Replica:
         self.next = 1  # number of the event that comes next
         self.fault = ""  # a key of the words; empty while all is well
         self.unknown = set[str | None]()  # keys of clips that were stored, and that no document describes
-        self._important = set[int]()
+        self._important = set[int | None]()
         self._described = False
         self._db = _tables()
 
@@ -120,22 +120,36 @@ class Replica:
         finally:
             self._db.execute("COMMIT")
 
-    def _event(self, event: Event) -> None:
-        seq, clip, body = int(event["seq"]), event["clip"], event["body"]
-        self._db.execute(
-            "INSERT INTO events VALUES (?, ?, ?, '{}', ?, '', ?)",
-            (seq, clip, event["kind"], float(event["at"]), bool(event["clock_trusted"])),
-        )
-        if (apply := _KINDS.get(event["kind"])) is not None:
-            apply(self._db, seq, event)
-        if self._described and event["kind"] in ("stored", "rebuilt"):
-            self.unknown.add(body.get("key"))
-            self._all_named()
-        if event["kind"] in ("important", "named") and body["important"]:
-            self._important.add(clip)
-            self._db.execute("UPDATE clips SET important = 1 WHERE id = ?", (clip,))
-        if clip is not None and body.get("to"):
-            self._db.execute("UPDATE clips SET state = ? WHERE id = ?", (body["to"], clip))
+    def _event(self, told: Mapping[str, Any]) -> None:
+        body = told["body"]
+        event = Event(
+            int(told["seq"]), told["clip"], told["kind"], json.dumps(body), float(told["at"]), "",
+            bool(told["clock_trusted"]),
+        )  # fmt: skip
+        insert(self._db, [event._replace(body="{}")])
+        if event.kind == "held":
+            _bounds(body)
+        if event.kind in ("docked", "docking-rebuilt"):  # a document told of it before, perhaps
+            self._db.execute("DELETE FROM dockings WHERE id = ?", (body["docking"],))
+        if not replay.retention(self._db, event):
+            raise ValueError(event.seq)
+        self._of_a_clip(event, body)
+
+    def _of_a_clip(self, event: Event, body: Mapping[str, Any]) -> None:
+        if event.kind in ("stored", "rebuilt"):
+            if "key" in body or event.kind == "rebuilt":  # not of one that is only sent again
+                self._db.execute("INSERT OR REPLACE INTO stored VALUES (?, ?)", (event.clip, body.get("key")))
+                if self._described:
+                    self.unknown.add(body.get("key"))
+                    self._all_named()
+        elif event.kind == "merged":
+            self._db.execute("DELETE FROM stored WHERE clip = ?", (event.clip,))
+            self._db.execute(_CLIP, {**_NOBODYS, "clip": event.clip, "into": body["into"]})
+        elif event.kind in ("important", "named") and body["important"]:
+            self._important.add(event.clip)
+            self._db.execute("UPDATE clips SET important = 1 WHERE id = ?", (event.clip,))
+        if event.clip is not None and body.get("to"):
+            self._db.execute("UPDATE clips SET state = ? WHERE id = ?", (body["to"], event.clip))
 
     def _describe(self, told: Mapping[str, Any]) -> None:
         clip, docking = int(told["clip"]), int(told["docking"])
@@ -164,68 +178,8 @@ def _tables() -> sqlite3.Connection:
     return db
 
 
-def _stored(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    db.execute("INSERT OR REPLACE INTO stored VALUES (?, ?)", (event["clip"], event["body"].get("key")))
-
-
-def _merged(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    db.execute("DELETE FROM stored WHERE clip = ?", (event["clip"],))
-    db.execute(_CLIP, {**_NOBODYS, "clip": event["clip"], "into": event["body"]["into"]})
-
-
-def _docked(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    body = event["body"]
-    facts = (body["docking"], body["recorder"], float(event["at"]), bool(event["clock_trusted"]))
-    db.execute(f"{_DOCKING} VALUES (?, '', ?, '', '', ?, ?)", facts)
-
-
-def _compared(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    body = event["body"]
-    facts = (body["docking"], body["recorder"], event["at"], body["low"], body["high"])
-    db.execute("INSERT OR REPLACE INTO clock_offsets VALUES (?, ?, ?, ?, ?)", facts)
-
-
-def _labelled(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    labels.keep(db, event["clip"], event["body"]["set"], seq)
-
-
-def _case(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    labels.keep_case(db, event["body"]["case"], event["kind"] == "case-closed", seq)
-
-
-def _held(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    body = event["body"]
-    for bound in filter(None, (body["since"], body["until"])):
+def _bounds(hold: Mapping[str, Any]) -> None:
+    """Raises ValueError unless they are local times: else nobody could compare them."""
+    for bound in filter(None, (hold["since"], hold["until"])):
         if datetime.fromisoformat(bound).tzinfo is not None:
             raise ValueError(bound)
-    holds.keep(db, seq, body)
-
-
-def _lifted(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    db.execute("UPDATE holds SET lifted = ? WHERE id = ?", (seq, event["body"]["hold"]))
-
-
-def _rules(db: sqlite3.Connection, seq: int, event: Event) -> None:
-    body, state = event["body"], event["kind"].removeprefix("rules-")
-    if "rules" in body:
-        rules = json.dumps(body["rules"])
-        db.execute("INSERT INTO rulesets VALUES (?, ?, ?, ?)", (seq, rules, state, seq))
-    else:
-        db.execute("UPDATE rulesets SET state = ?, event = ? WHERE id = ?", (state, seq, body["ruleset"]))
-
-
-_KINDS: dict[str, Callable[[sqlite3.Connection, int, Event], None]] = {
-    "stored": _stored,
-    "rebuilt": _stored,
-    "merged": _merged,
-    "docked": _docked,
-    "clock-compared": _compared,
-    "labelled": _labelled,
-    "case-closed": _case,
-    "case-opened": _case,
-    "held": _held,
-    "hold-lifted": _lifted,
-    "rules-waiting": _rules,
-    "rules-in-force": _rules,
-    "rules-over": _rules,
-}

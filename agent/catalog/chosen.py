@@ -60,6 +60,22 @@ def story(db: sqlite3.Connection, clip: int) -> list[tuple[int, int, str, str, f
     return [tuple(row) for row in db.execute(_EVENTS, (clip,)).fetchall()]
 
 
+def has_sm3(db: sqlite3.Connection, clip: int) -> bool:
+    """Whether its SM3 was taken when it was collected."""
+    row = db.execute("SELECT 1 FROM manifests WHERE clip = ? AND sm3 IS NOT NULL", (clip,)).fetchone()
+    return row is not None
+
+
+def events(
+    db: sqlite3.Connection, numbers: Iterable[int]
+) -> list[tuple[int, int, str, str, float, str, int]]:
+    """As `story`, of these."""
+    columns = "seq, clip, kind, body, at, boot_id, clock_trusted"
+    return [
+        tuple(db.execute(f"SELECT {columns} FROM events WHERE seq = ?", (one,)).fetchone()) for one in numbers
+    ]
+
+
 def _one(db: sqlite3.Connection, number: int) -> Clip:
     row = db.execute(f"SELECT {_COLUMNS} FROM clips WHERE id = ?", (number,)).fetchone()
     if row is None:

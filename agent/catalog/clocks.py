@@ -19,6 +19,13 @@ _LEFT = (
 )
 
 
+_CLIP = (
+    "SELECT docking, clips.recorder, clips.fs_id, started, clock_trusted, conflict, low, high, recorded_at,"
+    " time_source = 'name' FROM clips JOIN dockings ON dockings.id = docking"
+    " LEFT JOIN clock_offsets USING (docking) WHERE clips.id = ?"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """Times in seconds since the epoch; those of the recorder by its own clock, which has no zone: read in
@@ -42,6 +49,30 @@ class Offset:
     at: float
     low: float
     high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A clip, and the docking at which it was new. `recorded_at`: ISO 8601 without a zone, by the recorder's
+    clock; `left`: when the card was here last with all of it listed, None where that is not known for sure;
+    `low` ≤ seconds ahead ≤ `high` as the ledger has it for that docking, `low` None: it has nothing."""
+
+    docking: int
+    docked: float
+    trusted: bool  # the station's clock, then
+    left: float | None
+    low: float | None
+    high: float | None
+    recorded_at: str | None
+    named: bool  # its name tells the time
+
+
+def recorded(db: sqlite3.Connection, clip: int) -> Recorded:
+    docking, recorder, fs_id, docked, trusted, conflict, low, high, at, named = db.execute(
+        _CLIP, (clip,)
+    ).fetchone()
+    left = db.execute(_LEFT, (recorder, fs_id, docking, docked)).fetchone()[0] if not conflict else None
+    return Recorded(docking, docked, bool(trusted), left, low, high, at, bool(named))
 
 
 def compared(db: sqlite3.Connection, docking: int) -> Compared | None:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.clock import stamp as stamp
@@ -17,15 +17,13 @@ def note(tx: sqlite3.Connection, kind: str, clip: int | None, facts: Mapping[str
     return sequence
 
 
-def begin(tx: sqlite3.Connection, kind: str, columns: Mapping[str, Any], **facts: Any) -> int:
+def begin(tx: sqlite3.Connection, kind: str, columns: Mapping[str, Any], /, **facts: Any) -> int:
     """Insert a clip in state `seen` (or as rebuilt: `state` among the columns); return its id, which
     is the sequence number of the event that goes with it."""
     clip = _next(tx)
     state = ClipState(columns.get("state", ClipState.SEEN))
     _insert(tx, clip, clip, kind, {"from": None, "to": state, **facts})
-    row = {**columns, "id": clip, "event": clip, "state": state}
-    marks = ", ".join("?" * len(row))
-    tx.execute(f"INSERT INTO clips ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+    _begin(tx, clip, {**columns, "event": clip, "state": state})
     return clip
 
 
@@ -34,13 +32,48 @@ def change(tx: sqlite3.Connection, clip: int, old: ClipState, new: ClipState, **
     is not in `old`: somebody else moved it, and what the caller believes is out of date."""
     if new not in TRANSITIONS[old]:
         raise WrongState(clip=clip, old=str(old), new=str(new), why="no such move")
-    sequence = note(tx, str(new), clip, {"from": old, "to": new, **facts})
+    return _moved(tx, str(new), clip, old, new, facts)
+
+
+def again(
+    tx: sqlite3.Connection, clip: int, columns: Mapping[str, Any], steps: Iterable[tuple[int, str]]
+) -> None:
+    """A clip of a lost catalog whose events are here again: it begins with its first one and goes the way
+    that they tell. `steps`: (number of the event, state), at least one."""
+    (first, state), *others = steps
+    _begin(tx, clip, {**columns, "event": first, "state": state})
+    tx.executemany(
+        "UPDATE clips SET event = ?, state = ? WHERE id = ?", [(seq, step, clip) for seq, step in others]
+    )
+
+
+def found(tx: sqlite3.Connection, clip: int, old: ClipState, **facts: Any) -> int:
+    """A rebuild has read the copy and found it equal: it is stored, whatever was known of it before."""
+    return _moved(tx, "rebuilt", clip, old, ClipState.STORED, facts)
+
+
+def not_found(tx: sqlite3.Connection, clip: int, old: ClipState) -> int:
+    """A rebuild looked for the copy, and it is not there, or not equal."""
+    return _moved(tx, "copy-missing", clip, old, ClipState.QUARANTINED, {"reason": "copy-missing"})
+
+
+def _moved(
+    tx: sqlite3.Connection, kind: str, clip: int, old: ClipState, new: ClipState, facts: Mapping[str, Any]
+) -> int:
+    """Raises WrongState."""
+    sequence = note(tx, kind, clip, {"from": old, "to": new, **facts})
     done = tx.execute(
         "UPDATE clips SET state = ?, event = ? WHERE id = ? AND state = ?", (new, sequence, clip, old)
     )
     if done.rowcount != 1:
         raise WrongState(clip=clip, old=str(old), new=str(new), why="not in that state")
     return sequence
+
+
+def _begin(tx: sqlite3.Connection, clip: int, columns: Mapping[str, Any]) -> None:
+    row = {**columns, "id": clip}
+    marks = ", ".join("?" * len(row))
+    tx.execute(f"INSERT INTO clips ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 
 
 def _next(tx: sqlite3.Connection) -> int:

@@ -9,6 +9,14 @@ from agent.errors import CatalogError
 
 #: What SQLite says, here and there, of a disk that is full or read-only.
 _BY_THE_DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+#: What SQLite and its module say of a row that the catalog cannot have; the transaction goes on.
+REFUSED = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+)
 _ROOM = 1 << 20  # bytes; a disk with less counts as full
 
 

@@ -15,7 +15,6 @@ from agent.catalog.retained import Row
 from agent.errors import Reject
 
 CLIP, RECORDER, OFFICER, CASE = "clip", "recorder", "officer", "case"
-_COLUMNS = ("scope", "value", "since", "until")
 SCOPES = (CLIP, RECORDER, OFFICER, CASE)
 #: Of a clip that turned out to have another one's content, that one is held.
 _ALL = (
@@ -64,17 +63,11 @@ class Hold:
 
 def place(tx: sqlite3.Connection, hold: Mapping[str, str], facts: Mapping[str, Any]) -> int:
     """`hold`: scope, value, since, until. Returns its number."""
-    columns = {name: hold.get(name, "") for name in _COLUMNS}
+    columns = {name: hold.get(name, "") for name in ("scope", "value", "since", "until")}
     clip = int(hold["value"]) if hold["scope"] == CLIP else None
     number = door.note(tx, "held", clip, {**columns, **facts})
-    keep(tx, number, columns)
+    tx.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, NULL)", (number, *columns.values()))
     return number
-
-
-def keep(tx: sqlite3.Connection, number: int, hold: Mapping[str, str]) -> None:
-    """What event `number` told."""
-    values = [hold[name] for name in _COLUMNS]
-    tx.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, NULL)", (number, *values))
 
 
 def lift(tx: sqlite3.Connection, number: int, facts: Mapping[str, Any]) -> int:

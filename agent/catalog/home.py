@@ -26,11 +26,11 @@ def catalog_path(store: Path) -> Path:
 def settle(store: Path) -> Path:
     """The path of the catalog, for an agent that starts; finishes what a rebuild had all but done.
 
-    Raises CatalogError `catalog-missing` when there are clips and no catalog: an agent that began an
-    empty one would never upload them."""
+    Raises CatalogError `catalog-missing` when there are clips, or a log, and no catalog: an agent that began
+    an empty one would never upload them, and would not know any more what was logged."""
     _finish(store)
     path = catalog_path(store)
-    if not _begun(path) and _holds_files(store / "clips"):
+    if not _begun(path) and (_holds_files(store / "clips") or _holds_logs(store / "custody")):
         raise CatalogError("catalog-missing", path=str(path))
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True)
@@ -89,3 +89,8 @@ def _begun(path: Path) -> bool:
 
 def _holds_files(folder: Path) -> bool:
     return any(files for _, _, files in os.walk(folder))
+
+
+def _holds_logs(folder: Path) -> bool:
+    """A log without anything in it is what a crash left of a beginning."""
+    return any(_holds_files(log / "tile") for log in folder.glob("[1-9]*"))

@@ -7,11 +7,11 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
-from agent.catalog import door, handover, priority
-from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, printable, raw
+from agent.catalog import door, handover, lives, priority
+from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, raw
 
 S = ClipState
 
@@ -47,7 +47,7 @@ def begin_docking(tx: sqlite3.Connection, slot: str, identity: Identity) -> int:
         "docked",
         None,
         {"docking": docking, "slot": slot, "recorder": identity.recorder, "fs_id": identity.fs_id,
-         "votes": votes, "conflict": identity.conflict},
+         "officer": identity.officer, "votes": votes, "conflict": identity.conflict, "started": now.wall},
     )  # fmt: skip
     return docking
 
@@ -57,8 +57,9 @@ def end_docking(tx: sqlite3.Connection, docking: int, outcome: str) -> None:
         "UPDATE dockings SET ended = ?, outcome = ? WHERE id = ? AND ended IS NULL",
         (time.time(), outcome, docking),
     )
+    (listed,) = tx.execute("SELECT listed FROM dockings WHERE id = ?", (docking,)).fetchone()
     told = handover.collected(tx, docking)
-    door.note(tx, "undocked", None, {"docking": docking, "outcome": outcome, **told})
+    door.note(tx, "undocked", None, {"docking": docking, "outcome": outcome, "listed": bool(listed), **told})
 
 
 def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> list[Known]:
@@ -74,38 +75,50 @@ def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> lis
     ]
 
 
-def see(tx: sqlite3.Connection, docking: int, identity: Identity, sources: Iterable[SourceClip]) -> list[int]:
-    """Begin a clip for each file that the catalog has not met; return their ids in order."""
+def see(
+    tx: sqlite3.Connection,
+    docking: int,
+    identity: Identity,
+    sources: Iterable[SourceClip],
+    officer_of: Callable[[SourceClip], str] = lambda source: "",
+) -> list[int]:
+    """Begin a clip for each file that the catalog has not met; return their ids in order. `officer_of` is
+    asked, of the roster, where the recorder itself names nobody."""
     urgency = priority.of_docking(tx, docking)
-    return [_see(tx, docking, urgency, identity, source) for source in sources]
+    return [_see(tx, docking, urgency, identity, source, officer_of) for source in sources]
 
 
-def _see(tx: sqlite3.Connection, docking: int, urgency: int, identity: Identity, source: SourceClip) -> int:
+def _see(
+    tx: sqlite3.Connection,
+    docking: int,
+    urgency: int,
+    identity: Identity,
+    source: SourceClip,
+    officer_of: Callable[[SourceClip], str],
+) -> int:
     path = raw(source.path)
-    clip = door.begin(
-        tx,
-        "seen",
-        {
-            "recorder": identity.recorder,
-            "fs_id": identity.fs_id,
-            "path": path,
-            "size": source.size,
-            "mtime_ns": source.mtime_ns,
-            "docking": docking,
-            "urgency": urgency,
-            "seen_at": time.time(),
-            "kind": source.kind,
-            "important": source.important,
-            "assigned": identity.assigned,
-            "officer": source.officer or identity.officer,
-            "sequence": source.sequence,
-            "recorded_at": source.recorded_at.isoformat() if source.recorded_at else None,
-            "time_source": source.time_source,
-            "name_parsed": source.name_parsed,
-        },
-        path=printable(source.path),
-        docking=docking,
-    )
+    said = source.officer or identity.officer
+    officer = said or officer_of(source)
+    by_roster = {"officer_by": "roster"} if officer and not said else {}
+    columns = {
+        "recorder": identity.recorder,
+        "fs_id": identity.fs_id,
+        "path": path,
+        "size": source.size,
+        "mtime_ns": source.mtime_ns,
+        "docking": docking,
+        "urgency": urgency,
+        "seen_at": time.time(),
+        "kind": source.kind,
+        "important": source.important,
+        "assigned": identity.assigned,
+        "officer": officer,
+        "sequence": source.sequence,
+        "recorded_at": source.recorded_at.isoformat() if source.recorded_at else None,
+        "time_source": source.time_source,
+        "name_parsed": source.name_parsed,
+    }
+    clip = door.begin(tx, "seen", columns, **lives.facts(columns), **by_roster)
     tx.execute(
         "INSERT INTO names (recorder, fs_id, path, size, mtime_ns, clip) VALUES (?, ?, ?, ?, ?, ?)",
         (identity.recorder, identity.fs_id, path, source.size, source.mtime_ns, clip),
@@ -206,7 +219,7 @@ def grown(tx: sqlite3.Connection, clip: int, source: SourceClip) -> None:
     was = tx.execute("SELECT size FROM clips WHERE id = ?", (clip,)).fetchone()[0]
     tx.execute("UPDATE clips SET size = ?, mtime_ns = ? WHERE id = ?", now)
     tx.execute("UPDATE names SET size = ?, mtime_ns = ? WHERE clip = ?", now)
-    door.note(tx, "grown", clip, {"size": source.size, "was": was})
+    door.note(tx, "grown", clip, {"size": source.size, "was": was, "mtime_ns": source.mtime_ns})
 
 
 def describe(tx: sqlite3.Connection, clip: int, manifest: Manifest, key: str, samples: bytes) -> int | None:

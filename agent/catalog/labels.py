@@ -35,13 +35,12 @@ def put(tx: sqlite3.Connection, clip: int, said: Mapping[str, str], facts: Mappi
         return None
     was = {field: before[field] for field in new}
     seq = door.note(tx, "labelled", clip, {"set": new, "was": was, **facts})
-    keep(tx, clip, new, seq)
+    keep(tx, clip, {**before, **new}, seq)
     return seq
 
 
-def keep(tx: sqlite3.Connection, clip: int, new: Mapping[str, str], seq: int) -> None:
-    """What event `seq` told."""
-    now = {**of(tx, clip), **new}
+def keep(tx: sqlite3.Connection, clip: int, now: Mapping[str, str], seq: int) -> None:
+    """All fields of a clip, as the event `seq` leaves them."""
     values = {FIELDS[field]: _kept(field, word) for field, word in now.items()}
     tx.execute(
         f"INSERT INTO labels (clip, {', '.join(values)}, event) VALUES (?{', ?' * len(values)}, ?)"
@@ -85,7 +84,6 @@ def case(tx: sqlite3.Connection, number: str, closed: bool, facts: Mapping[str, 
 
 
 def keep_case(tx: sqlite3.Connection, number: str, closed: bool, seq: int) -> None:
-    """What event `seq` told."""
     tx.execute(
         "INSERT INTO cases VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE"
         " SET closed = excluded.closed, event = excluded.event",

@@ -13,14 +13,22 @@ _DAY = 86400.0
 #: daily, and a clock that is off by more than this says something else.
 _BELIEVED = 7 * _DAY
 _PAGE = 2_000
-_ROWS = (
-    "SELECT c.id, c.state, c.recorder, c.officer, coalesce(l.officer, ''),"
+#: What a Row holds, of a clip c that docking d brought, and the tables that tell it.
+COLUMNS = (
+    "c.id, c.state, c.recorder, c.officer, coalesce(l.officer, ''),"
     " coalesce(l.important, c.important), coalesce(l.category, ''), coalesce(l.case_number, ''),"
     " coalesce(k.closed, 0), c.recorded_at, d.started, d.clock_trusted, o.low, o.high,"
     " CASE WHEN c.state = 'confirmed' THEN e.at END, e.clock_trusted, c.event, c.size, c.key"
-    " FROM clips c JOIN dockings d ON d.id = c.docking JOIN events e ON e.seq = c.event"
+)
+JOINS = (
+    " JOIN events e ON e.seq = c.event"
     " LEFT JOIN clock_offsets o ON o.docking = c.docking LEFT JOIN labels l ON l.clip = c.id"
     " LEFT JOIN cases k ON k.number = l.case_number"
+)
+_ROWS = f"SELECT {COLUMNS} FROM clips c JOIN dockings d ON d.id = c.docking{JOINS}"
+_CONFIRMED = (
+    f"SELECT {COLUMNS} FROM clips c INDEXED BY clips_confirmed JOIN dockings d ON d.id = c.docking{JOINS}"
+    " WHERE c.state = 'confirmed'"
 )
 _LATER = "SELECT at FROM events WHERE seq >= ? AND clock_trusted AND at <= ? ORDER BY seq LIMIT 1"
 
@@ -61,12 +69,19 @@ def one(db: sqlite3.Connection, clip: int) -> Row | None:
     return Row(*row) if row else None
 
 
-def every(db: sqlite3.Connection, state: str = "", after: int = 0) -> Iterator[Row]:
-    """By rising id; of one state, or all that are not merged."""
-    where = "c.state = ?" if state else "c.state <> 'merged' AND ? = ''"
-    while rows := db.execute(
-        f"{_ROWS} WHERE {where} AND c.id > ? ORDER BY c.id LIMIT ?", (state, after, _PAGE)
-    ).fetchall():
+def every(db: sqlite3.Connection) -> Iterator[Row]:
+    """All that are not merged, by rising id."""
+    return _paged(db, f"{_ROWS} WHERE c.state <> 'merged' AND c.id > ?")
+
+
+def all_confirmed(db: sqlite3.Connection) -> Iterator[Row]:
+    """By rising id."""
+    return _paged(db, f"{_CONFIRMED} AND c.id > ?")
+
+
+def _paged(db: sqlite3.Connection, query: str) -> Iterator[Row]:
+    after = 0
+    while rows := db.execute(f"{query} ORDER BY c.id LIMIT {_PAGE}", (after,)).fetchall():
         after = rows[-1][0]
         yield from map(Row._make, rows)
 

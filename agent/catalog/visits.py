@@ -87,6 +87,16 @@ def due(db: sqlite3.Connection, now: float | None = None) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
+def waiting(db: sqlite3.Connection) -> bool:
+    """Whether there is a visit that ended and is not judged: it is over some seconds later. One of a recorder
+    that is docked does not count: its end is a commit."""
+    row = db.execute(
+        "SELECT 1 FROM dockings INDEXED BY dockings_to_judge WHERE judged = 0 GROUP BY recorder"
+        " HAVING count(ended) = count(*) LIMIT 1"
+    ).fetchone()
+    return row is not None
+
+
 def load(db: sqlite3.Connection, recorder: str, after: int, since: int) -> Visit:
     """`after`: the last clip that was judged. `since`: the first clip of the present round of the counter."""
     dockings = tuple(_dockings(db, recorder))

@@ -8,17 +8,20 @@ import typer
 from agent import __version__
 from agent.cli import (
     agree,
+    approval,
     audit,
     case,
     catalog,
     centre,
     certificate,
+    clip,
     clips,
     clock,
     config,
     doctor,
     export,
     finding,
+    handin,
     hold,
     label,
     log,
@@ -57,9 +60,11 @@ def _every_command(
 
 app.command("status")(status.status)
 app.command("clips")(clips.clips)
+app.add_typer(clip.app, name="clip")
 app.command("receipt")(receipt.receipt)
 app.command("clock")(clock.clock)
 app.command("export")(export.export)
+app.add_typer(approval.app, name="approval")
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)
@@ -74,6 +79,7 @@ app.add_typer(finding.app, name="finding")
 app.add_typer(label.app, name="label")
 app.add_typer(hold.app, name="hold")
 app.add_typer(case.app, name="case")
+app.command("handin")(handin.handin)
 app.command("agree")(agree.agree)
 app.add_typer(retention.app, name="retention")
 app.add_typer(centre.app, name="centre")

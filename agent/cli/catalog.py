@@ -2,15 +2,19 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import typer
 
 from agent import lock
-from agent.catalog.rebuild import rebuild_store
+from agent.catalog.progress import Progress
 from agent.cli.config import ConfigPath
 from agent.cli.speech import told
 from agent.config import load
+from agent.custody.rebuild import rebuild_store
+from agent.upload.report.who import station_id
+from agent.words import sentence
 from agent.words.shown import size
 
 _EVERY = 10.0  # seconds
@@ -25,27 +29,42 @@ def _group() -> None:
 
 @app.command()
 def rebuild(config: ConfigPath = None) -> None:
-    """Restore a lost catalog from the store, of which every byte is read. The agent must be stopped.
-    What there is of a catalog is kept under another name."""
+    """Restore a lost catalog: its story from the log, its clips from the store, of which every byte is read.
+    The agent must be stopped. What there is of a catalog is kept under another name."""
     loaded = load(config)
-    with told(loaded.station.language), lock.hold(loaded.store.path):
-        result = rebuild_store(loaded.store.path, _Progress())
-    if result.old is not None:
-        typer.echo(f"the old catalog is kept: {result.old}")
-    for fault in result.faults:
+    language, store = loaded.station.language, loaded.store.path
+    with told(language), lock.hold(store):
+        done = rebuild_store(store, station_id(store), _Progress())
+    if done.old is not None:
+        typer.echo(f"the old catalog is kept: {done.old}")
+    clips = done.clips
+    for fault in clips.faults:
         print(fault, file=sys.stderr)
-    typer.echo(f"{result.clips} clips restored, {len(result.faults)} files could not be used")
-    raise typer.Exit(1 if result.faults else 0)
+    typer.echo(sentence(done.log.key, done.log.params, language))
+    for key, count in (("rebuilt-missing", clips.missing), ("rebuilt-elsewhere", clips.elsewhere)):
+        if count:
+            typer.echo(sentence(key, {"clips": count}, language))
+    typer.echo(f"{clips.clips} clips restored, {len(clips.faults)} files could not be used")
+    raise typer.Exit(1 if clips.faults or clips.missing or done.log.key == "rebuilt-without-log" else 0)
 
 
 @dataclass
-class _Progress:
+class _Progress(Progress):
     """A line now and then: terabytes take hours."""
 
     last: float = field(default_factory=time.monotonic)
 
-    def __call__(self, clips: int, read: int) -> None:
+    def clips(self, done: int, read: int) -> None:
+        self._say(lambda: f"{done} clips verified, {size(read)} read")
+
+    def events(self, done: int, of: int) -> None:
+        self._say(lambda: f"{done} of {of} events read")
+
+    def lives(self, done: int, of: int) -> None:
+        self._say(lambda: f"the clips of {done} of {of} events restored")
+
+    def _say(self, line: Callable[[], str]) -> None:
         now = time.monotonic()
         if now - self.last >= _EVERY:
             self.last = now
-            print(f"{clips} clips verified, {size(read)} read", file=sys.stderr)
+            print(line(), file=sys.stderr)

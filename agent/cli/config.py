@@ -4,6 +4,8 @@ Reads files only; needs no running agent.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +13,8 @@ import typer
 import yaml
 
 from agent.config import Config, changed, load, station_path
-from agent.config.layers import read_layers
+from agent.config.layers import read_layers, roster_path
+from agent.config.roster import read as read_roster
 from agent.config.schema import json_schema
 from agent.errors import ConfigError
 
@@ -26,8 +29,12 @@ ConfigPath = Annotated[
 @app.command()
 def check(config: ConfigPath = None) -> None:
     """Report every fault of every file, one per line; exit 0 when there is none."""
-    _load(config)
-    files = ", ".join(str(document.file) for document in read_layers(station_path(config)))
+    station = station_path(config)
+    roster = roster_path(station, _load(config))
+    with _faults_told():
+        read_roster(roster)
+    read = [document.file for document in read_layers(station)]
+    files = ", ".join(map(str, [*read, roster] if roster else read))
     typer.echo(f"ok: {files or f'no file at {station_path(config)}, only the defaults'}")
 
 
@@ -52,8 +59,14 @@ def schema() -> None:
 
 
 def _load(path: Path | None) -> Config:
-    try:
+    with _faults_told():
         return load(path)
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    try:
+        yield
     except ConfigError as error:
         for fault in error.faults:
             typer.echo(fault, err=True)

@@ -13,7 +13,7 @@ import typer
 from agent import durable
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, setting, told
+from agent.cli.speech import JsonOption, Language, LanguageOption, setting, told
 from agent.config import Config
 from agent.custody.audit.finding import Finding, Looked
 from agent.custody.audit.store import audit as audit_store
@@ -23,6 +23,8 @@ from agent.words import fill, sentence, word
 
 _EVERY = 10.0  # seconds
 _SHOWN = 100  # findings; thousands of them are one disaster
+Name = Annotated[str, typer.Option("--name", help="Who orders it.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 
 app = typer.Typer(help="The signed log of everything that happened.", no_args_is_help=True)
 
@@ -104,6 +106,26 @@ def keep_countersigned(
         typer.echo(fill(word("witness", "keep", chosen.language), answer))
 
 
+@app.command()
+def begin(name: Name, reason: Reason, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+    """Begin another log, when an old copy of this station's disk was restored."""
+    _order("log-begin", name, reason, config, lang)
+
+
+@app.command()
+def rekey(name: Name, reason: Reason, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+    """Give the station another key, and destroy the old one: both sign the change."""
+    _order("log-rekey", name, reason, config, lang)
+
+
+def _order(command: str, name: str, reason: str, config: Path | None, lang: Language | None) -> None:
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        answer = Client(chosen.socket).post(f"/commands/{command}", {"person": name, "reason": reason})
+    done = command if answer["log"] else "waits"
+    typer.echo(fill(word("order", done, chosen.language), answer))
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text("utf-8")
@@ -147,6 +169,8 @@ def _print(looked: Looked, shown: list[Finding], more: int, language: str) -> No
         typer.echo(fill(word("audit", "wrong", language), {"count": len(shown) + more}))
     else:
         typer.echo(fill(word("audit", "whole", language), _figures(looked)))
+    if looked.apart:
+        typer.echo(fill(word("audit", "apart", language), _figures(looked)))
 
 
 def _object(looked: Looked, shown: list[Finding], more: int, language: str) -> dict[str, object]:
@@ -171,4 +195,5 @@ def _figures(looked: Looked) -> dict[str, int]:
         "heads": looked.heads,
         "entries": looked.entries,
         "events": looked.events,
+        "apart": looked.apart,
     }

@@ -69,7 +69,7 @@ def read(file: Path) -> Document:
     """Raises FileNotFoundError when there is no such file; every other trouble is a fault in it."""
     document = Document(file)
     try:
-        text = _bytes(file).decode("utf-8-sig")
+        text = content(file).decode("utf-8-sig")
         node = yaml.compose(text, Loader=_Loader)
     except FileNotFoundError:
         raise
@@ -101,16 +101,17 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _bytes(file: Path) -> bytes:
-    """O_NONBLOCK: a FIFO in the folder must not hang the agent."""
+def content(file: Path) -> bytes:
+    """All of it. Raises OSError, and ValueError for what is no file or too large."""
+    # O_NONBLOCK: a FIFO in the folder must not hang the agent.
     fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as stream:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("it is not a file")
-        content = stream.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+        data = stream.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
         raise ValueError("it is larger than 1 MiB")
-    return content
+    return data
 
 
 class _Loader(yaml.SafeLoader):

@@ -29,6 +29,13 @@ def _absolute(value: object) -> Path:
     return Path(text)
 
 
+def _beside(value: object) -> Path:
+    text = str(value) if isinstance(value, str | Path) else ""
+    if not text or text.endswith("/") or printable(text) != text:
+        raise ValueError("should be a file such as `roster.csv`, beside station.yaml or with its whole path")
+    return Path(text)
+
+
 def section(value: Any) -> Any:
     return {} if value is None else value
 
@@ -41,6 +48,11 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(clean)]
 AbsolutePath = Annotated[
     Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
+]
+
+#: Of a file; a relative one begins at the folder of station.yaml.
+FilePath = Annotated[
+    Path, BeforeValidator(_beside), WithJsonSchema({"type": "string", "format": "path", "minLength": 1})
 ]
 
 

@@ -45,6 +45,11 @@ def load(path: Path | None = None) -> Config:
     return config
 
 
+def roster_path(station: Path, config: Config) -> Path | None:
+    """Where the roster lies that `config`, of the file `station`, speaks of."""
+    return station.parent / config.roster if config.roster else None
+
+
 def read_layers(station: Path) -> list[Document]:
     """The files that are there, in the order of the layers, each with the faults of its form."""
     documents = _read(station)

@@ -1,7 +1,8 @@
 """The configuration of a running agent: a changed file is picked up, a faulty one changes nothing.
 
 Whole or nothing: with any fault in any file the last good configuration stays; at start that is the
-schema's defaults, because a station with a broken file still collects.
+schema's defaults, because a station with a broken file still collects. The roster stands apart: with
+a fault in it the last good roster stays, and the configuration is taken over all the same.
 """
 
 import logging
@@ -10,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.config.layers import load, station_path
+from agent.config.layers import load, roster_path, station_path
+from agent.config.roster import Roster
+from agent.config.roster import read as read_roster
 from agent.config.schema import Config
 from agent.config.watch import FolderWatch
 from agent.errors import ConfigError, StationError
@@ -42,6 +45,8 @@ class _State:
     current: Config
     faults: tuple[str, ...] = ()
     restart_needed: tuple[str, ...] = ()
+    roster: Roster | None = None
+    roster_faults: tuple[str, ...] = ()
 
 
 class LiveConfig:
@@ -59,10 +64,12 @@ class LiveConfig:
         self._watch = FolderWatch(self._path, self._dirty)
         try:
             self._started_with = load(self._path)
-            self._state = _State(self._started_with)
         except ConfigError as error:
             self._started_with = Config()
             self._state = _State(self._started_with, tuple(error.faults))
+        else:
+            roster, faults = self._read_roster(self._started_with, None)
+            self._state = _State(self._started_with, roster=roster, roster_faults=faults)
 
     @property
     def current(self) -> Config:
@@ -71,12 +78,22 @@ class LiveConfig:
     @property
     def faults(self) -> tuple[str, ...]:
         """`file:line: message` each, of the last reload; empty when it was fine."""
-        return self._state.faults
+        return self._state.faults + self._state.roster_faults
+
+    @property
+    def faulty(self) -> bool:
+        """Whether `current` is not what the files say. A fault in the roster alone is none of theirs."""
+        return bool(self._state.faults)
 
     @property
     def restart_needed(self) -> tuple[str, ...]:
         """Dotted keys whose new value waits for the next start."""
         return self._state.restart_needed
+
+    @property
+    def roster(self) -> Roster | None:
+        """As the last good file says; None when none was good since the start."""
+        return self._state.roster
 
     @property
     def watching(self) -> bool:
@@ -112,8 +129,11 @@ class LiveConfig:
             while self._wait():
                 with self._lock:
                     # Watch first, then read: a change in between is seen by one of the two.
-                    failure = self._watch.renew()
+                    roster = roster_path(self._path, self.current)
+                    failure = self._watch.renew(roster)
                     self._apply((f"{self._path}:1: changes are not noticed: {failure}",) if failure else ())
+                    if roster_path(self._path, self.current) != roster:
+                        self._dirty.set()  # another file: watched and read once more
         finally:
             self._watch.stop()
 
@@ -135,13 +155,22 @@ class LiveConfig:
             after = replace(before, faults=(*error.faults, *more_faults))
         else:
             waiting = tuple(key for key in AT_RESTART if _get(loaded, key) != _get(self._started_with, key))
-            after = _State(_pinned(loaded, self._started_with, waiting), more_faults, waiting)
+            roster, faults = self._read_roster(loaded, before.roster)
+            pinned = _pinned(loaded, self._started_with, waiting)
+            after = _State(pinned, more_faults, waiting, roster, faults)
         to_tell = self._behind
         if after != before:
             self._state, to_tell = after, self._subscribers
-            counts = len(after.faults), len(after.restart_needed)
+            counts = len(after.faults) + len(after.roster_faults), len(after.restart_needed)
             log.info("configuration read: %d faults, %d keys wait for a restart", *counts)
         self._behind = [subscriber for subscriber in to_tell if not _told(subscriber, after.current)]
+
+    def _read_roster(self, config: Config, before: Roster | None) -> tuple[Roster | None, tuple[str, ...]]:
+        """The roster, and why it is the one `before`."""
+        try:
+            return read_roster(roster_path(self._path, config)), ()
+        except ConfigError as error:
+            return before, tuple(error.faults)
 
 
 def _told(subscriber: Subscriber, config: Config) -> bool:

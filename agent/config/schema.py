@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from agent.config.hours import Hours
-from agent.config.kinds import AbsolutePath, Name, Section, Text, clean, nullable, section
+from agent.config.kinds import AbsolutePath, FilePath, Name, Section, Text, clean, nullable, section
 from agent.config.ports import input_name, input_port
 from agent.config.retention import RetentionConfig
 from agent.config.targets import Target
@@ -211,6 +211,12 @@ class UploadConfig(Section):
     )
 
 
+class ExportConfig(Section):
+    approval: bool = Field(
+        default=False, description="An evidence package needs the approval of a second person."
+    )
+
+
 class WebConfig(Section):
     listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
         default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
@@ -241,6 +247,10 @@ class Config(Section):
     )
     upload: UploadConfig = UploadConfig()
     retention: RetentionConfig = RetentionConfig()
+    roster: FilePath | None = Field(
+        default=None, description="CSV file that tells whose recorder is whose, beside station.yaml."
+    )
+    export: ExportConfig = ExportConfig()
     web: WebConfig = WebConfig()
 
 

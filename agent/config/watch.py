@@ -23,11 +23,11 @@ _ROUNDS = 10  # of watching again while folders come and go under our hands
 Watched = dict[str, set[str] | None]
 
 
-def watched(station: Path) -> Watched:
-    """What to watch, as the file system stands now."""
+def watched(station: Path, more: Path | None = None) -> Watched:
+    """What to watch, as the file system stands now; `more`: one file more."""
     conf_d = station.parent / "conf.d"
     found: Watched = {}
-    for path in (station, conf_d, *_links_in(conf_d)):
+    for path in (station, conf_d, *_links_in(conf_d), *([more] if more else [])):
         for folder, name in _entries(path):
             names = found.setdefault(folder, set())
             if names is not None:
@@ -45,14 +45,14 @@ class FolderWatch:
         self._dirty = dirty
         self._observer: BaseObserver | None = None
 
-    def renew(self) -> str:
+    def renew(self, more: Path | None = None) -> str:
         """Watch what is to be watched now; returns why that failed, else an empty text.
         Whatever changes after this call sets `dirty`."""
         for _ in range(_ROUNDS):
-            wanted = watched(self._station)
+            wanted = watched(self._station, more)
             self.stop()
             failure = self._watch(wanted)
-            if watched(self._station) == wanted:
+            if watched(self._station, more) == wanted:
                 return failure
         return "its folders keep changing"
 

@@ -12,5 +12,5 @@ Beside it stands what is missing: rules over what each docking brought, and what
     evidence/      receipts, packages, reports
     inspection/    random samples
 
-`verifier.py` and `package.py` go into the hands of a court, as one file.
+`verifier`, `verdict`, `anchors`, `handed`, `national`, `package` go into the hands of a court, as one file.
 """

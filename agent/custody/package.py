@@ -1,8 +1,8 @@
-"""Checks an evidence package: `python verify.py PACKAGE [--key VKEY]`.
+"""Checks an evidence package: `python verify.py PACKAGE [--key VKEY] [--witness VKEY]…`.
 
-A package is a BagIt folder (RFC 8493). Its manifests tell what was damaged on the way; that it is what the
-station handed out, its log tells: the entry `exported` has the digest over all that is in the package, each
-event of each clip is proven under one signed head, and so is that entry.
+A package is a BagIt folder (RFC 8493), or a zip file of one. Its manifests tell what was damaged on the way;
+that it is what the station handed out, its log tells: the entry `exported` has the digest over all that is in
+the package, each event of each clip is proven under one signed head, and so is that entry.
 
 Everything in a package is material of somebody who may have altered it: nothing of it is run, no path of it
 is followed out of it, and what is shown of it stays on one line.
@@ -10,22 +10,27 @@ is followed out of it, and what is shown of it stays on one line.
 
 import hashlib
 import json
-import os
 import re
-import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.custody.anchors import CHANGES, COSIGNED, check_countersigned, countersigning, keys_before
+from agent.custody.box import LARGEST, Box, Broken, opened
+from agent.custody.handed import Dockings, Entries, Facts, body_of, check_times
+from agent.custody.national import SM3, check_sm3, sm3
+from agent.custody.ordered import OF_AN_EXPORT, Ordered
+from agent.custody.verdict import Said, parsed, plainly
 from agent.custody.verifier import Head, Invalid, Key, Note, Proof, check_inclusion, leaf_hash
 
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 CLIPS, LOG, TEXTS = "data/clips/", "data/log/", "data/texts/"
-EXPORT, KEY, HEAD = "data/export.json", "data/log/key.pub", "data/log/head"
-LARGEST = 64 << 20  # bytes of a file that is read as a whole; clips are read in blocks
+EXPORT, TIMES = "data/export.json", "data/times.json"
+KEY, HEAD = "data/log/key.pub", "data/log/head"
 _BLOCK = 1 << 20
+_DAMAGED = ("", 0)  # of what a zip file does not give back as it was packed: it is told as changed
 _LINE = re.compile(r"([0-9a-f]{64})[ \t]+([^\r\n]+)")
 _PROOF = re.compile(r"data/log/([1-9][0-9]{0,18})\.proof", re.ASCII)
 #: state → those that may come next, as the station's own table has them. None: before it was seen.
@@ -43,21 +48,12 @@ MOVES: Mapping[str | None, frozenset[str]] = {
     "merged": frozenset(),
     "released": frozenset(),
 }
+#: Events of a rebuild, and where they lead.
+REBUILT: Mapping[str, frozenset[str]] = {
+    "rebuilt": frozenset({"stored"}),
+    "copy-missing": frozenset({"quarantined"}),
+}
 Digests = Mapping[str, tuple[str, int]]  # path → SHA-256 in hex, bytes
-
-
-@dataclass(frozen=True)
-class Said:
-    """One line of the verdict."""
-
-    holds: bool
-    zh: str
-    en: str
-
-    @property
-    def line(self) -> str:
-        mark = "[成立 holds]" if self.holds else "[不成立 WRONG]"
-        return f"{mark} {plainly(self.zh)}\n    {plainly(self.en)}"
 
 
 # Paths in a manifest (RFC 8493, 2.1.3)
@@ -90,27 +86,17 @@ def contents(digests: Mapping[str, str], entries: Mapping[int, bytes]) -> str:
     return hashlib.sha256(manifest({**told, **proven})).hexdigest()
 
 
-# The folder
+# What lies in it
 
 
-def walk(folder: str) -> Iterator[tuple[str, bool]]:
-    """(path, whether it is a regular file) of everything but folders below `folder`. Follows no link."""
-
-    def failed(error: OSError) -> None:
-        raise error
-
-    for base, folders, files in os.walk(folder, onerror=failed):
-        for name in [*files, *(one for one in folders if os.path.islink(os.path.join(base, one)))]:  # noqa: PTH114, PTH118
-            path = os.path.join(base, name)  # noqa: PTH118 - one file of os and sys alone
-            yield os.path.relpath(path, folder), stat.S_ISREG(os.lstat(path).st_mode)
-
-
-def digest_of(path: str) -> tuple[str, int]:
+def digest_of(blocks: Iterable[bytes], national: Any = None) -> tuple[str, int]:
+    """(SHA-256 in hex, bytes). `national`: another digest that takes them in on the way."""
     digest, size = hashlib.sha256(), 0
-    with open(path, "rb") as file:  # noqa: PTH123
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
+    for block in blocks:
+        digest.update(block)
+        if national is not None:
+            national.update(block)
+        size += len(block)
     return digest.hexdigest(), size
 
 
@@ -118,8 +104,9 @@ def digest_of(path: str) -> tuple[str, int]:
 class Package:
     """Of its files, those that were found without following any link: no other is ever opened."""
 
-    folder: str
+    box: Box
     digests: Digests
+    national: Mapping[str, str | None]  # path → SM3 in hex, None where it cannot be made; where one is told
 
     def read(self, path: str) -> bytes:
         """Raises Invalid, OSError."""
@@ -127,19 +114,7 @@ class Package:
             raise Invalid(f"{path} is not there")
         if self.digests[path][1] > LARGEST:
             raise Invalid(f"{path} is too long")
-        with open(f"{self.folder}/{path}", "rb") as file:  # noqa: PTH123
-            return file.read()
-
-
-def parsed(data: bytes) -> dict[str, Any]:
-    """Raises Invalid."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Invalid("this is no JSON object")
-    return found
+        return b"".join(self.box.blocks(path, _BLOCK))
 
 
 def listed(data: bytes) -> dict[str, str]:
@@ -162,24 +137,39 @@ def listed(data: bytes) -> dict[str, str]:
     return found
 
 
-def plainly(text: str) -> str:
-    """On one line, and nothing that writes over others."""
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
-
-
 # The checks
 
 
-def check(folder: str, given: str | None = None) -> Iterator[Said]:
-    """Every line of the verdict on the package in `folder`. `given`: the key (a vkey) that the station is
-    known by, from elsewhere. Raises OSError when the folder itself cannot be read."""
-    digests = dict[str, tuple[str, int]]()
-    for path, regular in sorted(walk(folder)):
-        if regular:
-            digests[path] = digest_of(f"{folder}/{path}")
-        else:
+def check(place: str, given: str | None = None, witnesses: Sequence[Key] = ()) -> Iterator[Said]:
+    """Every line of the verdict on the package, which is a folder or a zip file. `given`: the key (a vkey)
+    that the station is known by, from elsewhere; `witnesses`: keys of other stations that are trusted, from
+    elsewhere, too, any of them. Raises OSError when the package cannot be read at all."""
+    try:
+        box = opened(place)
+    except Broken as error:
+        yield Said(False, f"压缩包不成立：{error.zh}", f"the zip file: {error.en}")
+        return
+    try:
+        yield from _checked(box, given, witnesses)
+    finally:
+        box.close()
+
+
+def _checked(box: Box, given: str | None, witnesses: Sequence[Key]) -> Iterator[Said]:
+    digests, national = dict[str, tuple[str, int]](), dict[str, str | None]()
+    yield from (Said(False, zh, en) for zh, en in box.faults)
+    files = sorted(box.files())
+    for path, regular in files:
+        if not regular:
             yield Said(False, f"不是普通文件：{path}", f"no regular file: {path}")
-    package = Package(folder, digests)
+            continue
+        second = sm3() if (SM3, True) in files else None
+        try:
+            digests[path] = digest_of(box.blocks(path, _BLOCK), second)
+        except Invalid:
+            digests[path] = _DAMAGED
+        national[path] = second.hexdigest() if second else None
+    package = Package(box, digests, national)
     yield from check_bag(package)
     try:
         key, head, note = _head(package)
@@ -191,13 +181,14 @@ def check(folder: str, given: str | None = None) -> Iterator[Said]:
     except Invalid as error:
         yield Said(False, "日志头或密钥不成立", f"head or key: {error}")
         return
-    entries = dict[int, dict[str, Any]]()
+    entries = dict[int, Facts]()
     raw = dict[int, bytes]()
     wrong = False
-    for path in sorted(path for path in digests if path.startswith(LOG) and path not in (KEY, HEAD)):
+    cosigned = sorted(path for path in digests if path.startswith(COSIGNED))
+    for path in sorted(one for one in digests if one.startswith(LOG) and one not in (KEY, HEAD, *cosigned)):
         try:
-            seq, raw_entry = _proven(path, package.read(path), head, note)
-            raw[seq], entries[seq] = raw_entry, parsed(raw_entry)
+            seq, raw_entry, facts = _proven(path, package.read(path), head, note)
+            raw[seq], entries[seq] = raw_entry, facts
         except Invalid as error:
             wrong = True
             yield Said(False, f"日志证明不成立：{path}", f"{path}: {error}")
@@ -208,7 +199,12 @@ def check(folder: str, given: str | None = None) -> Iterator[Said]:
             f"{len(raw)} entries are proven under this one head",
         )
     yield from check_export(package, entries, raw)
-    yield _anchor(key, given)
+    events = [seq for seq, facts in entries.items() if facts.get("kind") not in OF_AN_EXPORT]
+    yield from check_countersigned(cosigned, package.read, key, head, events, witnesses)
+    changes = sorted(path for path in digests if path.startswith(CHANGES))
+    before, wrong_changes = keys_before(changes, package.read, key)
+    yield from wrong_changes
+    yield _anchor(key, given, bool(witnesses), before)
 
 
 def check_bag(package: Package) -> Iterator[Said]:
@@ -217,13 +213,13 @@ def check_bag(package: Package) -> Iterator[Said]:
     try:
         if package.read("bagit.txt") != BAGIT:
             raise Invalid("bagit.txt is not that of this format")
-        for name in (TAGS, MANIFEST):
+        for name in (TAGS, MANIFEST, *([SM3] if SM3 in package.digests else [])):
             lists[name] = _listed(name, package.read(name))
     except Invalid as error:
         yield Said(False, f"清单不成立：{error}", f"the manifests: {error}")
     if TAGS not in lists:
         return
-    told = {path: digest for one in lists.values() for path, digest in one.items()}
+    told = {path: digest for name, one in lists.items() if name != SM3 for path, digest in one.items()}
     # Without a manifest of the payload nothing of the payload is judged by it; that it is none was said.
     there = {path for path in package.digests if path != TAGS and (len(lists) > 1 or path in told)}
     faults = list(_differences(package.digests, there, told))
@@ -231,6 +227,9 @@ def check_bag(package: Package) -> Iterator[Said]:
     if not faults and len(lists) > 1:
         count = len(lists[MANIFEST])
         yield Said(True, f"{count} 个文件与清单一致", f"the {count} files are those of the manifest")
+    if SM3 in lists:
+        payload = {path: one for path, one in package.national.items() if path.startswith("data/")}
+        yield from check_sm3(lists[SM3], payload)
 
 
 def _listed(name: str, data: bytes) -> dict[str, str]:
@@ -260,22 +259,22 @@ def _differences(digests: Digests, there: set[str], told: Mapping[str, str]) -> 
             yield Said(False, f"内容被改动：{path}", f"changed: {path}")
 
 
-def check_export(
-    package: Package, entries: Mapping[int, dict[str, Any]], raw: Mapping[int, bytes]
-) -> Iterator[Said]:
+def check_export(package: Package, entries: Entries, raw: Mapping[int, bytes]) -> Iterator[Said]:
     """That the station handed out exactly this, and that each clip is what its entries say."""
     exports = [seq for seq, facts in entries.items() if facts.get("kind") == "exported"]
     try:
         if len(exports) != 1:
             raise Invalid(f"{len(exports)} entries tell of an export, not one")
         (seq,) = exports
-        body = _object(entries[seq], "body")
+        body = body_of(entries[seq])
         story = {one: entry for one, entry in raw.items() if one != seq}
         plain = {path: digest for path, (digest, _) in package.digests.items() if path.startswith("data/")}
         if contents(plain, story) != body.get("contents"):
             raise Invalid(f"entry {seq} exported something else: a file or an entry is another, or not there")
         told = _told(package, body)
-        _strange(package, told, entries)
+        ordered = Ordered(seq, body, entries)
+        dockings = Dockings(parsed(package.read(EXPORT)).get("dockings"), entries)
+        _strange(package, told, entries, dockings.events | ordered.events)
     except Invalid as error:
         yield Said(False, "导出记录与本包不符", f"the export: {error}")
         return
@@ -283,12 +282,15 @@ def check_export(
     yield Said(
         True, f"本包正是日志第 {seq} 号事件导出的内容（{at}）", f"this is what event {seq} exported, at {at}"
     )
-    yield from _texts(package, body)
+    yield from _texts(package, body, ordered)
+    stories = dict[object, list[Facts]]()
+    for _, facts in sorted(entries.items()):
+        if isinstance(facts.get("clip"), int):
+            stories.setdefault(facts["clip"], []).append(facts)
     for clip in told:
         key = str(clip.get("key"))
         try:
-            own = [facts for one, facts in sorted(entries.items()) if facts.get("clip") == clip["clip"]]
-            _clip(package, clip, own)
+            _clip(package, clip, stories.get(clip["clip"], []), dockings)
             yield Said(
                 True,
                 f"录像 {clip['clip']} 与其附文、日志一致：{key}",
@@ -296,6 +298,8 @@ def check_export(
             )
         except Invalid as error:
             yield Said(False, f"录像不成立：{key}", f"clip {key}: {error}")
+    yield from dockings.said()
+    yield from check_times(_told_times(package), dockings)
 
 
 def _head(package: Package) -> tuple[Key, Head, bytes]:
@@ -311,8 +315,8 @@ def _head(package: Package) -> tuple[Key, Head, bytes]:
     return key, Head.checked(note, [key], origin), data
 
 
-def _proven(path: str, data: bytes, head: Head, note: bytes) -> tuple[int, bytes]:
-    """(number of the event, its entry)."""
+def _proven(path: str, data: bytes, head: Head, note: bytes) -> tuple[int, bytes, Facts]:
+    """(number of the event, its entry, what that says)."""
     named = _PROOF.fullmatch(path)
     if named is None:
         raise Invalid("this does not belong here")
@@ -323,16 +327,18 @@ def _proven(path: str, data: bytes, head: Head, note: bytes) -> tuple[int, bytes
         raise Invalid("this is no proof as a station writes it")
     seq = int(named[1])
     check_inclusion(leaf_hash(proof.extra), proof.index, head.size, proof.hashes, head.root)
-    if proof.index != seq - 1 or parsed(proof.extra).get("seq") not in (seq, str(seq)):
+    facts = parsed(proof.extra)
+    if proof.index != seq - 1 or facts.get("seq") not in (seq, str(seq)):
         raise Invalid(f"this proves another entry than that of event {seq}")
-    return seq, proof.extra
+    return seq, proof.extra, facts
 
 
 def _told(package: Package, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The clips of the package; those that the entry names."""
     clips = parsed(package.read(EXPORT)).get("clips")
     if not isinstance(clips, list) or not all(
-        isinstance(one, dict) and one.keys() >= {"clip", "key", "state"} for one in clips
+        isinstance(one, dict) and one.keys() >= {"key", "state"} and isinstance(one.get("clip"), int)
+        for one in clips
     ):
         raise Invalid(f"{EXPORT} does not say which clips these are")
     if [one["clip"] for one in clips] != body.get("clips"):
@@ -340,9 +346,22 @@ def _told(package: Package, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return clips
 
 
-def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:
-    """Name and reason, of which the entry has the salted digests."""
+def _told_times(package: Package) -> list[dict[str, Any]]:
+    """What is told of the clips' true times; nothing where that is no such list, which `exported` pins."""
+    try:
+        found = json.loads(package.read(TIMES))
+    except (Invalid, ValueError, RecursionError):
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _texts(package: Package, body: Mapping[str, Any], ordered: Ordered) -> Iterator[Said]:
+    """Names and the reason, of which the entries have the salted digests."""
     wanted = {f"{TEXTS}{body.get(name)}.json": name for name in ("name", "reason")}
+    if ordered.approver is None:
+        yield Said(True, "没有第二人批准", "no second person approved it")
+    else:
+        wanted[f"{TEXTS}{ordered.approver}.json"] = "approver"
     for path in sorted({path for path in package.digests if path.startswith(TEXTS)} | set(wanted)):
         try:
             if path not in wanted:
@@ -356,8 +375,15 @@ def _texts(package: Package, body: Mapping[str, Any]) -> Iterator[Said]:
             ):
                 raise Invalid("this is no text as a station keeps it")
             made = hashlib.sha256(bytes.fromhex(salt) + text.encode("utf-8", "backslashreplace"))
-            if made.hexdigest() != body.get(wanted[path]):
+            if made.hexdigest() != path[len(TEXTS) : -len(".json")]:
                 raise Invalid(f"this is not the {wanted[path]} of the export's entry")
+            if wanted[path] == "approver":
+                yield Said(
+                    True,
+                    f"由第二人批准（第 {ordered.approved} 号事件）：{text}",
+                    f"a second person approved it (event {ordered.approved}): {text}",
+                )
+                continue
             zh = {"name": "导出人", "reason": "导出理由"}[wanted[path]]
             yield Said(True, f"{zh}：{text}", f"{wanted[path]} of the export: {text}")
         except (Invalid, ValueError) as error:
@@ -371,15 +397,17 @@ def _said(text: str, salt: str) -> bytes:
 
 
 def _strange(
-    package: Package, clips: Iterable[Mapping[str, Any]], entries: Mapping[int, Mapping[str, Any]]
+    package: Package, clips: Iterable[Mapping[str, Any]], entries: Entries, dockings: set[int]
 ) -> None:
-    """Nothing but the clips that are told of, and their entries. Raises Invalid."""
+    """Nothing but the clips that are told of, their entries, and those of their dockings. Raises Invalid."""
     clips = list(clips)
-    ids = [clip["clip"] for clip in clips]
+    ids = {clip["clip"] for clip in clips}
+    export = max(seq for seq, facts in entries.items() if facts.get("kind") == "exported")
     for seq, facts in entries.items():
-        if facts.get("clip") not in ids and facts.get("kind") != "exported":
+        clip = facts.get("clip")
+        if not (isinstance(clip, int) and clip in ids) and seq != export and seq not in dockings:
             raise Invalid(f"the entry of event {seq} is about none of these clips")
-        if seq > max(one for one, other in entries.items() if other.get("kind") == "exported"):
+        if seq > export:
             raise Invalid(f"event {seq} came after the export")
     due = {f"{CLIPS}{clip['key']}{ending}" for clip in clips for ending in ("", ".json")}
     for path in sorted(path for path in package.digests if path.startswith(CLIPS)):
@@ -387,7 +415,7 @@ def _strange(
             raise Invalid(f"no clip that is told of lies at {path}")
 
 
-def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) -> None:
+def _clip(package: Package, clip: Mapping[str, Any], own: list[Facts], dockings: Dockings) -> None:
     """Raises Invalid."""
     key = decoded(f"{CLIPS}{clip['key']}")
     if key not in package.digests:
@@ -396,7 +424,9 @@ def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) 
     sidecar = parsed(package.read(f"{key}.json"))
     if (sidecar.get("key"), sidecar.get("sha256"), sidecar.get("size")) != (clip["key"], digest, size):
         raise Invalid("the sidecar is that of another clip: key, SHA-256 or size differ")
-    bodies = [_object(facts, "body") for facts in own]
+    bodies = [body_of(facts) for facts in own]
+    if package.national.get(key) not in (None, sidecar.get("sm3", package.national[key])):
+        raise Invalid("the sidecar has another SM3")
     safe = [body for facts, body in zip(own, bodies, strict=True) if facts["kind"] in ("stored", "rebuilt")]
     # The catalog may have said `stored` again when a target had lost it: that entry names no bytes.
     safe = [body for body in safe if "sha256" in body]
@@ -406,31 +436,33 @@ def _clip(package: Package, clip: Mapping[str, Any], own: list[dict[str, Any]]) 
     for name, value in wanted.items():
         if safe[-1].get(name, value) not in (value, str(value)):
             raise Invalid(f"its entry `stored` has another {name}")
-    _way(bodies, clip["state"])
+    _way(zip((str(facts["kind"]) for facts in own), bodies, strict=True), clip["state"])
+    dockings.check(own, sidecar.get("recorder"))
 
 
-def _way(bodies: Iterable[Mapping[str, Any]], end: object) -> None:
-    """That each change of state goes on from the one before, and the last one leads to `end`."""
+def _way(events: Iterable[tuple[str, Mapping[str, Any]]], end: object) -> None:
+    """That each change of state goes on from the one before, and the last one leads to `end`. A rebuild of
+    the catalog looks for the clip itself, and says what it found whatever was known before."""
     state: Any = None
-    for body in bodies:
+    for kind, body in events:
         if "to" not in body:
             continue
-        if body.get("from") != state or str(body["to"]) not in MOVES[state]:
+        moves = MOVES[state] if state is None else REBUILT.get(kind, MOVES[state])
+        if body.get("from") != state or str(body["to"]) not in moves:
             raise Invalid(f"its story has a gap: from {body.get('from')} to {body['to']}, after {state}")
         state = str(body["to"])
     if state != end:
         raise Invalid(f"its story ends as {state}, the report says {end}")
 
 
-def _object(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = facts.get(name)
-    if not isinstance(found, dict):
-        raise Invalid(f"an entry has no {name}")
-    return found
-
-
-def _anchor(key: Key, given: str | None) -> Said:
-    """Whose key it is: nothing in a package can say that."""
+def _anchor(key: Key, given: str | None, witnessed: bool, before: Collection[str]) -> Said:
+    """Whose key it is: nothing in a package can say that. `before`: earlier keys, which lead to it."""
+    if given is None and witnessed:
+        return Said(
+            True,
+            f"没有给出本站公钥（--key），来源以会签为准。包内公钥：{key.vkey}",
+            f"no key was given (--key): the countersignature is the anchor. The package's key: {key.vkey}",
+        )
     if given is None:
         return Said(
             True,
@@ -439,6 +471,12 @@ def _anchor(key: Key, given: str | None) -> Said:
         )
     if given.strip() == key.vkey:
         return Said(True, "公钥正是所给出的那一把", "the key is the one that was given")
+    if given.strip() in before:
+        return Said(
+            True,
+            f"所给出的公钥已更换为包内公钥，更换由新旧密钥共同签署：{key.vkey}",
+            f"the key that was given was changed, signed by both at each step, to the package's: {key.vkey}",
+        )
     return Said(
         False,
         f"公钥不是所给出的那一把，包内公钥：{key.vkey}",
@@ -454,15 +492,16 @@ LIMITS = (
 
 def main(arguments: list[str]) -> int:
     """0: all of it holds, 1: something does not, 2: wrong usage."""
-    given = None
-    if len(arguments) == 3 and arguments[1] == "--key":
-        given = arguments[2]
-    elif len(arguments) != 1 or arguments[0].startswith("-"):
-        print("用法 usage: python verify.py PACKAGE [--key VKEY]", file=sys.stderr)
+    try:
+        folder, given, witnesses = _asked(arguments)
+    except Invalid as error:
+        print(
+            f"用法 usage: python verify.py PACKAGE [--key VKEY] [--witness VKEY]…\n{error}", file=sys.stderr
+        )
         return 2
     wrong = 0
     try:
-        for said in check(arguments[0], given):
+        for said in check(folder, given, witnesses):
             print(said.line)
             wrong += not said.holds
     except OSError as error:
@@ -471,11 +510,26 @@ def main(arguments: list[str]) -> int:
     print(LIMITS)
     if wrong:
         print(f"结论：不成立，{wrong} 处不符\nverdict: does NOT hold, {wrong} things are wrong")
-    elif given is None:
-        print("结论：前后一致，来源未确定\nverdict: consistent, origin not established")
-    else:
+    elif given is not None:
         print("结论：成立\nverdict: it holds, under the key that was given")
+    elif witnesses:
+        print("结论：成立，以会签为准\nverdict: it holds, under a countersignature by a key that was given")
+    else:
+        print("结论：前后一致，来源未确定\nverdict: consistent, origin not established")
     return 1 if wrong else 0
+
+
+def _asked(arguments: list[str]) -> tuple[str, str | None, list[Key]]:
+    """(folder, key, witnesses). Raises Invalid."""
+    folder, *options = arguments or [""]
+    found: dict[str, list[str]] = {"--key": [], "--witness": []}
+    for name, value in zip(options[::2], [*options[1::2], ""], strict=False):
+        if not value or name not in found:
+            raise Invalid(f"{name} {value}")
+        found[name].append(value)
+    if not folder or folder.startswith("-") or len(found["--key"]) > 1:
+        raise Invalid(folder)
+    return folder, next(iter(found["--key"]), None), [countersigning(one) for one in found["--witness"]]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 
 from agent import durable
+from agent.errors import Reject
 
 LONGEST = 500  # characters
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -42,6 +43,13 @@ class Texts:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return text if isinstance(text, str) and digest_of(salt, text) == digest else None
+
+
+def text_of(text: str, name: str) -> str:
+    """What a person wrote under `name`. Raises Reject `bad-parameter`."""
+    if not 0 < len(text.strip()) <= LONGEST:
+        raise Reject("bad-parameter", name=name, expected=f"1–{LONGEST} characters")
+    return text.strip()
 
 
 def digest_of(salt: bytes, text: str) -> str:

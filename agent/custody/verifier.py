@@ -244,7 +244,7 @@ class Note:
     text: str  # with its last newline
     signatures: tuple[Signature, ...]
 
-    @property
+    @functools.cached_property
     def data(self) -> bytes:
         return (self.text + "\n" + "".join(each.line for each in self.signatures)).encode()
 
@@ -252,16 +252,7 @@ class Note:
     def parse(cls, data: bytes) -> "Note":
         if len(data) > LARGEST_NOTE:
             raise Invalid("the note is too long")
-        try:
-            whole = data.decode()
-        except UnicodeDecodeError:
-            raise Invalid("the note is not text") from None
-        if re.search("[\0-\x09\x0b-\x1f]", whole):
-            raise Invalid("the note has control characters")
-        text, blank, signed = whole.rpartition("\n\n")
-        if not blank:
-            raise Invalid("the note has no signature")
-        return cls(text + "\n", tuple(_signatures(signed)))
+        return _note(data)
 
     def check(self, keys: Iterable[Key]) -> list[Key]:
         """The keys that signed it, at least one of `keys`. A signature by one of them that is not true
@@ -291,6 +282,20 @@ class Note:
             if (signature.name, signature.id) == (key.name, key.id) and key.kind == COSIGNATURE:
                 return int.from_bytes(signature.data[:8], "big")
         raise Invalid(f"{key.name} has not countersigned this")
+
+
+@functools.lru_cache(maxsize=2)  # the proofs of one receipt or package are all under one head
+def _note(data: bytes) -> Note:
+    try:
+        whole = data.decode()
+    except UnicodeDecodeError:
+        raise Invalid("the note is not text") from None
+    if re.search("[\0-\x09\x0b-\x1f]", whole):
+        raise Invalid("the note has control characters")
+    text, blank, signed = whole.rpartition("\n\n")
+    if not blank:
+        raise Invalid("the note has no signature")
+    return Note(text + "\n", tuple(_signatures(signed)))
 
 
 def cosigned(text: str, at: int) -> bytes:
@@ -417,6 +422,34 @@ class Proof:
         head = Head.checked(self.note, keys, origin)
         check_inclusion(leaf_hash(entry), self.index, head.size, self.hashes, head.root)
         return head
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """The last entry of a log, `key-changed`, under a head that both keys have signed: it leads from the one
+    to the other. `parse` checks all of it."""
+
+    proof: Proof
+    old: Key
+    new: Key
+    head: Head
+
+    @classmethod
+    def parse(cls, data: bytes) -> "KeyChange":
+        proof = Proof.parse(data)
+        facts = _facts(proof.extra)
+        body = facts["body"]
+        if facts["kind"] != "key-changed" or not isinstance(body, dict) or proof.data != data:
+            raise Invalid("this is no change of a key")
+        old, new = Key.parse(str(body.get("old"))), Key.parse(str(body.get("new")))
+        origin = Head.parse(proof.note.text).origin
+        if old == new or not {old.name, new.name} == {origin.rpartition("/")[0]}:
+            raise Invalid("these are not two keys of the station whose log this is")
+        for key in (old, new):
+            head = proof.check(proof.extra, [key], origin)
+        if proof.index != head.size - 1:
+            raise Invalid("the change of the key is not the last entry of its log")
+        return cls(proof, old, new, head)
 
 
 # Receipts: an entry in words, and the proof of it

@@ -9,9 +9,10 @@ While one batch is proved and sealed (`seal`), the next one is read from the rec
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent.catalog import Catalog, intake
+from agent.config.roster import Roster
 from agent.errors import StationError
 from agent.ingest.copier import Copier
 from agent.ingest.copy import SMALL
@@ -21,16 +22,18 @@ from agent.ingest.locks import Locks
 from agent.ingest.recover import settle
 from agent.ingest.seal import Sealer
 from agent.ingest.store import Store
-from agent.model import Identity, Reporter, printable
+from agent.model import Identity, Reporter, SourceClip, printable
 from drivers.base import Session
 
 _BATCH_FILES = 256
 _BATCH_BYTES = 64 << 20
+_BELIEVED = timedelta(days=7)  # before the docking, as retention believes a recorder's clock
 
 
 @dataclass(slots=True)
 class Ingest:
-    """What every docking shares. `stored` is called after each commit that leaves something to upload."""
+    """What every docking shares. `stored` is called after each commit that leaves something to upload.
+    `roster`: whose recorder is whose."""
 
     catalog: Catalog
     store: Store
@@ -39,6 +42,7 @@ class Ingest:
     sm3: Callable[[], bool]  # whether to take that digest too
     stored: Callable[[], None]
     locks: Locks = field(default_factory=Locks)
+    roster: Callable[[], Roster] = Roster
 
     def collect(self, session: Session, slot: str, port: str, reporter: Reporter) -> bool:
         """Collect one volume; True when every file on it is safe. Raises DeviceGone, Stopping."""
@@ -75,7 +79,9 @@ class _Docking:
     def run(self) -> bool:
         catalog, reporter = self.ingest.catalog, self.reporter
         self._say_identity()
-        listing = make_listing(catalog, self.session, self.identity, self.docking, reporter.check)
+        listing = make_listing(
+            catalog, self.session, self.identity, self.docking, reporter.check, self._officer_of()
+        )
         for key, params in remarks(listing, datetime.now()):
             reporter.problem(key, **params)
         reporter.listed(len(listing.pending), sum(pending.source.size for pending in listing.pending))
@@ -120,6 +126,17 @@ class _Docking:
                 if ended is not None:
                     raise ended
         return sealer.again
+
+    def _officer_of(self) -> Callable[[SourceClip], str]:
+        """By the roster, on the day that the clip names, if that can be: else on this one."""
+        roster, now = self.ingest.roster(), datetime.now()
+
+        def officer(source: SourceClip) -> str:
+            at = source.recorded_at
+            told = at if at and now - _BELIEVED <= at <= now else now
+            return roster.officer(self.identity.recorder, told.date())
+
+        return officer
 
     def _say_identity(self) -> None:
         if self.identity.conflict:

@@ -45,9 +45,15 @@ class Listing:
 
 
 def make_listing(
-    catalog: Catalog, session: Session, identity: Identity, docking: int, beat: Callable[[], None]
+    catalog: Catalog,
+    session: Session,
+    identity: Identity,
+    docking: int,
+    beat: Callable[[], None],
+    officer_of: Callable[[SourceClip], str] = lambda source: "",
 ) -> Listing:
-    """List everything first, commit what was seen, then tell what is to be copied and in which order."""
+    """List everything first, commit what was seen, then tell what is to be copied and in which order.
+    `officer_of`: by the roster, for what names nobody."""
     listing = Listing()
     sources = _beating(session.clips(), beat)
     found = list(sources)
@@ -77,7 +83,7 @@ def make_listing(
     # Clips that are copied together shall lie together in the catalog: else each commit touches most of it.
     fresh.sort(key=_order)
     for group in _beating(_groups(fresh, _GROUP), beat):
-        clips = _write(catalog, intake.see, docking, identity, group)
+        clips = _write(catalog, intake.see, docking, identity, group, officer_of)
         for pair in zip(clips, group, strict=True):
             listing.add(Pending(*pair))
     if listing.complete:

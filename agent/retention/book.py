@@ -17,14 +17,18 @@ from agent.catalog.rulesets import IN_FORCE, OVER, WAITING, RuleRow
 from agent.config import RetentionConfig
 from agent.errors import Reject
 from agent.model import Lock
-from agent.retention.keeping import Keeping, Look, nobody, recorder
+from agent.retention import persons
+from agent.retention.keeping import Keeping
 from agent.retention.locks import lock
+from agent.retention.roster import protecting
 from agent.retention.rules import RuleSet, plain, read, ruleset, shortened
 
-#: Of rules and holds, the last event that changed any; a hold on a clip speaks of what that one became.
+#: Of rules, holds and rosters, the last event that changed any; a hold on a clip speaks of what that one
+#: became.
 _LAST = (
     "SELECT (SELECT coalesce(max(event), 0) FROM rulesets), (SELECT coalesce(max(id), 0) FROM holds),"
     " (SELECT coalesce(max(lifted), 0) FROM holds),"
+    " (SELECT coalesce(max(id), 0) FROM rosters), (SELECT coalesce(max(over), 0) FROM rosters),"
     " (SELECT clips FROM clip_counts WHERE state = 'merged')"
 )
 _log = logging.getLogger(__name__)
@@ -53,8 +57,16 @@ def standing(db: sqlite3.Connection) -> Standing:
     return Standing(tuple(rows[:-1]), rows[-1] if rows else None)
 
 
+def follow(catalog: Catalog, config: RetentionConfig, *, faulty: bool) -> None:
+    """At every start, and at every change of the configuration. `faulty`: its files are: what is in force may
+    be the defaults then, which nobody asked for, and no rule changes."""
+    if not faulty:
+        persons.require(catalog, config.two_persons)
+        take_over(catalog, config)
+
+
 def take_over(catalog: Catalog, config: RetentionConfig) -> None:
-    """What the configuration says now, at every start and at every change of it. Safe to repeat."""
+    """What the configuration says now. Safe to repeat."""
     new = ruleset(config)
     catalog.write(lambda tx: _take_over(tx, new))
 
@@ -98,7 +110,7 @@ def _effect(db: sqlite3.Connection, old: Keeping, new: Keeping, now: float) -> E
         # As if the centre had confirmed it now: what has not happened yet counts, too.
         confirmed = row.confirmed or now
         clips += 1
-        here = new.here(row, confirmed, now).until < old.here(row, confirmed, now).until
+        here = new.here(row, confirmed).until < old.here(row, confirmed).until
         earlier += after < before or here
         sooner += after <= now < before
     return Effect(clips, earlier, sooner)
@@ -129,10 +141,9 @@ def _rules(*rows: RuleRow) -> RuleSet:
 
 
 class Book:
-    """Rules and holds that protect, read again when they have changed. From any thread."""
+    """Rules, holds and rosters that protect, read again when they have changed. From any thread."""
 
-    def __init__(self, unit_of: Look = nobody, source_of: Look = recorder) -> None:
-        self._unit_of, self._source_of = unit_of, source_of
+    def __init__(self) -> None:
         self._known: tuple[tuple[int, ...], Keeping] | None = None
 
     def keeping(self, db: sqlite3.Connection) -> Keeping:
@@ -145,7 +156,8 @@ class Book:
 
     def fresh(self, db: sqlite3.Connection) -> Keeping:
         """Read anew, also inside a transaction: what it sees may never be committed, and is not kept."""
-        return Keeping(standing(db).rules, holds.in_force(db), self._unit_of, self._source_of)
+        rosters = protecting(db)
+        return Keeping(standing(db).rules, holds.in_force(db), rosters.units_of, rosters.sources_of)
 
     def lock(self, db: sqlite3.Connection, clip: int, now: float) -> Lock:
         """For the centre. `now` is a trusted time, in seconds since the epoch."""
@@ -153,9 +165,9 @@ class Book:
 
     def effect(self, db: sqlite3.Connection, now: float) -> Effect:
         """What it would be to be kept by the rules that wait, and not by those in force any more."""
-        sets = standing(db)
+        sets, rosters = standing(db), protecting(db)
         old, new = (
-            Keeping(_rules(*rows), (), self._unit_of, self._source_of)
+            Keeping(_rules(*rows), (), rosters.units_of, rosters.sources_of)
             for rows in (sets.former, [sets.latest] if sets.latest else [])
         )
         return _effect(db, old, new, now)

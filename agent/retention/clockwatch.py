@@ -27,8 +27,9 @@ class ClockWatch:
         db = catalog.read()
         if suspended(db):
             clock.distrust()
-        elif (last := meta.get(db, _LAST)) is not None:
-            clock.remember(float(last))
+        elif last := max(float(meta.get(db, _LAST) or 0), _last_event(db)):
+            clock.remember(last)
+        clock.stamp()  # what comes is compared with now
 
     def now(self) -> float | None:
         """A time by which something may go; None while there is none. To be asked at least every hour."""
@@ -58,6 +59,12 @@ class ClockWatch:
     def believe(self) -> None:
         """After `confirm` was committed."""
         self._clock.believe()
+
+
+def _last_event(db: sqlite3.Connection) -> float:
+    """When something last happened at a time that was believed; 0: never."""
+    row = db.execute("SELECT at FROM events WHERE clock_trusted ORDER BY seq DESC LIMIT 1").fetchone()
+    return float(row[0]) if row else 0.0
 
 
 def suspended(db: sqlite3.Connection) -> bool:

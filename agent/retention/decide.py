@@ -20,12 +20,11 @@ class Kept:
 
 def until(spans: Sequence[Span], begin: float, now: float) -> Kept:
     """What is protected now stays so until no rule follows on without a gap; of what is not protected, when
-    that ended."""
-    ordered = sorted(spans, key=lambda span: (span[1], -span[2]))
-    if not ordered:
+    that ended. `spans` in the order in which they begin, of those that begin together the longest first."""
+    if not spans:
         return Kept(math.inf, None)
-    end, by = begin, ordered[0][0]
-    for rule, first, last in ordered:
+    end, by = begin, spans[0][0]
+    for rule, first, last in spans:
         if begin + last > end and begin + first <= max(end, now):
             end, by = begin + last, rule
     return Kept(end, by)

@@ -39,12 +39,11 @@ def explain(
     if row is None:
         raise Reject("no-such-clip", clip=clip)
     began = retained.began(db, row, now)
-    facts = keeping.facts(row)
     each = tuple(
-        (rule, math.inf if began.at is None else began.at + rule.period(facts))
-        for rule in keeping.matching(facts)
+        (rule, math.inf if began.at is None else began.at + period)
+        for rule, period in keeping.matched(row).rules
     )
-    here, holds = keeping.here(row, retained.confirmed(db, row, now), now), tuple(keeping.holds(row))
+    here, holds = keeping.here(row, retained.confirmed(db, row, now)), tuple(keeping.holds(row))
     return Reading(
         row,
         began,

@@ -2,25 +2,18 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from agent.catalog import holds as legal
 from agent.catalog.holds import Hold
 from agent.catalog.retained import Row
-from agent.retention.decide import Kept, until
+from agent.retention.decide import Kept, Span, until
+from agent.retention.roster import Protecting
 from agent.retention.rules import Facts, Rule, matching
 
-#: officer or recorder → what the roster says of it
-Look = Callable[[str], str]
-
-
-def nobody(officer: str) -> str:
-    """Without a roster."""
-    return ""
-
-
-def recorder(number: str) -> str:
-    """Without a roster."""
-    return "recorder"
+#: officer or recorder → what the rosters say of it. Several, when they do not agree over time: each counts.
+Look = Callable[[str], frozenset[str]]
+NO_ROSTER = Protecting()
 
 
 class Keeping:
@@ -30,27 +23,29 @@ class Keeping:
         self,
         rules: Iterable[Rule],
         holds: Sequence[Hold] = (),
-        unit_of: Look = nobody,
-        source_of: Look = recorder,
+        units_of: Look = NO_ROSTER.units_of,
+        sources_of: Look = NO_ROSTER.sources_of,
     ) -> None:
         self._rules, self._holds = tuple(rules), holds
-        self._unit_of, self._source_of = unit_of, source_of
-        self._matching: dict[Facts, list[Rule]] = {}
+        self._units_of, self._sources_of = units_of, sources_of
+        self._known: dict[tuple[object, ...], _Matched] = {}
 
-    def facts(self, row: Row) -> Facts:
-        return Facts(
-            important=bool(row.important),
-            category=row.category,
-            unit=self._unit_of(row.labelled_officer or row.officer),
-            source=self._source_of(row.recorder),
-            case=row.case,
-            case_open=not row.case_closed,
-        )
-
-    def matching(self, facts: Facts) -> list[Rule]:
-        if facts not in self._matching:
-            self._matching[facts] = matching(facts, self._rules)
-        return self._matching[facts]
+    def matched(self, row: Row) -> "_Matched":
+        """Worked out once for all clips of which the same is known."""
+        officer = row.labelled_officer or row.officer
+        key = (row.important, row.category, officer, row.recorder, row.case, row.case_closed)
+        known = self._known.get(key)
+        if known is None:
+            facts = Facts(
+                important=bool(row.important),
+                category=row.category,
+                units=self._units_of(officer),
+                sources=self._sources_of(row.recorder),
+                case=row.case,
+                case_open=not row.case_closed,
+            )
+            known = self._known[key] = _Matched.of(facts, self._rules)
+        return known
 
     def holds(self, row: Row) -> list[Hold]:
         return legal.covering(row, self._holds)
@@ -59,14 +54,34 @@ class Keeping:
         """Without holds. `recorded`: as `retained.began` tells; for ever while nobody knows it."""
         if recorded is None:
             return Kept(math.inf, None)
-        facts = self.facts(row)
-        spans = [(rule, rule.older_than, rule.period(facts)) for rule in self.matching(facts)]
-        return until(spans, recorded, now)
+        return until(self.matched(row).centre, recorded, now)
 
-    def here(self, row: Row, confirmed: float | None, now: float) -> Kept:
+    def here(self, row: Row, confirmed: float | None) -> Kept:
         """Without holds. `confirmed`: as `retained.confirmed` tells; for ever while nobody knows it. Every
         rule that matches counts from the first day on: a copy that stays too long does no harm."""
         if confirmed is None:
             return Kept(math.inf, None)
-        spans = [(rule, 0.0, rule.local) for rule in self.matching(self.facts(row))]
-        return until(spans, confirmed, now)
+        longest = self.matched(row).longest
+        return Kept(confirmed + longest.local, longest) if longest else Kept(math.inf, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """`rules`: those that match, and for how long they protect at the centre; `centre`: the same, as `until`
+    wants it; `longest`: the one that keeps a copy here longest."""
+
+    rules: tuple[tuple[Rule, float], ...]
+    centre: tuple[Span, ...]
+    longest: Rule | None
+
+    @classmethod
+    def of(cls, facts: Facts, rules: Iterable[Rule]) -> "_Matched":
+        found = [(rule, rule.period(facts)) for rule in matching(facts, rules)]
+        spans = sorted(
+            ((rule, rule.older_than, last) for rule, last in found), key=lambda one: (one[1], -one[2])
+        )
+        return cls(
+            tuple(found),
+            tuple(spans),
+            max((rule for rule, _ in found), key=lambda one: one.local, default=None),
+        )

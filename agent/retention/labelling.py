@@ -70,7 +70,7 @@ def _shorter(db: sqlite3.Connection, keeping: Keeping, before: Row, after: Row, 
     recorded = now if began is None else began
     at_centre = (keeping.at_centre(row, recorded, now).until for row in (before, after))
     # As if the centre had confirmed it now: what has not happened yet counts, too.
-    here = (keeping.here(row, row.confirmed or now, now).until for row in (before, after))
+    here = (keeping.here(row, row.confirmed or now).until for row in (before, after))
     return any(new < old for old, new in (tuple(at_centre), tuple(here)))
 
 

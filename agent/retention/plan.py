@@ -18,7 +18,7 @@ class Going:
 
 def plan(db: sqlite3.Connection, keeping: Keeping, now: float, ahead: float) -> Iterator[Going]:
     """Clips whose local copies may go within `ahead` seconds, by rising id."""
-    for row in retained.every(db, state="confirmed"):
-        kept = keeping.here(row, retained.confirmed(db, row, now), now)
+    for row in retained.all_confirmed(db):
+        kept = keeping.here(row, retained.confirmed(db, row, now))
         if kept.until <= now + ahead and not keeping.holds(row):
             yield Going(row, kept.until, kept.by.name if kept.by else "")

@@ -86,11 +86,11 @@ class Release:
         db = self._catalog.read()
         keeping, grace = self._book.keeping(db), self._config().grace
         early: list[tuple[float, int]] = []
-        for row in retained.every(db, state="confirmed"):
+        for row in retained.all_confirmed(db):
             confirmed = retained.confirmed(db, row, now)
             if confirmed is None or keeping.holds(row):
                 continue
-            if keeping.here(row, confirmed, now).until <= now:
+            if keeping.here(row, confirmed).until <= now:
                 yield row.id
             elif self._short() and confirmed + grace <= now:
                 early.append((confirmed, row.id))
@@ -124,7 +124,7 @@ class Release:
         if row is None or row.confirmed is None:
             return None
         confirmed = retained.confirmed(tx, row, now)
-        kept = here = keeping.here(row, confirmed, now)
+        kept = here = keeping.here(row, confirmed)
         if early and confirmed is not None:
             here = Kept(min(kept.until, confirmed + self._config().grace), kept.by)
         held, targets = tuple(keeping.holds(row)), self._targets()

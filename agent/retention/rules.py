@@ -21,8 +21,8 @@ class Facts:
 
     important: bool  # by the recorder's mark or by label
     category: str = ""
-    unit: str = ""  # of the officer, by the roster
-    source: str = "recorder"
+    units: frozenset[str] = frozenset()  # of the officer, by the roster
+    sources: frozenset[str] = frozenset({"recorder"})
     case: str = ""  # number of the case that it is evidence in
     case_open: bool = True
 
@@ -48,8 +48,8 @@ class Rule:
         return (
             (self.important is None or self.important == facts.important)
             and (not self.category or facts.category in self.category)
-            and (not self.unit or facts.unit in self.unit)
-            and (not self.source or facts.source in self.source)
+            and (not self.unit or not self.unit.isdisjoint(facts.units))
+            and (not self.source or not self.source.isdisjoint(facts.sources))
             and (not self.case or _fits(facts.case, self.case))
             and (not self.with_case or bool(facts.case))
         )

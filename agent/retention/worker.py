@@ -15,11 +15,16 @@ _log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """`problem`: why nothing goes at present; None: all is well."""
+    """`problem`: why nothing goes at present; None: all is well. `settle`: ends what time alone ends."""
 
-    def __init__(self, release: Release, config: Callable[[], RetentionConfig]) -> None:
+    def __init__(
+        self,
+        release: Release,
+        config: Callable[[], RetentionConfig],
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name="retention", daemon=True)
-        self._release, self._config = release, config
+        self._release, self._config, self._settle = release, config, settle
         self._wake, self._ending = threading.Event(), threading.Event()
         self.problem: Problem | None = None
 
@@ -43,6 +48,7 @@ class Worker(threading.Thread):
         """What was let go before is finished in any case. Never raises."""
         done = Done()
         try:
+            self._settle()
             if self._config().release:
                 done = self._release.step(self._ending.is_set)
             else:

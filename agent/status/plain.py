@@ -20,3 +20,15 @@ def plain(given: Any) -> Any:
     if isinstance(given, list | tuple):
         return [plain(value) for value in given[:_LONGEST_LIST]]
     return printable(given if isinstance(given, str) else str(given))
+
+
+def exact(given: Any) -> Any:
+    """Fit for JSON only, and whole: what a program asked for, as heads to be carried with their lines, or
+    every clip of a sample. Whoever shows it on a screen makes it printable there."""
+    if isinstance(given, Mapping):
+        return {str(key): exact(value) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [exact(value) for value in given]
+    if isinstance(given, str):
+        return given.encode("utf-8", "backslashreplace").decode("utf-8")
+    return plain(given)

@@ -81,6 +81,11 @@ class LiveUploads:
         self._catalog.write(lambda tx: places.accept(tx, target, place, who))
         uploads.again(target)
 
+    def highest_log(self, above: int) -> int:
+        """The largest number above this one under which a target has a log of this station, or this one.
+        Raises Reject where a target cannot be asked."""
+        return self._reports.highest_log(above) if self._reports else above
+
     def first(self, clip: int, who: str) -> None:
         """Send it now. Raises Reject."""
         self._catalog.write(lambda tx: priority.first(tx, clip, who))

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.errors import CatalogError, Reject, Stopping
-from agent.status.plain import plain
+from agent.status.plain import exact
 from agent.web.answers import as_json, refusal
 from agent.web.guard import local_user
 
@@ -43,7 +43,7 @@ def door(commands: Commands) -> Callable[[Request], Any]:
         except (CatalogError, Stopping) as error:
             return refusal(error.key, 503, error.params)
         log.info("%s %s, by uid %d", request.path_params["name"], _logged(arguments), user)
-        return as_json({"done": True, **plain(told)})
+        return as_json({"done": True, **exact(told)})
 
     return command
 

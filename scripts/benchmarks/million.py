@@ -53,6 +53,12 @@ def build(path: Path, clips: int, recorders: int = 400) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def events(clips: int, recorders: int = 400) -> Iterator[Row]:
+    """Those of as many clips, in their order."""
+    for card in _cards(clips, recorders):
+        yield from card["events"]
+
+
 def let_all_wait(path: Path) -> None:
     """As if every clip waited for another target, which has been away for years."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -60,6 +66,21 @@ def let_all_wait(path: Path) -> None:
         db.execute("PRAGMA cache_size = -1000000")
         with _triggers_rest(db):
             db.execute("UPDATE clips SET state = 'stored'")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def let_all_be_confirmed(path: Path, now: float, proved: int) -> None:
+    """As if no clip had ever been let go, and the centre had proved just now that it has `proved` of them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -1000000")
+        with _triggers_rest(db):
+            db.execute("UPDATE clips SET state = 'confirmed'")
+            db.execute(
+                "UPDATE deliveries SET asked = ?, proved = ? WHERE clip IN"
+                " (SELECT id FROM clips ORDER BY id LIMIT ?)",
+                (now, now, proved),
+            )
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

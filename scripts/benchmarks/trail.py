@@ -15,11 +15,11 @@ from scripts.benchmarks import million
 from scripts.benchmarks.machine import scratch
 from scripts.benchmarks.measure import Bench, Figure
 
-_STATION = "0123456789abcdef" * 2
+STATION = "0123456789abcdef" * 2
 _BATCH = 100  # events of one commit
 _BATCHES = 20  # of a round
 _PROOFS = 50  # of a round
-_LIMIT, _BYTES, _PROOF = 0.3, 600, 20  # ms an entry, bytes an entry, ms a proof
+LIMIT, BYTES, PROOF = 0.3, 600, 20  # ms an entry, bytes an entry, ms a proof
 
 
 def log(bench: Bench) -> Iterable[Figure]:
@@ -30,20 +30,20 @@ def log(bench: Bench) -> Iterable[Figure]:
         bench.say(f"building a catalog of {clips:,} clips ...")
         million.build(path, clips)
         with closing(Catalog.open(path)) as catalog:
-            keeper = Keeper(catalog, folder / "custody", _STATION)
+            keeper = Keeper(catalog, folder / "custody", STATION)
             while keeper.step():
                 pass
             entries = Log(folder / "custody" / "1").head.size
             bench.say(f"its log has {entries:,} entries")
-            appended = [_append(catalog, keeper) for _ in range(bench.rounds)]
-            own = _size(folder / "custody") / Log(folder / "custody" / "1").head.size
-            yield Figure("log", "an entry of a batch of 100, on the disk and signed", "ms", appended, _LIMIT)
-            yield Figure("log", f"an entry of {entries:,}, all included", "B", [own], _BYTES)
+            appended = [append(catalog, keeper) for _ in range(bench.rounds)]
+            own = size(folder / "custody") / Log(folder / "custody" / "1").head.size
+            yield Figure("log", "an entry of a batch of 100, on the disk and signed", "ms", appended, LIMIT)
+            yield Figure("log", f"an entry of {entries:,}, all included", "B", [own], BYTES)
             proofs = [_prove(bench, folder / "custody" / "1") for _ in range(bench.rounds)]
-            yield Figure("log", f"the proof of any of {entries:,}, from a cold disk", "ms", proofs, _PROOF)
+            yield Figure("log", f"the proof of any of {entries:,}, from a cold disk", "ms", proofs, PROOF)
 
 
-def _append(catalog: Catalog, keeper: Keeper) -> float:
+def append(catalog: Catalog, keeper: Keeper) -> float:
     """The mean of some batches. The commit of the events is not the log's."""
     took = 0.0
     for _ in range(_BATCHES):
@@ -73,6 +73,6 @@ def _prove(bench: Bench, folder: Path) -> float:
     return took * 1000 / _PROOFS
 
 
-def _size(folder: Path) -> int:
+def size(folder: Path) -> int:
     """As the disk counts it."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))

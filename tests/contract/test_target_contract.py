@@ -286,6 +286,40 @@ def test_verify_misses_a_clip_or_a_manifest_that_is_gone(kit: Kit, manifest: boo
     assert vouched(target, clip, token)
 
 
+@pytest.mark.parametrize("parts_and_more", [(0, 0), (0, 1), (1, 0), (3, 7)])
+def test_a_clip_is_read_as_it_lies_there(kit: Kit, parts_and_more: tuple[int, int]) -> None:
+    data = content(parts_and_more[0] * kit.part + parts_and_more[1])
+    clip, target = kit.clip(data), kit.target()
+    token = deliver(target, clip, data)
+    pieces = list(kit.target().read(clip, token))
+    assert b"".join(pieces) == data
+    assert all(len(piece) <= _FEW for piece in pieces)
+    if data:
+        kit.place(clip, flipped(data, len(data) // 2))
+        assert b"".join(kit.target().read(clip, token)) == flipped(data, len(data) // 2)
+
+
+def test_what_is_not_there_cannot_be_read(kit: Kit) -> None:
+    data = content(kit.part)
+    clip, target = kit.clip(data), kit.target()
+    token = deliver(target, clip, data)
+    kit.remove(clip, manifest=False)
+    for one in (token, ""):
+        with pytest.raises(Transient) as raised:
+            list(kit.target().read(clip, one))
+        assert raised.value.key == "not-there"
+
+
+def test_whoever_reads_may_stop_at_any_piece(kit: Kit) -> None:
+    data = content(_LONG)
+    clip, target = kit.clip(data), kit.target()
+    token = deliver(target, clip, data)
+    reading = target.read(clip, token)
+    assert data.startswith(next(reading))
+    reading.close()  # type: ignore[attr-defined]
+    assert vouched(kit.target(), clip, token)
+
+
 def test_a_target_tells_whether_it_still_has_a_clip(kit: Kit) -> None:
     data = content(kit.part)
     clip, target = kit.clip(data), kit.target()
@@ -415,7 +449,7 @@ def test_two_stations_that_send_the_same_clip_do_not_disturb_each_other(kit: Kit
     assert kit.transfer(first) is kit.transfer(second) is None
 
 
-@pytest.mark.parametrize("does", ["position", "finish", "verify"])
+@pytest.mark.parametrize("does", ["position", "finish", "verify", "read"])
 def test_long_reading_back_can_be_stopped(kit: Kit, does: str) -> None:
     """At its first sign of life, and in the middle of what it reads."""
     data = content(_LONG)
@@ -440,10 +474,12 @@ def test_long_reading_back_can_be_stopped(kit: Kit, does: str) -> None:
                     target.finish(clip, token, check)
                 case "verify":
                     target.verify(clip, token, check, read_back=True)
+                case "read":
+                    assert sum(map(len, target.read(clip, token, check))) == len(data)
         return given
 
     every = signs()
-    assert every > _LONG // _FEW or (does != "verify" and every > 0)
+    assert every > _LONG // _FEW or (does not in ("verify", "read") and every > 0)
     for stop_at in {1, every // 2 or 1}:
         assert signs(stop_at) == stop_at
 

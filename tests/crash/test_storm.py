@@ -64,8 +64,8 @@ errors._by_status = lambda *said: Rejected()
 BUSY = Rule(Reply(503), "POST", r"\?uploads=$")
 IMPORTANT_CLIPS_ARE_LOCKED_LIKE_OTHERS = """
 from agent.retention.keeping import Keeping
-facts = Keeping.facts
-Keeping.facts = lambda self, row: facts(self, row._replace(important=0))
+matched = Keeping.matched
+Keeping.matched = lambda self, row: matched(self, row._replace(important=0))
 """
 NOTHING_IS_SENT_BY_TUS = """
 from agent.model import Receipt

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from agent.custody.audit.finding import Looked
 from agent.custody.audit.store import audit
-from agent.custody.log import leaving
+from agent.custody.log import leaving, opening, ordering, told
 from agent.custody.log.keeper import Keeper
+from agent.custody.texts import Texts
+from agent.upload.report.log import highest
 from agent.upload.report.turn import Author, Report
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.base import go_on
@@ -29,7 +33,7 @@ class Whole:
     def __init__(self, root: Path, kit: S3Kit, who: str, key: Path | None = None) -> None:
         self.side = Dockside(root)
         self.store = self.side.store.root
-        self.custody = self.store / "custody"
+        self.custody, self.who = self.store / "custody", who
         if key is not None:
             self.custody.mkdir()
             for name in ("key", "key.pub"):
@@ -38,8 +42,12 @@ class Whole:
         assert isinstance(target, Documents)
         self.uploads = Uploads(self.side.catalog, {"centre": target}, self.side.store.path, lock=locked())
         self.keeper = Keeper(self.side.catalog, self.custody, who)
-        author = Author(who, who, dict, lambda log, size: leaving.steps(self.custody, log, size))
+        author = Author(who, who, dict, self._leaving, lambda: opening.number_of(self.side.catalog))
+        self.target = target
         self.report = Report(author, self.uploads.generation, target, go_on)
+
+    def _leaving(self, log: int, size: int) -> Iterator[leaving.Step]:
+        return leaving.steps(self.custody, log, size, told.first(self.side.catalog.read()))
 
     def live(self, folder: Path) -> None:
         """One docking, and all that follows from it."""
@@ -52,6 +60,15 @@ class Whole:
         while self.keeper.step():
             pass
         assert self.report.turn()
+
+    def begin(self) -> None:
+        """Another log is ordered; the keeper carries it out at its next step."""
+
+        def above(number: int) -> int:
+            return highest(self.who, self.target, number, go_on)
+
+        made = ordering.commands(self.side.catalog, Texts(self.store), above)
+        made["log-begin"]({"person": "王伟", "reason": "恢复"}, "uid 7")
 
     def found(self, heads: Path) -> set[str]:
         return {finding.key for finding in audit(self.store, Looked(), heads=heads)}
@@ -93,3 +110,38 @@ def test_a_rewritten_history_is_caught_by_the_heads_that_left_and_no_other_stati
         assert two.found(left / TWO) == set()
         assert not one.report.written_by_two()
         assert not two.report.written_by_two()
+
+
+def test_a_station_restored_from_an_old_copy_begins_another_log_in_the_bucket_of_its_true_one(
+    kit: S3Kit, weed: Weed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("rclone")
+    monkeypatch.setattr(ordering, "_WAIT", 0.0)
+    number = iter(range(1, 100))
+
+    def another() -> Path:
+        n = next(number)
+        return recorder(tmp_path / f"r{n}", {f"DCIM/8888888_000001_202601011200{n:02}_{n:04}.mp4": 700 + n})
+
+    with station(tmp_path / "one", kit, ONE) as one:
+        one.live(another())
+    shutil.copytree(tmp_path / "one", tmp_path / "old")
+    with station(tmp_path / "one", kit, ONE) as one:
+        one.live(another())
+        (one.custody / "key").unlink()  # its log breaks once more before the disk is gone: numbers go on
+    with station(tmp_path / "one", kit, ONE) as one:
+        one.live(another())
+    with station(tmp_path / "old", kit, ONE) as old:
+        old.live(another())
+        assert old.report.written_by_two()
+        old.begin()
+        old.tell()
+        assert not old.report.written_by_two()
+        old.live(another())
+        assert not old.report.written_by_two()
+        Rclone(weed.url, ADMIN).copy(kit.name, tmp_path / "centre")
+        left = tmp_path / "centre" / "stations" / ONE / "custody"
+        assert sorted(path.name for path in left.iterdir()) == ["1", "2", "3"]
+        looked = Looked()
+        assert list(audit(old.store, looked, heads=left)) == []
+        assert looked.apart >= 2  # the true one's last heads of log 1, and its log 2

@@ -4,22 +4,21 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
 from agent.catalog import Catalog, home, queries
 from agent.catalog.home import catalog_path, settle
-from agent.catalog.rebuild import rebuild_store
+from agent.catalog.progress import Progress
+from agent.custody.rebuild import rebuild_store
 from agent.errors import CatalogError
+from tests.custody_house import STATION
 from tests.dockside import Dockside, recorder
+from tests.dying import KILLED, dying_at, in_a_child
 
 CLIPS = 6
-KILLED = 9
 
 
 @pytest.fixture
@@ -39,38 +38,6 @@ def stored(catalog: Path) -> int:
         return queries.counts(opened.read())["stored"]
 
 
-def in_a_child(work: Callable[[], object]) -> int:
-    """The exit code of a process that does this; 0 when it came to its end."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def dying_at(line: int, of_file: str, work: Callable[[], object]) -> Callable[[], object]:
-    """`work` in a process that ends before the so-manieth line that it runs in that file."""
-    left = [line]
-
-    def traced(frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename != of_file:
-            return None
-        if event == "line":
-            left[0] -= 1
-            if not left[0]:
-                os._exit(KILLED)
-        return traced
-
-    def run() -> None:
-        sys.settrace(traced)
-        work()
-
-    return run
-
-
 def test_a_rebuild_killed_at_any_line_leaves_a_whole_catalog(store: Path, tmp_path: Path) -> None:
     line, replaced = 0, set()
     while True:
@@ -79,7 +46,7 @@ def test_a_rebuild_killed_at_any_line_leaves_a_whole_catalog(store: Path, tmp_pa
         shutil.copytree(store, killed)
         (killed / "catalog.rebuilding").mkdir()
         (killed / "catalog.rebuilding/catalog.db").write_bytes(b"of a rebuild before")
-        code = in_a_child(dying_at(line, home.__file__, lambda killed=killed: rebuild_store(killed)))  # type: ignore[misc]
+        code = in_a_child(dying_at(line, [home.__file__], lambda: rebuild_store(killed, STATION)))  # noqa: B023
         assert stored(settle(killed)) == CLIPS, f"killed at line {line}"
         kept = [path for path in killed.glob("catalog.*T*") if path.is_dir()]
         replaced.add(len(kept))
@@ -96,19 +63,18 @@ def test_a_rebuild_killed_at_any_line_leaves_a_whole_catalog(store: Path, tmp_pa
 
 def test_a_rebuild_cut_short_is_not_taken_for_a_catalog(store: Path) -> None:
     shutil.rmtree(store / "catalog")
-    heard = []
 
-    def progress(clips: int, size: int) -> None:
-        heard.append(clips)
-        if clips == CLIPS - 1:
-            os._exit(KILLED)
+    class Dying(Progress):
+        def clips(self, done: int, read: int) -> None:
+            if done == CLIPS - 1:
+                os._exit(KILLED)
 
-    assert in_a_child(lambda: rebuild_store(store, progress)) == KILLED
+    assert in_a_child(lambda: rebuild_store(store, STATION, Dying())) == KILLED
     assert (store / "catalog.rebuilding").is_dir()
     with pytest.raises(CatalogError) as caught:
         settle(store)
     assert caught.value.key == "catalog-missing"
-    assert rebuild_store(store).clips == CLIPS
+    assert rebuild_store(store, STATION).clips.clips == CLIPS
     assert not (store / "catalog.rebuilding").exists()
     assert stored(settle(store)) == CLIPS
 
@@ -136,7 +102,7 @@ def test_a_station_without_clips_begins_with_an_empty_catalog(tmp_path: Path) ->
 
 
 def test_the_old_catalog_is_kept_with_its_log_and_none_replaces_another(store: Path) -> None:
-    first, second = rebuild_store(store).old, rebuild_store(store).old
+    first, second = rebuild_store(store, STATION).old, rebuild_store(store, STATION).old
     assert first is not None
     assert second is not None
     assert first != second
@@ -144,7 +110,7 @@ def test_the_old_catalog_is_kept_with_its_log_and_none_replaces_another(store: P
 
 
 def test_a_rebuilt_catalog_is_closed_cleanly(store: Path) -> None:
-    rebuild_store(store)
+    rebuild_store(store, STATION)
     assert [path.name for path in (store / "catalog").iterdir()] == ["catalog.db"]
     with contextlib.closing(sqlite3.connect(catalog_path(store))) as db:
         assert db.execute("SELECT count(*) FROM meta WHERE key = 'running'").fetchone() == (0,)
@@ -156,5 +122,5 @@ def test_a_damaged_catalog_is_replaced(store: Path) -> None:
     with pytest.raises(CatalogError) as caught:
         Catalog.open(settle(store))
     assert caught.value.key == "catalog-damaged"
-    assert rebuild_store(store).clips == CLIPS
+    assert rebuild_store(store, STATION).clips.clips == CLIPS
     assert stored(settle(store)) == CLIPS

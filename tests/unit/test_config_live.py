@@ -295,3 +295,40 @@ def test_who_could_not_take_a_change_over_is_told_again(
     assert running.live.watching
     say(station, 4)
     running.uploaders(4)
+
+
+HEAD = "recorder,officer,unit\n"
+
+
+def test_a_roster_is_picked_up_and_a_faulty_one_leaves_the_last_good_one(
+    station: Path, watch: Callable[[Path], Watched]
+) -> None:
+    station.write_text("roster: lists/roster.csv\n")
+    running = watch(station)
+    running.until(lambda live: live.faults)
+    assert "roster.csv:1: the roster cannot be read" in running.live.faults[0]
+    assert running.live.roster is None
+    file = station.parent / "lists/roster.csv"
+    file.parent.mkdir()
+    file.write_text(HEAD + "1,a,b\n")
+    running.until(lambda live: live.roster and not live.faults)
+    good = running.live.roster
+    file.with_name("new").write_text(HEAD + "1,a,b\n1,a,c\n")
+    file.with_name("new").rename(file)
+    running.until(lambda live: live.faults)
+    assert running.live.roster == good
+    say(station, 3)  # without a roster; and the rest of the configuration is never held up by one
+    running.uploaders(3)
+    assert running.live.roster is not None
+    assert running.live.roster.lines == ()
+
+
+def test_a_fault_in_the_roster_holds_up_no_other_key(station: Path, watch: Callable[[Path], Watched]) -> None:
+    station.with_name("roster.csv").write_text("nothing\n")
+    station.write_text("roster: roster.csv\nupload: {uploaders: 4}\n")
+    running = watch(station)
+    assert running.live.current.upload.uploaders == 4
+    assert running.live.faults
+    assert not running.live.faulty
+    station.with_name("roster.csv").write_text(HEAD + "1,a,b\n")
+    running.until(lambda live: live.roster and not live.faults)

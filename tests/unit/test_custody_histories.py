@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from agent.custody.audit.finding import Looked
 from agent.custody.audit.store import audit
 from agent.custody.log import heads
-from tests.custody_house import House
+from agent.custody.rebuild import rebuild_store
+from tests.custody_house import STATION, House
 
 LATER = 4e9
 
@@ -24,6 +25,7 @@ lives = st.lists(
         st.tuples(st.just("key lost"), st.integers(0, 1)),
         st.tuples(st.just("log lost"), st.just(0)),
         st.tuples(st.just("catalog lost"), st.integers(0, 1)),
+        st.tuples(st.just("catalog rebuilt"), st.integers(0, 300)),
     ),
     max_size=12,
 )
@@ -38,6 +40,8 @@ def suffer(house: House, what: str, figure: int) -> House:
         house.log()
         return house
     house.log()
+    if what == "catalog rebuilt" and figure:
+        house.happen(figure)  # nobody will ever know
     log = max(house.custody.glob("[0-9]*"), key=lambda path: int(path.name))
     if what == "unsigned":
         before = (log / heads.FILE).read_bytes()
@@ -64,6 +68,9 @@ def suffer(house: House, what: str, figure: int) -> House:
         log.rename(house.store / f"lost.{log.name}")
     elif what == "catalog lost":
         (house.store / "catalog").rename(house.store / f"catalog.{log.name}")
+    elif what == "catalog rebuilt":
+        (house.store / "catalog").rename(house.store / f"rebuilt.{len(list(house.store.iterdir()))}")
+        rebuild_store(house.store, STATION)
     return House(house.store)
 
 

@@ -5,47 +5,35 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.catalog.rebuild import rebuild_store
+from agent.catalog import door
 from agent.cli.export import both
 from agent.custody.evidence import export, exported
 from agent.custody.evidence.export import Asked
+from agent.custody.evidence.packing import packing
 from agent.custody.evidence.report import Facts, html
 from agent.custody.log import signer
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.leaf import Event
 from agent.custody.log.reading import Log
 from agent.custody.package import MANIFEST, MOVES, TAGS, contents, decoded, encoded, listed, manifest
+from agent.custody.rebuild import rebuild_store
 from agent.custody.texts import Texts
 from agent.custody.verifier import Invalid
-from agent.errors import Reject, Stop
+from agent.errors import NotEqual, Reject, Stop
 from agent.model import TRANSITIONS, ClipState
 from tests.custody_house import STATION
 from tests.dockside import Dockside, rot
-from tests.exporting import ASKED, NAME, Exporting, run, wrong
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Exporting]:
-    made = Exporting(tmp_path)
-    yield made
-    made.side.close()
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, str]]:
-    """Two packages of two stations, and the key of the first."""
-    first, second = (Exporting(tmp_path_factory.mktemp(name)) for name in ("first", "second"))
-    yield first.export(), second.export(), first.vkey
-    first.side.close()
-    second.side.close()
+from tests.exporting import ASKED, NAME, WHO, Exporting, run, wrong
 
 
 def test_a_package_is_whole_and_its_own_verifier_says_so_alone(station: Exporting) -> None:
@@ -119,7 +107,7 @@ def test_the_verifier_knows_the_moves_that_the_station_makes() -> None:
     }
 
 
-def test_the_verifier_is_two_files_in_one_and_neither_hides_a_name_of_the_other() -> None:
+def test_the_verifier_is_three_files_in_one_and_none_hides_a_name_of_another() -> None:
     source = export.verifier_file().decode()
     assert "from agent" not in source
     names = [
@@ -154,30 +142,83 @@ def test_only_what_was_asked_for_is_in_it(station: Exporting) -> None:
             station.plan(asked)
 
 
-def test_a_clip_that_is_not_here_is_told_and_the_others_go(station: Exporting) -> None:
+@pytest.mark.parametrize("name", ["bag", "bag.zip"])
+@pytest.mark.parametrize("harm", [Path.unlink, rot, lambda path: path.write_bytes(b"x" * 9000)])
+def test_a_clip_that_cannot_be_had_is_told_with_the_reason_and_the_others_go(
+    station: Exporting, name: str, harm: Callable[[Path], object]
+) -> None:
     first, *others = (row for row in station.side.rows() if row["officer"] == "000001")
-    station.side.store.path(first["key"]).unlink()
-    bag = station.export()
-    told = json.loads((bag / "data/export.json").read_bytes())
-    assert [one["clip"] for one in told["not_here"]] == [first["id"]]
+    harm(station.side.store.path(first["key"]))
+    bag = station.gathered(name=name)
+    told = told_by(bag)
+    [left] = told["not_here"]
+    assert left["clip"] == first["id"]
+    assert [why["key"] for why in left["reasons"]] == ["export-damaged-here", "export-no-target"]
+    assert all(why["zh"] and why["en"] for why in left["reasons"])
     assert [one["clip"] for one in told["clips"]] == [one["id"] for one in others]
     assert wrong(bag, station.vkey) == []
 
 
+@pytest.mark.parametrize("name", ["bag", "bag.zip"])
+@pytest.mark.parametrize("harm", [Path.unlink, rot])
+def test_a_clip_that_is_not_here_is_fetched_and_is_what_was_stored(
+    station: Exporting, name: str, harm: Callable[[Path], object]
+) -> None:
+    row = station.side.rows()[1]
+    path = station.side.store.path(row["key"])
+    data = path.read_bytes()
+    harm(path)
+    path.with_name(f"{path.name}.json").unlink()  # of one that was released there is none
+
+    def fetch(clip: int, put: Callable[[Iterator[bytes]], None]) -> str:
+        assert clip == row["id"]
+        for lie in (data[:-1], data + b"x", bytes(len(data)), b""):
+            with pytest.raises(NotEqual):
+                put(iter([lie[:100], lie[100:]]))
+        put(iter([data[:100], data[100:]]))
+        return "centre"
+
+    bag = station.gathered(fetch, name)
+    assert wrong(bag, station.vkey) == []
+    assert {one["clip"]: one["fetched_from"] for one in told_by(bag)["clips"]}[row["id"]] == "centre"
+    assert read(bag, f"data/clips/{row['key']}") == data
+    assert "fetched back for this package" in read(bag, "data/report.html").decode()
+
+
+def test_a_clip_that_was_never_stored_is_not_looked_for(station: Exporting) -> None:
+    row = station.side.rows()[1]
+    stored, bad = ClipState.STORED, ClipState.QUARANTINED
+    station.side.catalog.write(lambda tx: door.change(tx, row["id"], stored, bad))
+    station.gathered()
+    assert [one.key for one in station.found.missing[row["id"]]] == ["export-never-here"]
+
+
+def read(bag: Path, path: str) -> bytes:
+    if bag.is_dir():
+        return (bag / path).read_bytes()
+    with zipfile.ZipFile(bag) as archive:
+        return archive.read(path)
+
+
+def told_by(bag: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(read(bag, "data/export.json"))
+    return found
+
+
 def test_what_a_rebuilt_catalog_knows_can_be_exported(station: Exporting) -> None:
     station.side.close()
-    rebuild_store(station.store)
+    rebuild_store(station.store, STATION)
     station.side = Dockside(station.root / "station")
-    station.command = exported.commands(station.side.catalog, Texts(station.store))["export"]
+    station.commands = exported.commands(station.side.catalog, Texts(station.store))
     keeper = Keeper(station.side.catalog, station.store / "custody", STATION)
     while keeper.step():
         pass
-    plan = station.plan_of(Log(station.store / "custody" / "2"))
-    answer = station.order(plan)
+    plan = station.plan_of(Log(station.store / "custody" / "1"))
+    answer, bag = station.order(plan), station.root / "bag"
     while keeper.step():
         pass
-    bag = station.root / "bag"
-    export.write(plan, ASKED, lambda: Log(station.store / "custody" / "2"), station.store, bag, answer)
+    with packing(bag) as pack:
+        export.write(plan, ASKED, lambda: Log(station.store / "custody" / "1"), station.store, pack, answer)
     assert wrong(bag, station.vkey) == []
 
 
@@ -212,20 +253,49 @@ def test_nothing_that_is_there_is_written_over(station: Exporting) -> None:
     "other",
     [
         {"clips": ""}, {"clips": "3,2"}, {"clips": "1;2"}, {"clips": "0"}, {"person": " "}, {"reason": ""},
-        {"reason": "x" * 501}, {"case": "x" * 65}, {"case": "a\nb"}, {"contents": "00"}, {"clips": "999999"},
+        {"reason": "x" * 501}, {"case": "x" * 65}, {"case": "a\nb"}, {"clips": "999999"},
     ],
 )  # fmt: skip
-def test_an_order_that_is_none_is_refused_and_leaves_nothing(
-    station: Exporting, other: dict[str, str]
-) -> None:
+def test_an_ask_that_is_none_is_refused_and_leaves_nothing(station: Exporting, other: dict[str, str]) -> None:
+    clips = [row["id"] for row in station.side.rows()]
     with pytest.raises(Reject):
-        station.order(station.plan(), ASKED, **other)
+        station.ask(clips, ASKED, WHO, **other)
     assert not (station.store / "custody" / "texts").exists()
-    db = station.side.catalog.read()
-    assert db.execute("SELECT count(*) FROM events WHERE kind = 'exported'").fetchone()[0] == 0
+    assert count(station, "export-asked") == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"clips": ""}, {"clips": "1;2"}, {"clips": "999999"}, {"contents": "00"}, {"contents": ""},
+        {"asked": "1"}, {"asked": "999999"}, {"asked": "x"}, {"asked": ""}, {"asked": "-1"},
+    ],
+)  # fmt: skip
+def test_an_order_that_is_none_is_refused(station: Exporting, other: dict[str, str]) -> None:
+    plan = station.plan()
+    with pytest.raises(Reject):
+        station.order(plan, **other)
+    assert count(station, "exported") == 0
+
+
+def count(station: Exporting, kind: str) -> int:
+    row = (
+        station.side.catalog.read().execute("SELECT count(*) FROM events WHERE kind = ?", (kind,)).fetchone()
+    )
+    return int(row[0])
 
 
 # Hostile names
+
+
+def test_a_name_in_a_package_is_never_taken_twice_and_never_leads_out() -> None:
+    files = dict[str, export.File]()
+    export._add(files, "data/clips/a", export.File(b"", "", 7))
+    for path, key in (("data/clips/a", "export-name-taken"), ("data/clips/../a", "export-name-odd")):
+        with pytest.raises(Stop, match=key) as raised:
+            export._add(files, path, export.File(b"", "", 8))
+        assert raised.value.params["clip"] == 8
+    assert list(files) == ["data/clips/a"]
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
@@ -280,7 +350,8 @@ HOSTILE = st.text() | st.sampled_from(
 def test_nothing_that_a_recorder_wrote_is_html_in_the_report(one: str, other: str) -> None:
     def tags(a: str, b: str) -> list[str]:
         row = {"id": 1, "key": a, "sha256": b, "size": 1, "recorder": a, "officer": b, "recorded_at": a,
-               "state": ClipState.STORED}  # fmt: skip
+               "state": ClipState.STORED, "fetched_from": a,
+               "reasons": [{"zh": a, "en": b}]}  # fmt: skip
         finding = {"finding": 1, "recorder": a, "rule": b, "facts": {a: b}, "state": "open", "explanation": b}
         clock = {"recorder": a, "docked": 0.0, "ahead_seconds": [1.0, None],
                  "drift_seconds_a_day": [None, 1.0], "wrong": True}  # fmt: skip

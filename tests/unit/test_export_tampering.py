@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +13,11 @@ import pytest
 from agent.custody import package, verifier
 from agent.custody.evidence import export
 from agent.custody.log import signer
-from agent.custody.package import MANIFEST, TAGS, manifest
+from agent.custody.package import MANIFEST, TAGS
 from agent.custody.verifier import Invalid, Proof
 from agent.errors import Stop
 from tests.custody_house import STATION
-from tests.exporting import ASKED, Exporting, run, wrong
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Exporting]:
-    made = Exporting(tmp_path)
-    yield made
-    made.side.close()
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, str]]:
-    """Two packages of two stations, and the key of the first."""
-    first, second = (Exporting(tmp_path_factory.mktemp(name)) for name in ("first", "second"))
-    yield first.export(), second.export(), first.vkey
-    first.side.close()
-    second.side.close()
-
-
-def remade(bag: Path) -> None:
-    """What somebody does who alters a package and knows BagIt: both manifests fit again."""
-    (bag / MANIFEST).unlink()
-    found = {path: package.digest_of(f"{bag}/{path}")[0] for path, _ in package.walk(str(bag))}
-    (bag / MANIFEST).write_bytes(manifest({path: found[path] for path in found if path.startswith("data/")}))
-    tags = ("bagit.txt", "bag-info.txt", MANIFEST)
-    (bag / TAGS).write_bytes(manifest({tag: package.digest_of(f"{bag}/{tag}")[0] for tag in tags}))
+from tests.exporting import Exporting, remade, run, wrong
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -315,9 +290,13 @@ def test_what_a_station_signs_although_it_is_not_so_is_named(station: Exporting,
     make, named = SIGNED[what]
     plan = make(station.plan())
     with pytest.raises(Stop, match="export-not-whole") as raised:
-        export.write(plan, ASKED, station.log, station.store, station.root / "bag", station.order(plan))
+        station.write(plan)
     assert named in raised.value.params["reason"]
     assert not (station.root / "bag").exists()
+
+
+def kinds(bodies: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return [(str(body["to"]), body) for body in bodies]
 
 
 def test_a_story_with_a_gap_is_no_way(pair: tuple[Path, Path, str]) -> None:
@@ -326,11 +305,11 @@ def test_a_story_with_a_gap_is_no_way(pair: tuple[Path, Path, str]) -> None:
         {"from": "seen", "to": "copying"},
         {"from": "copying", "to": "stored"},
     ]
-    package._way(whole, "stored")
+    package._way(kinds(whole), "stored")
     broken: list[tuple[list[dict[str, Any]], str]] = [
         (whole, "confirmed"), (whole[1:], "stored"), (whole[:1] + whole[2:], "stored"), ([], "stored"),
         ([{"from": None, "to": "confirmed"}], "confirmed"), ([{"from": None, "to": ["seen"]}], "seen"),
     ]  # fmt: skip
     for bodies, end in broken:
         with pytest.raises(Invalid):
-            package._way(bodies, end)
+            package._way(kinds(bodies), end)

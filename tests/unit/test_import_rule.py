@@ -36,7 +36,15 @@ RULES: dict[str, set[str]] = {
     "agent.upload": STAGE,
     "agent.custody": STAGE,
     "agent.custody.verifier": set(),  # goes into the hands of a court as it is
-    "agent.custody.package": {"agent.custody.verifier"},  # and so does this, behind it in one file
+    "agent.custody.verdict": {"agent.custody.verifier"},  # and so do these, behind it in one file
+    "agent.custody.box": {"agent.custody.verifier"},
+    "agent.custody.anchors": {"agent.custody.verifier", "agent.custody.verdict"},
+    "agent.custody.handed": {"agent.custody.verifier", "agent.custody.verdict"},
+    "agent.custody.ordered": {"agent.custody.verifier", "agent.custody.handed"},
+    "agent.custody.package": {
+        f"agent.custody.{name}"
+        for name in ("verifier", "verdict", "box", "anchors", "handed", "ordered", "national")
+    },
     "agent.retention": STAGE,
     "agent.archive": STAGE
     | {
@@ -57,7 +65,11 @@ APP = {"agent.app": {"agent.cli.run"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
-STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged", "agent.custody.verifier", "agent.custody.package"}
+VERIFIER = {
+    f"agent.custody.{name}"
+    for name in ("verifier", "verdict", "box", "anchors", "handed", "ordered", "national", "package")
+}
+STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged"} | VERIFIER
 
 
 def within(module: str, names: set[str]) -> bool:
@@ -175,6 +187,7 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.custody.package", "import rfc8785"),
         ("agent.archive.expire", "from agent.retention.release import Release"),
         ("agent.upload.worker", "from agent.archive.store import Store"),
+        ("agent.custody.anchors", "from agent.custody.package import check"),
     ],
 )
 def test_the_rule_sees_a_breach(module: str, source: str) -> None:

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from agent.catalog import Catalog, retained
-from agent.catalog.rebuild import Rebuilt, rebuild, rebuild_store
+from agent.catalog.progress import Progress
+from agent.catalog.rebuild import Rebuilt, rebuild
 from agent.catalog.sidecar import LARGEST
 from agent.cli import catalog as command
 from agent.clock import Stamp
+from agent.custody.rebuild import rebuild_store
 from agent.model import part_size_for
+from tests.custody_house import STATION
 from tests.dockside import Dockside, digest, media, recorder
 
 NAME = "DCIM/8888888_000001_2026010112{0:02}00_{0:04}.mp4"
@@ -37,7 +40,7 @@ def rebuilt(side: Dockside) -> tuple[Rebuilt, Dockside]:
     """The catalog is lost, and made anew; the station after that."""
     side.close()
     shutil.rmtree(side.catalog.path.parent)
-    result = rebuild_store(side.store.root)
+    result = rebuild_store(side.store.root, STATION).clips
     return result, Dockside(side.store.root.parent)
 
 
@@ -256,7 +259,7 @@ def test_a_sidecar_that_is_not_sound_is_told_and_takes_nothing_with_it(
         result = rebuild(catalog, side.store.clips)
         keys = [row[0] for row in catalog.read().execute("SELECT key FROM clips")]
         events = catalog.read().execute("SELECT count(*) FROM events").fetchone()[0]
-    assert (result.clips, keys, events) == (1, [second], 1)
+    assert (result.clips, keys, events) == (1, [second], 2)  # of its docking, and its own
     (fault,) = result.faults
     assert fault.startswith(first)
     assert fault.isprintable()
@@ -278,8 +281,13 @@ def test_what_is_no_file_is_not_waited_for(
 def test_progress_is_told_while_a_large_clip_is_read(side: Dockside, tmp_path: Path) -> None:
     side.dock(recorder(tmp_path / "rec", {name(1): 3000, name(2): PART}))
     heard: list[tuple[int, int]] = []
+
+    class Heard(Progress):
+        def clips(self, done: int, read: int) -> None:
+            heard.append((done, read))
+
     side.close()
-    rebuild_store(side.store.root, lambda clips, size: heard.append((clips, size)))
+    rebuild_store(side.store.root, STATION, Heard())
     assert heard[0] == (0, 3000)
     assert len(heard) > 3
     assert heard[-1] == (1, 3000 + PART)
@@ -302,5 +310,11 @@ def test_the_command_tells_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "_EVERY", 0.0)
-    command._Progress()(3, 5 << 30)
-    assert capsys.readouterr().err == "3 clips verified, 5.0 GiB read\n"
+    command._Progress().clips(3, 5 << 30)
+    command._Progress().events(256, 1000)
+    command._Progress().lives(9, 10)
+    assert capsys.readouterr().err.splitlines() == [
+        "3 clips verified, 5.0 GiB read",
+        "256 of 1000 events read",
+        "the clips of 9 of 10 events restored",
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config
+from agent.errors import Reject, Transient
 from agent.upload.live import LiveUploads
 from agent.upload.report import reports as reports_module
 from agent.upload.report.reports import Reports
@@ -166,3 +167,36 @@ def test_on_an_image_it_is_the_machine_id(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("agent.booted.MACHINE_ID", tmp_path / "machine-id")
     assert station_id(tmp_path) == ID
     assert not (tmp_path / "station-id").exists()
+
+
+def test_the_highest_number_of_a_log_at_any_target_is_found_across_gaps(
+    station: Station, tmp_path: Path
+) -> None:
+    uploads = live(station)
+    assert uploads.highest_log(4) == 4  # nobody is told
+    uploads.apply(config(a=tmp_path / "a", b=tmp_path / "b"))
+    eventually(lambda: events(tmp_path / "a") == events(tmp_path / "b") == happened(station))
+    assert uploads.highest_log(1) == 1
+    for share, number in (("a", 2), ("b", 3), ("b", 5), ("a", 9), ("a", 90)):
+        folder = tmp_path / share / "stations" / ID / "custody" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "key.pub").write_bytes(b"a key")
+    assert uploads.highest_log(1) == 9
+    assert uploads.stop(60)
+
+
+def test_a_target_that_cannot_be_asked_for_its_logs_is_not_passed_over(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = live(station)
+    uploads.apply(config(a=tmp_path / "a"))
+    eventually(lambda: events(tmp_path / "a") == happened(station))
+
+    def fetch(self: FolderTarget, path: str, check: Check = go_on) -> bytes | None:
+        raise Transient("target-unreachable", error="timeout")
+
+    monkeypatch.setattr(FolderTarget, "fetch", fetch)
+    with pytest.raises(Reject) as refused:
+        uploads.highest_log(1)
+    assert (refused.value.key, refused.value.params["target"]) == ("target-unreachable", "a")
+    assert uploads.stop(60)

@@ -17,7 +17,7 @@ from agent.config import RetentionConfig
 from agent.custody.texts import Texts
 from agent.errors import Reject
 from agent.retention import persons
-from agent.retention.book import Book, standing, take_over
+from agent.retention.book import Book, follow, standing, take_over
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
 from tests.retaining import config
@@ -302,7 +302,7 @@ def test_rules_that_shorten_wait_and_the_old_ones_protect_meanwhile(house: House
     assert row
     keeping = house.book.keeping(db)
     assert keeping.at_centre(row, 0.0, 0.0).until == 183 * DAY
-    assert keeping.here(row, 0.0, 0.0).until == 40 * DAY
+    assert keeping.here(row, 0.0).until == 40 * DAY
     with refused("rules-cool-off"):
         house.say("rules-confirm")
 
@@ -353,6 +353,20 @@ def test_what_rules_that_waited_lengthened_is_not_shortened_by_taking_them_back(
         30 * DAY,
         40 * DAY,
     }
+
+
+def test_files_with_faults_change_no_rule(house: House) -> None:
+    """What is in force then are the defaults."""
+    house.configure(
+        classes={"long": {"centre": "900 days"}}, rules={"all": {"gives": "long"}}, two_persons=False
+    )
+    before = standing(house.catalog.read())
+    follow(house.catalog, config(), faulty=True)
+    assert standing(house.catalog.read()) == before
+    assert not persons.required(house.catalog.read())
+    follow(house.catalog, config(), faulty=False)
+    assert standing(house.catalog.read()).waiting
+    assert persons.required(house.catalog.read())
 
 
 def test_what_was_agreed_to_is_what_was_asked_for(house: House) -> None:

@@ -48,9 +48,9 @@ rows = st.builds(
 
 def kept(some: list[Rule], row: Row, age: float) -> tuple[float, float]:
     """(at the centre, here)"""
-    keeping = Keeping(some, (), unit_of=lambda officer: officer, source_of=lambda recorder: "a")
+    keeping = Keeping(some, (), lambda officer: frozenset(officer), lambda recorder: frozenset("a"))
     now = NOW + age
-    return keeping.at_centre(row, NOW, now).until, keeping.here(row, row.confirmed, now).until
+    return keeping.at_centre(row, NOW, now).until, keeping.here(row, row.confirmed).until
 
 
 @given(st.lists(rules, min_size=1, max_size=4), rules, rows, st.floats(0, 500 * DAY))

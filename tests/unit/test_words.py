@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import errors
-from agent.model import ClipState, SlotState, printable
+from agent.model import ClipState, DeliveryState, SlotState, printable
 from agent.status.health import Severity
 from agent.words import LANGUAGES, fill, language_of, sentence, word, words
 from agent.words.shown import duration, size
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 PLACE = re.compile(r"\{(\w+(?::\w+)?)\}")
 SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
-    "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report",
-    "retention", "centre",
+    "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
+    "deliveries", "events", "order", "retention", "handin", "centre",
 }  # fmt: skip
 
 anything = st.recursive(
@@ -111,6 +111,21 @@ def test_every_key_in_the_sources_has_a_sentence() -> None:
     spoken = dict(spoken_keys())
     assert {"pulled-early", "bad-parameter", "disk-low", "no-agent", "target-full"} <= set(spoken)
     assert {key: where for key, where in spoken.items() if key not in words("en")["problems"]} == {}
+
+
+def test_everything_that_can_happen_to_a_clip_is_told_in_words() -> None:
+    told, kinds = words("en")["events"], {"rebuilt", "exported", "sample-drawn", *map(str, ClipState)}
+    for path in (ROOT / "agent").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[2] != "note":
+                continue
+            if len(node.args) == 4 and isinstance(node.args[1], ast.Constant):
+                about = node.args[2]
+                if not (isinstance(about, ast.Constant) and about.value is None):
+                    kinds.add(str(node.args[1].value))
+    assert {"viewed", "inspected", "delivered", "important"} <= kinds
+    assert kinds - set(told) == set()
+    assert set(words("en")["deliveries"]) == set(DeliveryState)
 
 
 def test_every_word_that_screen_and_commands_ask_for_is_there() -> None:

@@ -1,3 +1,5 @@
+CREATE INDEX clips_confirmed ON clips (id) WHERE state = 'confirmed';
+
 -- Labels, cases and holds: what people say about recordings, and what they want kept whatever the rules say.
 
 -- What people said last of a clip. '' and NULL: nobody said anything.

@@ -16,10 +16,12 @@ class Finding:
 
 @dataclass(slots=True)
 class Looked:
-    """How much was looked at. `progress` is called often."""
+    """How much was looked at. `progress` is called often. `apart`: of the heads, those that left the station
+    in a past that it says it has no more, since an older copy of its disk was restored."""
 
     progress: Callable[["Looked"], None] = lambda looked: None
     logs: int = 0
     heads: int = 0
     entries: int = 0
     events: int = 0
+    apart: int = 0

@@ -18,16 +18,16 @@ from typing import Any
 from agent.catalog import beside, events, meta
 from agent.custody.audit.finding import Finding, Looked
 from agent.custody.audit.walk import Walk
-from agent.custody.log import leaf, opening, signer, tiles, witness
+from agent.custody.log import changing, leaf, opening, orders, signer, tiles, witness
 from agent.custody.log.heads import FILE as HEADS
 from agent.custody.log.leaf import Event
 from agent.custody.log.reading import Log
-from agent.custody.verifier import Head, Invalid, Key, Note
+from agent.custody.verifier import Head, Invalid, Key, KeyChange, Note
 from agent.errors import Stop
 
 LATE = 60.0  # seconds; an event that is older is in the log when all is well
 #: Breaks behind which the catalog is still the same.
-_SAME_CATALOG = ("log-key-lost", "log-lost", "log-station-new")
+_SAME_CATALOG = ("log-key-lost", "log-lost", "log-station-new", opening.RESTORED, opening.REKEYED)
 _CLIPS = (
     "SELECT c.id, c.state FROM clips c LEFT JOIN events e ON e.seq = c.event AND e.clip = c.id"
     " WHERE e.seq IS NULL OR json_extract(e.body, '$.to') IS NOT c.state OR EXISTS (SELECT 1 FROM events l"
@@ -56,6 +56,7 @@ class _Audit:
         self._folder, self._db, self._looked, self._now, self._heads = folder, db, looked, now, heads
         self._told: dict[int, Mapping[str, Any]] = {}  # number of a log: what its opening says
         self._signed: dict[int, Key] = {}  # number of a log that is here: its key
+        self._settled = True  # no change of the key is under way
         self._last: dict[int, tuple[int, str, str]] = {}  # number of a log: size, root of its last head, key
 
     def findings(self) -> Iterator[Finding]:
@@ -74,7 +75,9 @@ class _Audit:
             yield from self._log(log, log in same)
         yield from self._elsewhere()
         yield from self._before()
-        yield from self._keys(current)
+        yield from self._changes()
+        if self._settled:
+            yield from self._keys(current)
         yield from self._catalog(self._last[current][0] if current in self._last else 0)
 
     def _log(self, number: int, same: bool) -> Iterator[Finding]:
@@ -100,6 +103,9 @@ class _Audit:
         cosigned = itertools.chain.from_iterable(witness.kept(self._folder, log) for log in self._signed)
         for place, note in itertools.chain(cosigned, self._heads):
             self._looked.heads += 1
+            if self._apart(note):
+                self._looked.apart += 1
+                continue
             try:
                 head, number = self._left(note)
             except Invalid as error:
@@ -107,6 +113,66 @@ class _Audit:
                 continue
             if not self._leads_to(number, head):
                 yield Finding("elsewhere-differs", {"place": place, "log": number, "size": head.size})
+
+    def _apart(self, note: Note | Invalid) -> bool:
+        """Whether the station says itself that this was signed when it had another future: by it, or by the
+        disk of which it is a copy. What had left before the copy was made is not excused."""
+        try:
+            head = Head.parse(note.text) if isinstance(note, Note) else None
+            number = int(head.origin.rpartition("/")[2]) if head else 0
+        except (Invalid, ValueError):
+            return False
+        for log, told in self._told.items():
+            before, left = _facts(told.get("before")).get("log"), told.get("left")
+            if told.get("reason") != opening.RESTORED or not (
+                isinstance(before, int) and isinstance(left, int)
+            ):
+                continue
+            if head and number == before and head.size > left and number in self._signed:
+                return self._signs(number, head, note) and not self._leads_to(number, head)
+            if head and before < number < log and number not in self._signed:
+                return any(head.origin == f"{key.name}/{number}" for key in self._signed.values())
+        return False
+
+    def _signs(self, number: int, head: Head, note: Note | Invalid) -> bool:
+        key = self._signed[number]
+        try:
+            return isinstance(note, Note) and Head.checked(note, [key], f"{key.name}/{number}") == head
+        except Invalid:
+            return False
+
+    def _changes(self) -> Iterator[Finding]:
+        """Where a log ends with a change of the key, both keys have signed that, and another goes on."""
+        led = dict[int, Mapping[str, Any]]()
+        for told in self._told.values():
+            before = _facts(told.get("before"))
+            if told.get("reason") == opening.REKEYED and isinstance(log := before.get("log"), int):
+                led[log] = told
+        for log in sorted(led.keys() | {log for log in self._signed if (self._change(log)).exists()}):
+            if log in self._signed and (why := self._why_not(log, led.get(log))):
+                yield Finding("change-false", {"log": log, "place": f"{log}/{changing.FILE}", "reason": why})
+
+    def _change(self, log: int) -> Path:
+        return self._folder / str(log) / changing.FILE
+
+    def _why_not(self, log: int, told: Mapping[str, Any] | None) -> str:
+        if told is None:
+            return "no log goes on from it" if self._settled else ""
+        try:
+            change = KeyChange.parse(self._change(log).read_bytes())
+            new = Key.parse(str(told.get("key")))
+        except (OSError, Invalid) as error:
+            return str(error)
+        size, root, _ = self._last.get(log, (0, "", ""))
+        if (change.old, change.new) != (self._signed[log], new):
+            return "it leads from another key, or to another"
+        if (change.head.origin, change.head.size, change.head.root.hex()) != (
+            f"{new.name}/{log}",
+            size,
+            root,
+        ):
+            return "it is not about the last head of this log"
+        return ""
 
     def _left(self, note: Note | Invalid) -> tuple[Head, int]:
         """(the head, the number of its log)"""
@@ -135,6 +201,7 @@ class _Audit:
         """(number of the catalog's own log, its events that open one), of one moment: one may just begin."""
         self._db.execute("BEGIN")
         try:
+            self._settled = orders.pending(self._db) is None
             return int(meta.get(self._db, opening.META) or 0), self._db.execute(_OPENINGS).fetchall()
         finally:
             self._db.execute("COMMIT")

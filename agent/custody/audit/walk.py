@@ -4,12 +4,14 @@ The entries are read once; the tree grows beside them, and each head is compared
 heads are proven to go on from each other, and memory does not grow with the log.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.custody.audit.finding import Finding, Looked
-from agent.custody.log import heads, leaf, tiles
+from agent.custody.log import changing, heads, leaf, tiles
+from agent.custody.log.opening import OVER
 from agent.custody.log.shelf import BATCH, ENTRIES, read_tile
 from agent.custody.log.tiles import WIDTH
 from agent.custody.verifier import Head, Invalid, Key, Note, leaf_hash
@@ -120,14 +122,15 @@ class Walk:
             yield self._found("tile-long", place=place)
 
     def _strange(self) -> Iterator[Finding]:
-        """Files that do not belong here. What an agent has written meanwhile does: first the names, then how
-        far it is."""
-        there = sorted(self._folder.rglob("*"))
-        most = self._newest() + 2 * BATCH
-        for path in there:
-            place = path.relative_to(self._folder).as_posix()
-            if path.is_symlink() or (not path.is_dir() and not self._belongs(place, most)):
-                yield self._found("file-strange", place=place)
+        """Files that do not belong here. What an agent has written meanwhile does: first the names of a
+        folder, then how far it is. Never those of all folders: a long log has a hundred thousand files."""
+        for base, folders, files in os.walk(self._folder):
+            folders.sort()
+            most = self._newest() + 2 * BATCH
+            for path in (Path(base, name) for name in sorted((*folders, *files))):
+                place = path.relative_to(self._folder).as_posix()
+                if path.is_symlink() or (not path.is_dir() and not self._belongs(place, most)):
+                    yield self._found("file-strange", place=place)
 
     def _newest(self) -> int:
         """The size of the head that is the last one by now."""
@@ -138,7 +141,7 @@ class Walk:
             return self._count
 
     def _belongs(self, place: str, most: int) -> bool:
-        if place in (heads.FILE, "key.pub"):
+        if place in (heads.FILE, "key.pub", changing.FILE, OVER):
             return True
         found = _TILE.fullmatch(place)
         if found is None:

@@ -18,7 +18,9 @@ from agent.custody.completeness.counter import Head
 from agent.custody.completeness.rules import Known, Verdict, judge
 from agent.errors import CatalogError
 
-EVERY = 5.0  # seconds between two looks at what is due
+EVERY = 5.0  # seconds between two looks, while commits come or a visit that ended is not over yet
+AGAIN = 60.0  # seconds after which what could not be judged is tried again
+SELDOM = 3600.0  # seconds after which it looks although nothing woke it
 _log = logging.getLogger(__name__)
 
 
@@ -29,15 +31,29 @@ class Judge(threading.Thread):
         super().__init__(name="completeness", daemon=True)
         self._catalog = catalog
         self._ending = threading.Event()
+        self._wake = threading.Event()
+        catalog.subscribe(self._wake.set)
         self.failing: Mapping[str, str] = {}
 
     def run(self) -> None:
-        while not self._ending.wait(EVERY):
+        pause = EVERY
+        while not self._ending.is_set():
+            self._wake.wait(pause)
+            if self._ending.wait(EVERY):  # many commits share a look
+                return
+            self._wake.clear()
             self.step()
+            pause = self._pause()
+
+    def _pause(self) -> float:
+        if self.failing:
+            return AGAIN
+        return EVERY if visits.waiting(self._catalog.read()) else SELDOM
 
     def stop(self, timeout: float) -> bool:
         """For good. True when it has ended."""
         self._ending.set()
+        self._wake.set()
         if self.is_alive():
             self.join(timeout)
         return not self.is_alive()

@@ -1,11 +1,13 @@
-"""That something is exported, kept before it is: who gets what, and why."""
+"""What the agent is asked about an export: whether it may be, who approves, and that it is made."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.catalog import Catalog, chosen, door
-from agent.custody.texts import LONGEST, Texts
+from agent.custody.evidence import asking
+from agent.custody.log import configured
+from agent.custody.texts import Texts, text_of
 from agent.errors import Reject
 
 #: (its arguments, who asks) → what there is to tell. Raises Reject.
@@ -14,35 +16,84 @@ MOST = 2_000  # clips of one package: an entry of the log, and the arguments her
 LONGEST_CASE = 64  # characters
 _CLIPS = re.compile(r"[1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 def commands(catalog: Catalog, texts: Texts) -> dict[str, Command]:
     """By name. `person` and `reason` are kept beside the log, as texts that can be erased."""
 
-    def export(arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+    def ask(arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         clips = _clips(arguments.get("clips", ""))
         said = {name: text_of(arguments.get(name, ""), name) for name in ("person", "reason")}
-        case, contents = case_of(arguments.get("case", "")), arguments.get("contents", "")
-        if not _DIGEST.fullmatch(contents):
-            raise Reject("bad-parameter", name="contents", expected="a SHA-256 in hex")
+        case = case_of(arguments.get("case", ""))
         chosen.by_id(catalog.read(), clips)
         # The texts first: an entry that speaks of one that was never kept could not be understood.
+        name, reason = _kept(texts, said["person"]), _kept(texts, said["reason"])
+        seq = catalog.write(lambda tx: asking.make(tx, clips, case, name, reason, who))
+        return {
+            "asked": seq,
+            "approval": configured.approval_required(catalog.read()),
+            "within": asking.VALID,
+        }
+
+    def look(arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        db = catalog.read()
+        ask = asking.of(db, _asked(arguments))
+        hinders: Mapping[str, Any] = {}
         try:
-            name, reason = texts.keep(said["person"]), texts.keep(said["reason"])
-        except OSError as error:
-            raise Reject("text-not-kept", reason=error.strerror or str(error)) from error
-        facts = {"clips": clips, "case": case, "name": name, "reason": reason, "contents": contents}
-        seq = catalog.write(lambda tx: door.note(tx, "exported", None, {**facts, "who": who}))
-        return {"event": seq, "name": name, "reason": reason}
+            asking.ready(db, ask, who)
+        except Reject as error:
+            hinders = {"key": error.key, "params": error.params}
+        told = {"clips": list(ask.clips), "case": ask.case, "who": ask.who, "hinders": hinders}
+        return {**told, "person": texts.read(ask.name) or "", "reason": texts.read(ask.reason) or ""}
 
-    return {"export": export}
+    def decide(arguments: Mapping[str, str], who: str, *, approved: bool) -> Mapping[str, Any]:
+        seq, person = _asked(arguments), text_of(arguments.get("person", ""), "person")
+        try:
+            asking.decidable(asking.of(catalog.read(), seq), texts, person, who)
+        except Reject as error:
+            facts = {"asked": seq, "reason": error.key, "who": who}
+            catalog.write(lambda tx: door.note(tx, "export-not-approved", None, facts))
+            raise
+        name = _kept(texts, person)
 
+        def work(tx: Any) -> int:
+            ask = asking.of(tx, seq)
+            asking.decidable(ask, texts, person, who)  # somebody else may have been quicker
+            return asking.decide(tx, ask, name, who, approved=approved)
 
-def text_of(text: str, name: str) -> str:
-    """Raises Reject `bad-parameter`."""
-    if not 0 < len(text.strip()) <= LONGEST:
-        raise Reject("bad-parameter", name=name, expected=f"1–{LONGEST} characters")
-    return text.strip()
+        return {"event": catalog.write(work), "within": asking.VALID}
+
+    def export(arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        seq, clips = _asked(arguments), _clips(arguments.get("clips", ""))
+        contents = arguments.get("contents", "")
+        if not _DIGEST.fullmatch(contents):
+            raise Reject("bad-parameter", name="contents", expected="a SHA-256 in hex")
+
+        def work(tx: Any) -> Mapping[str, Any]:
+            ask = asking.of(tx, seq)
+            asking.ready(tx, ask, who)
+            if not set(clips) <= set(ask.clips):
+                raise Reject("bad-parameter", name="clips", expected="those that were asked for")
+            facts = {"clips": clips, "case": ask.case, "name": ask.name, "reason": ask.reason}
+            told = {"contents": contents, "asked": seq, "approved": ask.approved or None, "who": who}
+            number = door.note(tx, "exported", None, {**facts, **told})
+            return {
+                "event": number,
+                "name": ask.name,
+                "reason": ask.reason,
+                "approver": asking.approver(tx, ask),
+            }
+
+        return catalog.write(work)
+
+    return {
+        "export-ask": ask,
+        "export-look": look,
+        "export-approve": lambda arguments, who: decide(arguments, who, approved=True),
+        "export-refuse": lambda arguments, who: decide(arguments, who, approved=False),
+        "export": export,
+    }
 
 
 def case_of(text: str) -> str:
@@ -50,6 +101,20 @@ def case_of(text: str) -> str:
     if len(text) > LONGEST_CASE or not text.isprintable():
         raise Reject("bad-parameter", name="case", expected=f"at most {LONGEST_CASE} characters on one line")
     return text.strip()
+
+
+def _kept(texts: Texts, text: str) -> str:
+    try:
+        return texts.keep(text)
+    except OSError as error:
+        raise Reject("text-not-kept", reason=error.strerror or str(error)) from error
+
+
+def _asked(arguments: Mapping[str, str]) -> int:
+    text = arguments.get("asked", "")
+    if not _NUMBER.fullmatch(text):
+        raise Reject("export-not-asked", asked=text)
+    return int(text)
 
 
 def _clips(text: str) -> list[int]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.catalog import findings
+from agent.custody.clocks.corrected import Corrected
+from agent.custody.evidence.dockings import Docking
 from agent.custody.log.leaf import Event, moment
 from agent.model import printable
 
@@ -24,7 +26,9 @@ table { border-collapse: collapse; width: 100% }
 tr { break-inside: avoid } thead { display: table-header-group }
 th, td { border: .5pt solid #999; padding: .25em .5em; text-align: left; vertical-align: top;
   overflow-wrap: anywhere }
-th { background: #eee } code { font-size: 8.5pt; overflow-wrap: anywhere } small { color: #444 }
+th { background: #eee; overflow-wrap: normal }
+code { font-size: 8.5pt; overflow-wrap: anywhere } small { color: #444 }
+td p { margin: 0 0 .4em }
 @page { size: A4; margin: 18mm 15mm } @media print { body { margin: 0; max-width: none } }
 """
 
@@ -34,7 +38,8 @@ _LIMITS = ("limit-log", "limit-before", "limit-clock", "limit-key", "limit-told"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`clips`, `not_here`: of the catalog; `stories`: the events of each clip; the others as in the files
+    """`clips`, `not_here`: of the catalog, with where they came from and why they did not;
+    `stories`: the events of each clip; the others as in the files
     beside the report."""
 
     log: str
@@ -46,10 +51,13 @@ class Facts:
     stories: Mapping[int, Sequence[Event]]
     findings: Sequence[Mapping[str, Any]]
     clocks: Sequence[Mapping[str, Any]]
+    dockings: Sequence[Docking] = ()
+    times: Sequence[Corrected] = ()
+    approved: str = ""  # the name of the second person, if one had to or wanted to
 
 
 def html(facts: Facts, both: Both) -> str:
-    say = _Speech(both)
+    say, times = _Speech(both), {one.clip: one for one in facts.times}
     parts = [
         f"<h1>{say('title')}</h1>",
         _table(
@@ -59,12 +67,15 @@ def html(facts: Facts, both: Both) -> str:
                 [say("case"), _text(facts.case)],
                 [say("name"), _text(facts.name)],
                 [say("reason"), _text(facts.reason)],
+                [say("approved"), _text(facts.approved) if facts.approved else say("nobody")],
                 [say("clips"), _text(len(facts.clips))],
             ],
         ),
         f"<p>{say('check')} <code>python3 data/verify.py PACKAGE --key VKEY</code></p>",
-        *(_clip(clip, facts.stories[clip["id"]], say) for clip in facts.clips),
+        *(_clip(clip, facts.stories[clip["id"]], times.get(clip["id"]), say) for clip in facts.clips),
         *_not_here(facts.not_here, say),
+        f"<h2>{say('dockings')}</h2><p>{say('dockings-mean')}</p>",
+        _dockings(facts.dockings, say),
         f"<h2>{say('findings')}</h2><p>{say('findings-mean')}</p>",
         _findings(facts.findings, say),
         f"<h2>{say('clocks')}</h2><p>{say('clocks-mean')}</p>",
@@ -89,7 +100,7 @@ class _Speech:
         return f"{_text(zh)} <small>{_text(en)}</small>"
 
 
-def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
+def _clip(clip: Mapping[str, Any], story: Sequence[Event], time: Corrected | None, say: _Speech) -> str:
     about = [
         [say("file"), _code(f"data/clips/{clip['key']}")],
         [say("sha256"), _code(clip["sha256"])],
@@ -97,7 +108,9 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
         [say("recorder"), _text(clip["recorder"])],
         [say("officer"), _text(clip["officer"])],
         [say("recorded"), _text(clip["recorded_at"] or "")],
+        *([[say("true-time"), _true_time(time, say)]] if time else []),
         [say("state"), say(str(clip["state"]), "clips")],
+        [say("from"), _source(clip["fetched_from"], say)],
     ]
     events = [
         [
@@ -113,10 +126,53 @@ def _clip(clip: Mapping[str, Any], story: Sequence[Event], say: _Speech) -> str:
     return f"<h2>{say('clip')} {_text(clip['id'])}</h2>{_table([], about)}<br>{_table(heads, events)}"
 
 
+def _true_time(time: Corrected, say: _Speech) -> str:
+    return "".join(f"<p>{say(key, params=params)}</p>" for key, params in time.sentences)
+
+
 def _not_here(clips: Sequence[Mapping[str, Any]], say: _Speech) -> list[str]:
-    told = [f"{_text(one['id'])} ({say(str(one['state']), 'clips')})" for one in clips]
-    shown = f"<p>{', '.join(told)}</p><p>{say('not-fetched')}</p>" if told else f"<p>{say('none')}</p>"
-    return [f"<h2>{say('not-here')}</h2>", shown]
+    told = [
+        [
+            _text(one["id"]),
+            say(str(one["state"]), "clips"),
+            "<br>".join(f"{_text(why['zh'])} <small>{_text(why['en'])}</small>" for why in one["reasons"]),
+        ]
+        for one in clips
+    ]
+    shown = _table([say(key) for key in ("clip", "state", "reason")], told)
+    return [f"<h2>{say('not-here')}</h2>", shown if told else f"<p>{say('none')}</p>"]
+
+
+def _source(target: str | None, say: _Speech) -> str:
+    return say("from-centre", params={"target": target}) if target else say("from-store")
+
+
+def _dockings(dockings: Sequence[Docking], say: _Speech) -> str:
+    rows = []
+    for one in dockings:
+        body = json.loads(one.docked.body)
+        rows.append(
+            [
+                _text(one.id),
+                _text(body["slot"]),
+                _text(body["recorder"]),
+                f"{_text(moment(one.docked.at))}<br>{say('event')} {_text(one.docked.seq)}",
+                say("yes" if one.docked.clock_trusted else "no"),
+                _undocked(one, say),
+                _text(", ".join(map(str, one.clips))),
+            ]
+        )
+    heads = [say(key) for key in ("docking", "slot", "recorder", "docked-at", "trusted", "undocked", "clip")]
+    return _table(heads, rows) if rows else f"<p>{say('none')}</p>"
+
+
+def _undocked(docking: Docking, say: _Speech) -> str:
+    if docking.undocked is None:
+        return say("end-kept-back" if docking.kept_back else "goes-on")
+    body = json.loads(docking.undocked.body)
+    told = f"{_text(moment(docking.undocked.at))}<br>{say('event')} {_text(docking.undocked.seq)}"
+    counts = say("handed-over", params={"clips": body["clips"], "bytes": body["bytes"]})
+    return f"{told}<br>{_code(body['outcome'])}<br>{counts}"
 
 
 def _findings(found: Sequence[Mapping[str, Any]], say: _Speech) -> str:

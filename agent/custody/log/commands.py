@@ -1,13 +1,12 @@
 """What an administrator may have custody do. Arguments are texts, as the narrow door takes them."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.catalog import Catalog, door, meta
-from agent.custody.log import opening, signer, witness
+from agent.catalog import Catalog, door
+from agent.custody.log import opening, signer, told, witness
 from agent.custody.log.reading import Log
 from agent.custody.log.witness import Carried, Witness
 from agent.custody.verifier import Head, Invalid, Key, Note
@@ -29,14 +28,14 @@ def commands(catalog: Catalog, folder: Path, station: str) -> dict[str, Command]
             ours = log()
         except Stop as error:
             raise Reject("no-log-yet") from error
-        key = f"carried:{ours.folder.name}"
-        before = json.loads(meta.get(catalog.read(), key) or "[]")
+        number = int(ours.folder.name)
+        before = told.carried(catalog.read(), number)
         carried = witness.carry(ours, before)
         sizes = [*(size for size in before if size != ours.head.size), ours.head.size][-_CARRIED:]
         facts = {"log": ours.folder.name, "size": ours.head.size, "root": ours.head.root.hex(), "who": who}
 
         def work(tx: Any) -> None:
-            meta.put(tx, key, json.dumps(sizes))
+            told.put_carried(tx, number, sizes)
             door.note(tx, "log-carried", None, facts)
 
         catalog.write(work)
@@ -76,7 +75,12 @@ def commands(catalog: Catalog, folder: Path, station: str) -> dict[str, Command]
             "at": at,
             "who": who,
         }
-        catalog.write(lambda tx: door.note(tx, "log-countersigned", None, facts))
+
+        def work(tx: Any) -> None:
+            witness.remember(tx, number, by)
+            door.note(tx, "log-countersigned", None, facts)
+
+        catalog.write(work)
         return {"size": head.size, "by": by.name}
 
     return {"log-carry": carry, "log-witness": countersign, "log-keep": keep}

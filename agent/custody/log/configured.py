@@ -1,18 +1,20 @@
 """Which version of the agent ran under which configuration, as entries: both decide what happens to a clip.
 
-Names of keys only, and a digest of all of it, salted: addresses and paths are nobody else's business.
+Names of keys only, and a digest of all of it, salted: addresses and paths are nobody else's business. Whether
+an export needs a second person's approval is told in plain words, and counts from its entry on.
 """
 
 import hashlib
 import json
 import secrets
+import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.catalog import Catalog, door, meta
 from agent.config import Config
 
-_META = "configured"
+_META, _APPROVAL = "configured", "export-approval"
 _MOST = 64  # keys that are named
 
 
@@ -35,6 +37,25 @@ def note(catalog: Catalog, version: str, config: Config) -> bool:
 
     catalog.write(work)
     return True
+
+
+def note_approval(catalog: Catalog, required: bool) -> bool:
+    """An entry `export-approval`, when this is another than the last one said, also while no agent ran; and
+    of a new catalog, which knows of none. Raises CatalogError."""
+    if meta.get(catalog.read(), _APPROVAL) == json.dumps(required):
+        return False
+
+    def work(tx: Any) -> None:
+        meta.put(tx, _APPROVAL, json.dumps(required))
+        door.note(tx, "export-approval", None, {"required": required})
+
+    catalog.write(work)
+    return True
+
+
+def approval_required(db: sqlite3.Connection) -> bool:
+    """By the last entry, not by the file: what is not in the log yet is not in force."""
+    return meta.get(db, _APPROVAL) == json.dumps(True)
 
 
 def _digests(values: Mapping[str, Any], salt: str, above: str = "") -> Iterator[tuple[str, str]]:

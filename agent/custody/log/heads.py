@@ -8,6 +8,7 @@ station/<id>/<n>    origin
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,26 @@ def cut(folder: Path, torn: int) -> None:
     with durable.open_fd(folder / FILE, os.O_WRONLY) as fd:
         os.ftruncate(fd, os.fstat(fd).st_size - torn)
         os.fsync(fd)
+
+
+def gather(folder: Path) -> None:
+    """Where a copy from the centre has a folder with a file for each head, make the one file of them; also
+    when that was cut short before."""
+    file, left = folder / FILE, folder / f"{FILE}.left"
+    if file.is_dir():
+        file.rename(left)
+    if not left.is_dir():
+        return
+    if not file.exists():
+        aside = folder / f"{FILE}.tmp"
+        with aside.open("wb") as whole:
+            for path in sorted(left.iterdir()):
+                whole.write(path.read_bytes())
+            whole.flush()
+            os.fsync(whole.fileno())
+        aside.rename(file)
+        durable.sync_folder(folder)
+    shutil.rmtree(left)
 
 
 def size(folder: Path) -> int:

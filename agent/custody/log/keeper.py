@@ -10,19 +10,17 @@ import threading
 import time
 from pathlib import Path
 
-from agent.catalog import Catalog, events
-from agent.custody.log.leaf import Event, entry
-from agent.custody.log.opening import Opened, open_log
-from agent.custody.log.shelf import BATCH
-from agent.errors import StationError, Stop
+from agent.catalog import Catalog
+from agent.custody.log import changing, orders
+from agent.custody.log.following import advance
+from agent.custody.log.opening import Opened
+from agent.errors import StationError
 from agent.model import Problem
 
 log = logging.getLogger(__name__)
 
 GATHER = 0.5  # seconds that a commit waits for others to share its head
 AGAIN = 60.0  # seconds between two tries after something went wrong
-_READ = 128  # rows at a time
-_LARGEST = 4 << 20  # bytes of entries in memory, and a row more
 
 
 class Keeper:
@@ -60,10 +58,10 @@ class Keeper:
     def step(self) -> bool:
         """Take over one batch and sign it; whether there is more. Never raises."""
         try:
-            if self._opened is None:
+            if self._opened is None or orders.pending(self._catalog.read()) is not None:
                 self._open()
             assert self._opened is not None
-            more = _advance(self._catalog, self._opened)
+            more = advance(self._catalog, self._opened.shelf, self._opened.signer.sign)
             self._failed = None
             return more
         except StationError as error:
@@ -77,7 +75,7 @@ class Keeper:
         return False
 
     def _open(self) -> None:
-        self._opened = open_log(self._catalog, self._folder, self._station)
+        self._opened = changing.opened(self._catalog, self._folder, self._station)
         shelf = self._opened.shelf
         self._broke = self._opened.broke or self._broke
         if shelf.repaired:
@@ -106,20 +104,3 @@ class Keeper:
             more = self.step()
             if more:
                 self._stopping.wait(time.monotonic() - began)
-
-
-def _advance(catalog: Catalog, opened: Opened) -> bool:
-    shelf = opened.shelf
-    batch, length, more = list[bytes](), 0, True
-    while more and len(batch) < BATCH and length < _LARGEST:
-        first = shelf.size + len(batch) + 1
-        rows = events.rows(catalog.read(), first, min(_READ, BATCH - len(batch)))
-        for expected, row in enumerate(rows, first):
-            if row[0] != expected:
-                raise Stop("log-gap", log=shelf.folder.name, event=expected)
-            batch.append(entry(Event(*row)))
-            length += len(batch[-1])
-        more = bool(rows)
-    shelf.append(batch)
-    shelf.seal(opened.signer.sign)
-    return more

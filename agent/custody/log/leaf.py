@@ -6,26 +6,16 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import rfc8785
+
+from agent.catalog.events import Event as Event
 
 LARGEST = 65_535  # bytes of an entry: its length is told by 16 bits
 _EXACT = 2**53  # from here on, integers are not kept by every reader of JSON
 _DEEPEST = 64  # of a body; far from where a parser gives up, wherever it is called from
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Event(NamedTuple):
-    """A row of `events`, its columns in their order."""
-
-    seq: int
-    clip: int | None
-    kind: str
-    body: str  # JSON
-    at: float  # seconds since the epoch
-    boot_id: str
-    clock_trusted: int
 
 
 class _NoForm(ValueError):

@@ -2,6 +2,7 @@
 
 key      the seed, base64; whoever reads it can sign in the station's name
 key.pub  what others need: name, id and public key in one line (a vkey)
+key.next  while the key is changed: the one that takes its place
 """
 
 import base64
@@ -18,6 +19,7 @@ from agent import durable
 from agent.custody.verifier import Invalid, Key, Note, Signature
 from agent.errors import Stop
 
+NEXT = "key.next"
 _SEED = 32  # bytes
 _LARGEST = 4096  # bytes of a file with a key
 
@@ -34,12 +36,12 @@ class Signer:
         return Note(text, (Signature(self.key.name, self.key.id, self._private.sign(text.encode())),))
 
 
-def load(folder: Path, name: str) -> Signer | None:
+def load(folder: Path, name: str, file: str = "key") -> Signer | None:
     """None when the key is lost: there is no file, or no key in it.
 
     Raises Stop `log-key-open` when others may read it: then it proves nothing, and an administrator has to
     know; OSError when the disk does not give it."""
-    path = folder / "key"
+    path = folder / file
     try:
         with durable.open_fd(path, os.O_RDONLY) as fd:
             mode = os.fstat(fd).st_mode
@@ -57,19 +59,48 @@ def load(folder: Path, name: str) -> Signer | None:
 
 def make(folder: Path, name: str, aside: str) -> Signer:
     """A new key, on the disk when this returns. What lay there as one is kept as `key.<aside>`."""
-    seed = secrets.token_bytes(_SEED)
-    path, fresh = folder / "key", folder / "key.tmp"
+    path, (made, fresh) = folder / "key", _fresh(folder, name)
+    with contextlib.suppress(FileNotFoundError):
+        durable.rename_noreplace(path, folder / f"key.{aside}")
+    durable.rename_noreplace(fresh, path)
+    durable.sync_folder(folder)
+    return made
+
+
+def following(folder: Path, name: str) -> Signer:
+    """The key that is to come after this one: `key.next`, made when it is not there, on the disk when this
+    returns. Raises as `load`."""
+    kept = load(folder, name, NEXT)
+    if kept is not None:
+        return kept
+    made, fresh = _fresh(folder, name)
+    fresh.replace(folder / NEXT)
+    durable.sync_folder(folder)
+    return made
+
+
+def succeed(folder: Path) -> None:
+    """The key that was to come takes the place of the old one, which nobody has any more. Again after a cut
+    anywhere in between: then there may be no old key, or no next one any more."""
+    if not (folder / NEXT).exists():
+        return
+    with contextlib.suppress(FileNotFoundError), durable.open_fd(folder / "key", os.O_WRONLY) as fd:
+        os.pwrite(fd, b"\0" * os.fstat(fd).st_size, 0)  # as far as the disk writes where it wrote before
+        os.fsync(fd)
+    (folder / NEXT).replace(folder / "key")
+    durable.sync_folder(folder)
+
+
+def _fresh(folder: Path, name: str) -> tuple[Signer, Path]:
+    """A key, and the file in which it is on the disk."""
+    seed, fresh = secrets.token_bytes(_SEED), folder / "key.tmp"
     fresh.unlink(missing_ok=True)
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(base64.b64encode(seed) + b"\n")
         file.flush()
         os.fsync(fd)
-    with contextlib.suppress(FileNotFoundError):
-        durable.rename_noreplace(path, folder / f"key.{aside}")
-    durable.rename_noreplace(fresh, path)
-    durable.sync_folder(folder)
-    return Signer(seed, name)
+    return Signer(seed, name), fresh
 
 
 def publish(path: Path, key: Key) -> None:

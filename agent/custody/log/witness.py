@@ -16,11 +16,13 @@ Formats of C2SP: signed-note, tlog-checkpoint, tlog-cosignature.
 
 import base64
 import hashlib
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent import durable
+from agent.catalog import meta
 from agent.custody.log import heads, signer
 from agent.custody.log.reading import Log
 from agent.custody.log.signer import Signer
@@ -143,8 +145,23 @@ def keep(folder: Path, log: Log, note: Note, by: Key) -> tuple[Head, int]:
     return head, at
 
 
+def remember(tx: sqlite3.Connection, number: str, by: Key) -> None:
+    """Whose key it is that has countersigned heads of log `number`. Inside `Catalog.write`."""
+    meta.put(tx, _known(number, by.id.hex()), by.vkey)
+
+
+def known(db: sqlite3.Connection, number: str, key_id: str) -> Key | None:
+    """The key with this id (hex) of which `remember` was told."""
+    vkey = meta.get(db, _known(number, key_id))
+    return Key.parse(vkey) if vkey else None
+
+
+def _known(number: str, key_id: str) -> str:
+    return f"countersigning:{number}:{key_id}"
+
+
 def kept(folder: Path, number: int) -> Iterator[Kept]:
-    """All countersigned heads of log number `number`."""
+    """All countersigned heads of log number `number`, from the shortest to the longest."""
     place = folder / COSIGNED / str(number)
     for path in sorted(place.iterdir()) if place.is_dir() else ():
         yield f"{COSIGNED}/{number}/{path.name}", read(path)

@@ -12,6 +12,7 @@ from agent.upload.generation import Generation
 from agent.upload.targets.base import Check
 from agent.upload.targets.documents import Documents
 
+_GAP = 8  # numbers in a row that nothing lies under
 _LONGEST = 60.0  # seconds of a turn: a long log is told in several
 
 
@@ -87,6 +88,17 @@ class LogReport:
         self.generation.write(
             lambda tx, _: tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         )
+
+
+def highest(station: str, target: Documents, above: int, check: Check) -> int:
+    """The largest number above this one under which `target` has a log of the station, or this one. Numbers
+    have gaps where a log began and never got its first head."""
+    number = above
+    while number - above < _GAP:
+        number += 1
+        if target.fetch(f"{station}/custody/{number}/key.pub", check) is not None:
+            above = number
+    return above
 
 
 def _told(db: sqlite3.Connection, target: str, place: str) -> tuple[int, int]:

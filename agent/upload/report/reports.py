@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from agent.catalog.wanted import Names
-from agent.errors import StationError, Stopping
+from agent.errors import Reject, StationError, Stopping
 from agent.model import Problem
 from agent.upload.elsewhere import Elsewhere
 from agent.upload.generation import Generation
+from agent.upload.report.log import highest
 from agent.upload.report.sample import Locking, Sample
 from agent.upload.report.turn import Author, Report
 from agent.upload.targets.base import Target
@@ -47,6 +48,18 @@ class Reports:
             one.start()
         self._tellers = alive + new
 
+    def highest_log(self, above: int) -> int:
+        """The largest number above this one under which a target has a log of this station, or this one.
+        Raises Reject where a target cannot be asked."""
+        for one in list(self._tellers):
+            try:
+                above = one.highest_log(above)
+            except Stopping:
+                continue  # it is no target of ours any more
+            except StationError as error:
+                raise Reject(error.key, **{**error.params, "target": one.target}) from error
+        return above
+
     def stop(self, timeout: float) -> bool:
         """For good. True when all have ended."""
         end = time.monotonic() + timeout
@@ -73,7 +86,7 @@ class _Teller(threading.Thread):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name=f"report-{target.name}", daemon=True)
-        self.target = target.name
+        self.target, self._target, self._author = target.name, target, author
         self._report = Report(author, generation, target, self._check)
         self._sample = Sample(generation, target, self._check, lock=lock)
         self._elsewhere = (
@@ -109,6 +122,9 @@ class _Teller(threading.Thread):
         except Exception as error:  # noqa: BLE001 - logged and told
             _log.exception("%s: unexpected", self.target)
             self._problem = Problem("internal", {"error": type(error).__name__})
+
+    def highest_log(self, above: int) -> int:
+        return highest(self._author.id, self._target, above, self._check)
 
     def problems(self) -> Iterator[Problem]:
         if self._report.written_by_two():

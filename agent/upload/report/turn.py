@@ -35,12 +35,13 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Author:
     """`instance`: of this run of the agent, by chance. `status`: what `/status` says. `leaving`: what of the
-    log is to be told."""
+    log is to be told. `log`: the number of the log by now."""
 
     id: str
     instance: str
     status: Callable[[], Mapping[str, Any]]
     leaving: Leaving = lambda log, size: ()
+    log: Callable[[], int] = lambda: 0
 
 
 class Report:
@@ -61,6 +62,7 @@ class Report:
         self._laid = False  # a status of ours, by this run of the agent
         self._strangers = 0
         self._twice_until = 0.0
+        self._twice_in = 0  # number of this station's log when that was seen
 
     def turn(self) -> bool:
         """False when the target has not said yet who it is: then it is told nothing."""
@@ -74,8 +76,9 @@ class Report:
         return True
 
     def written_by_two(self) -> bool:
-        """Whether somebody else was seen to write as this station, within a day."""
-        return self._monotonic() < self._twice_until
+        """Whether somebody else was seen to write as this station, within a day, and nobody has begun another
+        log since."""
+        return self._monotonic() < self._twice_until and self._twice_in == self._author.log()
 
     def _told(self, place: str) -> Told:
         told = story.told(self._generation.read(), self._target.name, place)
@@ -175,7 +178,7 @@ class Report:
 
     def _written_by_another(self, why: str) -> None:
         _log.critical("%s: somebody else writes as station %s: %s", self._target.name, self._author.id, why)
-        self._twice_until = self._monotonic() + DAY
+        self._twice_until, self._twice_in = self._monotonic() + DAY, self._author.log()
 
 
 def _instance(status: bytes) -> str:

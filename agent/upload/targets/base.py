@@ -8,7 +8,7 @@ Errors: Transient(retry_after), TargetFull, AuthFailed, Rejected; NotEqual when 
 what its manifest says; and whatever the reader or `check` raise. Nothing else may escape.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
 from agent.model import Lock, Receipt, StoredClip
@@ -75,6 +75,12 @@ class Target(Protocol):
         """What the target itself says about its bytes now. The caller compares; absence of an error
         is no receipt. `read_back`: not what it remembers of them, but the bytes themselves. Raises
         Transient with key `not-there` when it has no such clip, or not its manifest."""
+        ...
+
+    def read(self, clip: StoredClip, token: str, check: Check = go_on) -> Iterator[bytes]:
+        """The clip as it lies there now, piece by piece, as fast as they are taken. Whoever takes them
+        compares: nothing here does, and there may be more of them than the clip has. Where clips lie under
+        names of ours an empty token will do. Raises Transient with key `not-there`."""
         ...
 
     def holds(self, clip: StoredClip, token: str) -> bool:

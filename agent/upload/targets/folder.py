@@ -147,6 +147,19 @@ class FolderTarget:
                 raise Transient("not-there", what="clip") from error
         return Receipt(str(self.root / _CLIPS / clip.key), size, sha256.hex(), time.time(), mark)
 
+    def read(self, clip: StoredClip, token: str, check: Check = go_on) -> Iterator[bytes]:
+        *folders, name = keys.components(clip.key)
+        with self._share(clip.key) as (root, _):
+            try:
+                with (
+                    share.folder(root, [_CLIPS, *folders]) as place,
+                    share.opened(place, name, os.O_RDONLY) as fd,
+                ):
+                    share.drop_cache(fd)
+                    yield from share.pieces(fd, check)
+            except FileNotFoundError as error:
+                raise Transient("not-there", what="clip") from error
+
     def holds(self, clip: StoredClip, token: str) -> bool:
         *folders, name = keys.components(clip.key)
         with self._share(clip.key) as (root, _):

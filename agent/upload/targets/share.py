@@ -105,6 +105,15 @@ def digest(fd: int, offset: int, length: int | None, check: Check) -> tuple[int,
     return done, hasher.digest()
 
 
+def pieces(fd: int, check: Check) -> Iterator[bytes]:
+    """From the beginning to the end of the file."""
+    offset = 0
+    while piece := os.pread(fd, CHUNK, offset):
+        check()
+        offset += len(piece)
+        yield piece
+
+
 def write_all(fd: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while view:

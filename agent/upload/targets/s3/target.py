@@ -121,6 +121,9 @@ class S3Target:
         # Asked last: who answers now has answered before.
         return Receipt(f"{self.address}/{key}", size, digest, time.time(), self._mark.ask(), lock)
 
+    def read(self, clip: StoredClip, token: str, check: Check = go_on) -> Iterator[bytes]:
+        return self._pieces(CLIPS + clip.key, check)
+
     def lay_new(self, clip: StoredClip, reader: LocalReader) -> bool:
         return self._short.lay(clip, reader)
 
@@ -241,14 +244,18 @@ class S3Target:
     def _read(self, key: str, check: Check) -> tuple[int, str]:
         """(bytes, their SHA-256 in hex) of an object, read back."""
         size, hasher = 0, hashlib.sha256()
+        for piece in self._pieces(key, check):
+            size += len(piece)
+            hasher.update(piece)
+        return size, hasher.hexdigest()
+
+    def _pieces(self, key: str, check: Check) -> Iterator[bytes]:
         with self._bucket.read(key) as pieces:
             if pieces is None:
                 raise Transient("not-there", what="clip")
             for piece in pieces:
                 check()
-                size += len(piece)
-                hasher.update(piece)
-        return size, hasher.hexdigest()
+                yield piece
 
     def _rows(self, clip: StoredClip, upload: str) -> list[Row]:
         rows = self._bucket.parts(CLIPS + clip.key, upload)

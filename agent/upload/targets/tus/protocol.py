@@ -126,7 +126,7 @@ class Server:
     def digest(self, path: str, check: Check) -> tuple[int, str] | None:
         """(bytes, their SHA-256 in hex) of what lies there, read; None when nothing does."""
         size, hasher = 0, hashlib.sha256()
-        with self._read(path) as pieces:
+        with self.read(path) as pieces:
             if pieces is None:
                 return None
             for piece in pieces:
@@ -136,7 +136,8 @@ class Server:
         return size, hasher.hexdigest()
 
     @contextmanager
-    def _read(self, path: str) -> Iterator[Iterator[bytes] | None]:
+    def read(self, path: str) -> Iterator[Iterator[bytes] | None]:
+        """What lies there, piece by piece; None when nothing does."""
         with self._wire.asked("GET", self.origin + path, _sent(None)) as (answer, pieces):
             if answer.status != 200 and answer.status not in _GONE:
                 raise errors.of_a_question(answer, path)

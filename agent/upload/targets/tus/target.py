@@ -7,6 +7,7 @@ sent, and nothing is vouched for that was not read back whole.
 import hashlib
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 from agent.errors import NotEqual, Rejected, Transient
 from agent.model import Lock, Receipt, StoredClip
@@ -75,6 +76,16 @@ class TusTarget(ABC):
             raise Transient("not-there", what="manifest")
         # Asked last: who answers now has answered before.
         return Receipt(self._server.origin + path, *found, time.time(), self.place())
+
+    def read(self, clip: StoredClip, token: str, check: Check = go_on) -> Iterator[bytes]:
+        path, _ = self._lies_at(clip, token)
+        with self._server.read(path) as pieces:
+            if pieces is None:
+                raise Transient("not-there", what="clip")
+            for piece in pieces:
+                check()
+                yield piece
+        self._server.offer()  # the last request is no GET, as in BareTarget.place
 
     def protect(self, clip: StoredClip, token: str) -> Lock:
         return Lock()
