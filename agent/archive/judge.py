@@ -44,8 +44,9 @@ class Judge:
     """By what was read of the stations when it was made. `extra`: the archive's own rules."""
 
     def __init__(self, stations: Iterable[Station], extra: Sequence[Rule], now: float) -> None:
-        self._stations, self.now = tuple(stations), now
-        stories = [story for station in self._stations for story in station.stories.values()]
+        self.now = now
+        self._stories = [(station, story) for station in stations for story in station.protecting()]
+        stories = [story for _, story in self._stories]
         rules = dict.fromkeys(rule for story in stories for rule in story.rules())
         self._keeping = Keeping([_of_all(rule) for rule in (*rules, *extra)])
         self._holds = [(story, hold) for story in stories for hold in story.holds()]
@@ -53,10 +54,7 @@ class Judge:
     def verdict(self, sidecar: Sidecar) -> Verdict:
         """`sidecar`: what the manifest beside the clip says."""
         told = [
-            _Told(station, story, row)
-            for station in self._stations
-            for story in station.stories.values()
-            for row in story.rows(sidecar.key)
+            _Told(station, story, row) for station, story in self._stories for row in story.rows(sidecar.key)
         ]
         if doubt := self._doubt(told, sidecar.key):
             return doubt
@@ -80,8 +78,8 @@ class Judge:
         """Of a station that is in doubt, or that has stored the clip just now."""
         if doubtful := next((one.station for one in told if one.station.doubt), None):
             return Verdict(doubtful.doubt, by=doubtful.id)
-        for station in self._stations:
-            if any(key in story.unknown for story in station.stories.values()):
+        for station, story in self._stories:
+            if key in story.unknown:
                 return Verdict("story-gap", by=station.id)
         return None
 

@@ -5,10 +5,11 @@ labels, holds, cases, rules, clocks and merges; from the documents of the dockin
 missing, or is not as a station writes it, is told as `fault`: then nobody knows what the story would protect.
 """
 
+import hashlib
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -37,7 +38,11 @@ _NOBODYS = {
 
 
 class Replica:
-    def __init__(self) -> None:
+    """`marks`: numbers of events before which `chain` is to be remembered."""
+
+    def __init__(self, marks: Collection[int] = ()) -> None:
+        self._marks, self._marked = frozenset(marks), dict[int, bytes]()
+        self._chain = hashlib.sha256()  # over every line that was told
         self.next = 1  # number of the event that comes next
         self.fault = ""  # a key of the words; empty while all is well
         self.unknown = set[str | None]()  # keys of clips that were stored, and that no document describes
@@ -55,7 +60,18 @@ class Replica:
                     return
                 if event["seq"] == self.next:
                     self._event(event)
-                    self.next += 1
+                    self._count(line)
+
+    def _count(self, line: bytes) -> None:
+        self.next += 1
+        self._chain.update(line + b"\n")
+        if self.next in self._marks:
+            self._marked[self.next] = self._chain.digest()
+
+    def tells_all_of(self, other: "Replica") -> bool:
+        """Whether every event of `other`, of which nothing is missing, is told here, the same to the byte. As
+        far as it was among the `marks`."""
+        return not other.fault and self._marked.get(other.next) == other._chain.digest()
 
     def describe(self, document: bytes) -> None:
         """What the clips of a docking are."""

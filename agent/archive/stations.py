@@ -29,7 +29,14 @@ class Station:
     doubt: str = ""
     name: str = ""
     written_at: float | None = None  # seconds since the epoch, by its own clock
+    current: str = ""  # the story that it tells now
     _last: dict[str, str] = field(default_factory=dict)  # the last segment that was read, by story
+
+    def protecting(self) -> list[Replica]:
+        """Its stories, but for those that the present one tells again, as it does after its catalog was
+        restored: what they held may have been lifted there."""
+        now = self.stories.get(self.current)
+        return [one for one in self.stories.values() if one is now or not (now and now.tells_all_of(one))]
 
 
 class Stations:
@@ -54,7 +61,9 @@ class Stations:
         # The status first: what it speaks of was laid before it.
         status = _status(self._store.read(f"{STATIONS}/{station.id}/status.json"))
         names = {name for name in self._store.below(f"{STATIONS}/{station.id}") if _STORY.fullmatch(name)}
-        for name in sorted(names | station.stories.keys()):
+        station.current = str(status.get("story", ""))
+        every = names | station.stories.keys()
+        for name in sorted(every, key=lambda name: (name == station.current, name)):  # the present one last
             self._follow(station, name)
         station.name, station.written_at = str(status.get("station", "")), _number(status.get("written_at"))
         station.doubt = self._doubt(station, status, now)
@@ -62,7 +71,7 @@ class Stations:
     def _follow(self, station: Station, name: str) -> None:
         folder = f"{STATIONS}/{station.id}/{name}"
         new = name not in station.stories
-        replica = station.stories.setdefault(name, Replica())
+        replica = station.stories.setdefault(name, Replica([one.next for one in station.stories.values()]))
         last = station._last.get(name, "")
         segments = self._store.below(f"{folder}/log", after=last)
         for segment in filter(_SEGMENT.fullmatch, segments):
@@ -79,7 +88,7 @@ class Stations:
     def _doubt(self, station: Station, status: dict[str, Any], now: float) -> str:
         rules = {name: replica.rules() for name, replica in station.stories.items()}
         faults = [replica.fault for replica in station.stories.values() if replica.fault]
-        current, events = station.stories.get(str(status.get("story"))), _number(status.get("events"))
+        current, events = station.stories.get(station.current), _number(status.get("events"))
         written = station.written_at
         if not status or written is None or events is None:
             return "story-missing"
@@ -89,7 +98,7 @@ class Stations:
             return "story-gap"
         if (happened := _number(status.get("of"))) is None or events < happened:
             return "story-behind"
-        if not rules[str(status["story"])]:
+        if not rules[station.current]:
             return "story-no-rules"
         if written > now + _AHEAD:
             return "station-clock"

@@ -447,6 +447,23 @@ def test_an_earlier_story_of_a_station_protects_as_well(sites: Sites) -> None:
     assert len(going(archive(sites).plan())) == 2
 
 
+def test_a_story_that_is_told_again_counts_once(sites: Sites) -> None:
+    """After its catalog was restored a station tells all of it again: what it lifts then is lifted."""
+    station, *_ = two_clips(sites)
+    number = hold(station, "recorder", "8888888")
+    sites.tell()
+    before = story(sites)
+    old = before.with_name("20200101T000000-00000000")
+    shutil.copytree(before, old)
+    lift(station, number)
+    sites.tell()
+    sites.later(LATER)
+    assert len(going(archive(sites).plan())) == 2
+    [segment] = list(old.glob("log/*"))[-1:]
+    segment.write_bytes(segment.read_bytes().replace(b'"since":""', b'"since":"2000-01-01"'))
+    assert reasons(archive(sites).plan()) == {"held": 2}
+
+
 def test_a_clip_that_two_stations_brought_goes_when_both_let_it_go(sites: Sites) -> None:
     station, other = sites.station(), sites.station(TWO)
     clips = [one.store("same.mp4", content(1000, 1)) for one in (station, other)]
@@ -475,3 +492,18 @@ def test_what_a_station_brought_after_the_list_was_made_stays_until_it_is_descri
     for id in (ONE, TWO):
         sites.age(id)
     assert [why for _, why in erase(made, wanted).kept] == ["story-gap"]
+
+
+def test_a_rule_for_a_unit_or_a_source_keeps_clips_of_all_where_no_roster_is(sites: Sites) -> None:
+    classes = {"long": {"centre": "400 days"}}
+    rules = {
+        "east": {"gives": "long", "unit": "East"},
+        "rooms": {"gives": "long", "source": "interview-room"},
+    }
+    station = sites.station(rules=config(classes=classes, rules=rules))
+    station.store("0.mp4", content(1000))
+    sites.tell()
+    sites.later(LATER)
+    assert reasons(archive(sites).plan()) == {"kept-by-rule": 1}
+    sites.later(400 * DAY - LATER)
+    assert len(going(archive(sites).plan())) == 1
