@@ -39,6 +39,13 @@ def after_clips(tx: sqlite3.Connection, after: int, last: int, most: int) -> tup
     return (again[-1].seq if again else 0), unused
 
 
+def retention(tx: sqlite3.Connection, event: Event) -> bool:
+    """What one event says of dockings, clocks, labels, cases, holds and rules. False when it tells less than
+    is needed."""
+    replay = _OF_RETENTION.get(event.kind)
+    return replay is None or _replayed(tx, event, replay)
+
+
 def _replayed(tx: sqlite3.Connection, event: Event, replay: _Replay) -> bool:
     try:
         return replay(tx, event, json.loads(event.body)) is not False
@@ -117,6 +124,12 @@ _BEFORE: _Replays = {
     "undocked": _undocked,
     "docking-rebuilt": _docking_rebuilt,
     "upload-slot": _slot_first,
+}
+_OF_RETENTION: _Replays = {
+    "docked": _docked,
+    "docking-rebuilt": _docking_rebuilt,
+    "clock-compared": _clock_compared,
+    **REPLAYS,
 }
 _AFTER: _Replays = {
     "clock-compared": _clock_compared,

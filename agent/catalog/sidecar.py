@@ -121,6 +121,11 @@ def read(path: Path) -> Sidecar:
             raise Unusable(f"is no sidecar: it has {size} bytes")
         with open(fd, "rb", closefd=False) as file:
             data = file.read(LARGEST)
+    return parse(data)
+
+
+def parse(data: bytes) -> Sidecar:
+    """Raises Unusable."""
     try:
         return Sidecar.model_validate_json(data)
     except ValidationError as error:

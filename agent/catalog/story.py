@@ -20,9 +20,12 @@ LARGEST = 4 << 20  # bytes of a segment; only a single event may be larger
 PAGE = 10_000  # clips of one document
 _CLIPS = (
     "SELECT id AS clip, state, key, recorder, officer, recorded_at, size, lower(hex(sha256)) AS sha256,"
-    " kind, important, partial, docking, stored_at FROM clips INDEXED BY clips_of_docking"
+    " kind, important, partial, docking, (SELECT started FROM dockings d WHERE d.id = docking) AS docked,"
+    " (SELECT clock_trusted FROM dockings d WHERE d.id = docking) AS docked_trusted, stored_at"
+    " FROM clips INDEXED BY clips_of_docking"
     " WHERE docking = ? AND id > ? AND stored_at IS NOT NULL ORDER BY id LIMIT ?"
 )
+_FLAGS = ("important", "partial", "docked_trusted")
 _DOCKINGS = (
     "SELECT id AS docking, slot, recorder, fs_id, officer, started, ended, outcome FROM dockings"
     " WHERE started >= ? AND started < ? ORDER BY started, id"
@@ -99,10 +102,7 @@ def clips_of(db: sqlite3.Connection, docking: int) -> Iterator[bytes]:
     after = 0
     while rows := list(_rows(db, _CLIPS, (docking, after, PAGE))):
         after = rows[-1]["clip"]
-        yield b"".join(
-            _line({**row, "important": bool(row["important"]), "partial": bool(row["partial"])})
-            for row in rows
-        )
+        yield b"".join(_line({**row, **{name: bool(row[name]) for name in _FLAGS}}) for row in rows)
 
 
 def day_of(at: float) -> str:

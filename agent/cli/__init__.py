@@ -12,6 +12,7 @@ from agent.cli import (
     audit,
     case,
     catalog,
+    centre,
     certificate,
     clip,
     clips,
@@ -81,6 +82,7 @@ app.add_typer(case.app, name="case")
 app.command("handin")(handin.handin)
 app.command("agree")(agree.agree)
 app.add_typer(retention.app, name="retention")
+app.add_typer(centre.app, name="centre")
 
 
 def main() -> None:

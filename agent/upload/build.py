@@ -11,6 +11,7 @@ from agent.upload.targets.folder import FolderTarget
 from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3.bucket import Bucket
 from agent.upload.targets.s3.lock import Mode
+from agent.upload.targets.s3.sign import Credentials
 from agent.upload.targets.s3.target import S3Target
 from agent.upload.targets.tus import filer
 from agent.upload.targets.tus.bare import BareTarget
@@ -20,6 +21,8 @@ from agent.upload.targets.tus.protocol import Server
 _LOCKS = {"governance": Mode.GOVERNANCE, "compliance": Mode.COMPLIANCE}
 #: (name, address) -> the place that this station has found there before; empty when it never was in touch
 Known = Callable[[str, str], str]
+
+Reach = tuple[Wire, str, str, Callable[[], Credentials], str]
 
 
 def build(targets: Mapping[str, config.Target], known_at: Known, store: Path) -> dict[str, Target]:
@@ -39,7 +42,7 @@ def _target(name: str, target: config.Target, known_at: Known, store: Path) -> T
         case config.S3Target():
             address = f"{target.url}/{target.bucket}"
             first, lock = not known_at(name, address), _LOCKS.get(target.lock)
-            return S3Target(name, address, _bucket(target), first_contact=first, lock=lock)
+            return S3Target(name, address, Bucket(*reach(target)), first_contact=first, lock=lock)
         case config.TusTarget():
             server, known = Server(_wire(target), target.url), known_at(name, target.url)
             if filer.is_one(server.root):
@@ -47,9 +50,9 @@ def _target(name: str, target: config.Target, known_at: Known, store: Path) -> T
             return BareTarget(name, target.url, server, known=known)
 
 
-def _bucket(target: config.S3Target) -> Bucket:
-    keys = credentials.of(target.credentials)
-    return Bucket(_wire(target), target.url, target.bucket, keys, target.region)
+def reach(target: config.S3Target) -> Reach:
+    """What a Bucket is made of."""
+    return _wire(target), target.url, target.bucket, credentials.of(target.credentials), target.region
 
 
 def _wire(target: config.S3Target | config.TusTarget) -> Wire:

@@ -160,7 +160,7 @@ class LiveUploads:
         uploads.start()
         self._uploads = uploads
         if self._reports is not None:
-            self._reports.follow(uploads.generation, targets)
+            self._reports.follow(uploads.generation, targets, uploads.lock)
 
     def _retire(self, uploads: Uploads) -> bool:
         """False when the agent is stopping: then nothing else is to be started."""

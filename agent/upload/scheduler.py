@@ -67,6 +67,7 @@ class Uploads:
         trusted: Callable[[], bool] = clock.trusted,
     ) -> None:
         rng = rng or random.Random()
+        self._locker, self._wall, self._trusted = lock, wall, trusted
         self._generation = Generation(catalog, targets)
         self._limits = limits or Limits()
         self._courier = Courier(
@@ -74,14 +75,14 @@ class Uploads:
             store_path,
             self._limits,
             lambda clip: _chosen(clip, read_back, wall()),
-            lambda db, clip: lock(db, clip, wall()) if trusted() else None,
+            self.lock,
         )
         self._reconfirm = reconfirm
         # One target that hangs must leave an uploader for the others.
         most = max(1, workers - 1) if len(targets) > 1 else workers
         self._lanes = {name: Lane(target, backoff, rng, most) for name, target in targets.items()}
         self._turns = deque(self._lanes.values())
-        self._monotonic, self._wall, self._trusted = monotonic, wall, trusted
+        self._monotonic = monotonic
         self._changed = threading.Condition()
         self._calls = 0
         self._asking = False  # one at a time: a long reading back must not keep all from carrying clips
@@ -92,6 +93,10 @@ class Uploads:
             threading.Thread(target=self._run, name=f"upload-{number}", daemon=True)
             for number in range(1, workers + 1)
         ]
+
+    def lock(self, db: sqlite3.Connection, clip: int) -> Lock | None:
+        """For how long targets are to keep it; None while the clock does not tell."""
+        return self._locker(db, clip, self._wall()) if self._trusted() else None
 
     @property
     def generation(self) -> Generation:

@@ -121,6 +121,11 @@ class Courier:
                 raise
             problem = Problem(error.key, error.params)
         self._same_place(target)  # and not one that took its place while it was asked
+        if problem.key == "not-there" and self.lock(self.generation.read(), clip) == Lock():
+            # No rule and no hold here wants it there any more: the archive has erased it, or may.
+            _log.info("%s does not have clip %d any more, whose time there is over", name, clip)
+            self.generation.write(lambda tx, targets: reconfirm.asked(tx, clip, name, targets))
+            return True
         _log.critical("%s does not have clip %d any more, which it confirmed: %s", name, clip, problem)
         self.generation.write(lambda tx, targets: reconfirm.lost(tx, clip, name, problem, targets))
         return False

@@ -12,7 +12,7 @@ from agent.errors import StationError
 from agent.upload.report.turn import Author, Report
 from agent.upload.targets.base import go_on
 from agent.upload.targets.documents import Documents
-from agent.upload.targets.s3.bucket import _xml
+from agent.upload.targets.s3.bucket import xml_of
 from tests import centre
 from tests.contract.s3_kit import S3Kit
 from tests.servers.faults import Fault, Flip, LoseResponse, Reset, Rule, s3_error
@@ -45,7 +45,7 @@ def happened(station: Station) -> list[dict[str, Any]]:
 
 def objects(kit: S3Kit) -> dict[str, str]:
     """SHA-256 of every clip that lies in the bucket, by its key."""
-    listed = _xml(kit._admin._ask("GET", "", {"list-type": "2", "prefix": "clips/"}))
+    listed = xml_of(kit._admin._ask("GET", "", {"list-type": "2", "prefix": "clips/"}))
     names = [node.text or "" for node in listed.iter() if node.tag.rpartition("}")[2] == "Key"]
     return {
         name.removeprefix("clips/"): hashlib.sha256(kit._admin.get(name) or b"").hexdigest()

@@ -46,6 +46,14 @@ RULES: dict[str, set[str]] = {
         for name in ("verifier", "verdict", "box", "anchors", "handed", "ordered", "national")
     },
     "agent.retention": STAGE,
+    "agent.archive": STAGE
+    | {
+        "agent.retention.book",
+        "agent.retention.decide",
+        "agent.retention.keeping",
+        "agent.retention.rules",
+        "agent.upload.targets",
+    },
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
     "agent.image": GROUND | {"agent.config"},
@@ -177,6 +185,8 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.custody.verifier", "from agent.custody.log.tiles import root"),
         ("agent.custody.package", "from agent.custody.log.leaf import entry"),
         ("agent.custody.package", "import rfc8785"),
+        ("agent.archive.expire", "from agent.retention.release import Release"),
+        ("agent.upload.worker", "from agent.archive.store import Store"),
         ("agent.custody.anchors", "from agent.custody.package import check"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from agent.catalog import Catalog, door, released
 from agent.errors import Transient
-from agent.model import ClipState
+from agent.model import ClipState, Lock
 from agent.upload.report import sample
 from agent.upload.report.sample import Sample
 from agent.upload.targets.base import go_on
@@ -72,6 +72,18 @@ def test_a_released_clip_that_the_centre_lost_is_told_until_it_is_found_again(st
         "lost-after-release",
         "found-after-release",
     }
+
+
+def test_one_that_nothing_here_wants_there_any_more_is_not_missed(station: Station) -> None:
+    [clip] = released_clips(station, 1)
+    at_centre(station, clip).unlink()
+    for locks, lost in ((Lock(), 0), (Lock(hold=True), 1), (None, 1)):
+        asks = Sample(
+            station.uploads.generation, station.targets["centre"], go_on, random.Random(3), station.clock,
+            lambda db, clip, locks=locks: locks,  # type: ignore[misc]
+        )  # fmt: skip
+        asks.ask()
+        assert sum(counted(station).values()) == lost
 
 
 def test_something_else_under_the_name_of_a_clip_is_not_the_clip(station: Station) -> None:

@@ -21,7 +21,7 @@ PLACE = re.compile(r"\{(\w+(?::\w+)?)\}")
 SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
-    "deliveries", "events", "order", "retention", "handin",
+    "deliveries", "events", "order", "retention", "handin", "centre",
 }  # fmt: skip
 
 anything = st.recursive(

@@ -14,7 +14,7 @@ from agent.model import Problem
 from agent.upload.elsewhere import Elsewhere
 from agent.upload.generation import Generation
 from agent.upload.report.log import highest
-from agent.upload.report.sample import Sample
+from agent.upload.report.sample import Locking, Sample
 from agent.upload.report.turn import Author, Report
 from agent.upload.targets.base import Target
 from agent.upload.targets.collected import Collected
@@ -33,13 +33,14 @@ class Reports:
         self._author, self._names = author, names
         self._tellers: list[_Teller] = []
 
-    def follow(self, generation: Generation, targets: Mapping[str, Target]) -> None:
-        """From now on these targets are told. Those who told others before end by themselves."""
+    def follow(self, generation: Generation, targets: Mapping[str, Target], lock: Locking) -> None:
+        """From now on these targets are told, and asked for what `lock` says that they must keep. Those who
+        told others before end by themselves."""
         for one in self._tellers:
             one.end()
         alive = [one for one in self._tellers if one.is_alive()]
         new = [
-            _Teller(self._author, self._names, generation, target)
+            _Teller(self._author, self._names, generation, target, lock)
             for target in targets.values()
             if isinstance(target, Documents)
         ]
@@ -81,12 +82,13 @@ class _Teller(threading.Thread):
         names: Names,
         generation: Generation,
         target: Documents,
+        lock: Locking,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name=f"report-{target.name}", daemon=True)
         self.target, self._target, self._author = target.name, target, author
         self._report = Report(author, generation, target, self._check)
-        self._sample = Sample(generation, target, self._check)
+        self._sample = Sample(generation, target, self._check, lock=lock)
         self._elsewhere = (
             Elsewhere(generation, target, self._check, names) if isinstance(target, Collected) else None
         )

@@ -2,17 +2,21 @@
 
 import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 
 from agent.catalog import released
 from agent.errors import Rejected
+from agent.model import Lock
 from agent.upload.generation import Generation, same_place
 from agent.upload.targets.base import Check, Target
 
 EVERY = 86400.0  # seconds, and once after a start
 COUNT = 20  # clips
 _MISSED = 100  # of those that were missed before
+#: (catalog, clip)
+Locking = Callable[[sqlite3.Connection, int], Lock | None]
 _log = logging.getLogger(__name__)
 
 
@@ -24,9 +28,12 @@ class Sample:
         check: Check,
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        lock: Locking = lambda db, clip: None,
     ) -> None:
+        """`lock`: under what a clip is to be locked at the centre; None while nobody knows."""
         self._generation, self._target, self._check = generation, target, check
         self._rng, self._monotonic = rng or random.Random(), monotonic
+        self._lock = lock
         self._due = 0.0
 
     def ask(self) -> None:
@@ -53,7 +60,7 @@ class Sample:
         if has:
             _log.warning("%s has clip %d again", target.name, clip)
             self._generation.write(lambda tx, _: released.found(tx, clip, target.name, place))
-        else:
+        elif self._lock(self._generation.read(), clip) != Lock():  # else no rule and no hold wants it there
             _log.critical("%s has lost clip %d, which was released: %s", target.name, clip, asked.clip.key)
             self._generation.write(lambda tx, _: released.missed(tx, clip, target.name, place))
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.catalog import story
+from agent.catalog import events, story
 from agent.catalog.story import Told
 from agent.errors import Transient
 from agent.upload.generation import Generation, same_place
@@ -69,8 +69,9 @@ class Report:
         if not (place := self._generation.place(self._target.name)):
             return False
         same_place(self._target, place)
+        happened = events.last(self._generation.read())
         told = self._tell_events(place, self._told(place))
-        self._tell_status(told)
+        self._tell_status(told, happened)
         self._tell_log(place)
         return True
 
@@ -139,7 +140,9 @@ class Report:
         except AnotherLog as error:
             self._written_by_another(f"another log lies in {error}")
 
-    def _tell_status(self, told: Told) -> None:
+    def _tell_status(self, told: Told, happened: int) -> None:
+        """`happened`: the number of the last event as this turn began: whoever has been told of it knows all
+        that had happened by then."""
         there = self._target.fetch(f"{self._author.id}/status.json", self._check)
         # One that was laid by an earlier run of this agent is replaced without a word.
         other = there is not None and self._laid and _instance(there) != self._author.instance
@@ -153,6 +156,7 @@ class Report:
             "written_at": time.time(),
             "story": told.story,
             "events": told.next - 1,
+            "of": happened,
             **self._author.status(),
         }
         text = json.dumps(said, ensure_ascii=False, indent=1)

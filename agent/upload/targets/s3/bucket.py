@@ -134,7 +134,7 @@ class Bucket:
     ) -> bool:
         """Write an object whole. False, and nothing is changed, when there is one and it is not to be
         replaced. `digest`: the SHA-256 of `body`."""
-        sent = {**(headers or {}), **_checksum(digest), **({} if replace else _ONCE)}
+        sent = {**(headers or {}), **checksum(digest), **({} if replace else _ONCE)}
         answer = self._ask("PUT", key, headers=sent, body=body, digest=digest, fine=(200, 412))
         if answer.status == 412:
             return False
@@ -151,18 +151,18 @@ class Bucket:
             raise
         except Rejected:  # a server that has never heard of it: what it refuses is the question, and no clip
             return False
-        return answer.status == 200 and _text(_xml(answer), "ObjectLockEnabled") == "Enabled"
+        return answer.status == 200 and text_of(xml_of(answer), "ObjectLockEnabled") == "Enabled"
 
     def change(self, key: str, what: str, document: bytes) -> None:
         """Write a property of an object that is there, such as `retention`."""
         digest = hashlib.sha256(document).digest()
-        self._ask("PUT", key, {what: ""}, headers=_checksum(digest), body=document, digest=digest)
+        self._ask("PUT", key, {what: ""}, headers=checksum(digest), body=document, digest=digest)
 
     def create(self, key: str, headers: Mapping[str, str]) -> str:
         """Begin an object of parts; its upload id."""
         sent = {**headers, "x-amz-checksum-algorithm": "SHA256"}
         answer = self._ask("POST", key, {"uploads": ""}, headers=sent)
-        for node in _xml(answer).iter():
+        for node in xml_of(answer).iter():
             if errors.local(node.tag) == "UploadId" and node.text:
                 return node.text
         raise Transient("target-answer", why="no upload id")
@@ -170,7 +170,7 @@ class Bucket:
     def send(self, key: str, upload: str, number: int, part: Part, digest: bytes) -> bool:
         """One part. False when the server does not know the upload any more."""
         asked = {"partNumber": str(number), "uploadId": upload}
-        headers = _checksum(digest)
+        headers = checksum(digest)
         answer = self._ask("PUT", key, asked, headers=headers, body=part, digest=digest, fine=(200, 404))
         return answer.status == 200
 
@@ -182,10 +182,10 @@ class Bucket:
             answer = self._ask("GET", key, {"uploadId": upload, **page}, fine=(200, 404))
             if answer.status == 404:
                 return None
-            root = _xml(answer)
+            root = xml_of(answer)
             found += _rows(root)
-            following = _text(root, "NextPartNumberMarker")
-            if _text(root, "IsTruncated") != "true" or not _growing(after, following):
+            following = text_of(root, "NextPartNumberMarker")
+            if text_of(root, "IsTruncated") != "true" or not _growing(after, following):
                 return found
             after, page = following, {"part-number-marker": following}
 
@@ -218,13 +218,13 @@ class Bucket:
         found, page = list[Begun](), dict[str, str]()
         while True:
             answer = self._ask("GET", "", {"uploads": "", "prefix": prefix, **page})
-            root = _xml(answer)
+            root = xml_of(answer)
             found += _begun(root)
             following = {
-                "key-marker": _text(root, "NextKeyMarker"),
-                "upload-id-marker": _text(root, "NextUploadIdMarker"),
+                "key-marker": text_of(root, "NextKeyMarker"),
+                "upload-id-marker": text_of(root, "NextUploadIdMarker"),
             }
-            ends = _text(root, "IsTruncated") != "true" or not all(following.values())
+            ends = text_of(root, "IsTruncated") != "true" or not all(following.values())
             if ends or (page and tuple(following.values()) <= tuple(page.values())):
                 return found, _date(answer)
             page = following
@@ -241,12 +241,12 @@ class Bucket:
         """Up to `most` objects below `prefix` whose keys come behind `after`, with their ETags: of an object
         that was put whole that is its MD5 in hex, where the server does not keep it encrypted."""
         asked = {"list-type": "2", "prefix": prefix, "start-after": after, "max-keys": str(most)}
-        root = _xml(self._ask("GET", "", asked))
+        root = xml_of(self._ask("GET", "", asked))
         rows = [node for node in root if errors.local(node.tag) == "Contents"]
-        return {_text(row, "Key"): _text(row, "ETag").strip('"') for row in rows}
+        return {text_of(row, "Key"): text_of(row, "ETag").strip('"') for row in rows}
 
     def empty(self) -> bool:
-        return not any(errors.local(node.tag) == "Contents" for node in _xml(self._first()).iter())
+        return not any(errors.local(node.tag) == "Contents" for node in xml_of(self._first()).iter())
 
     def now(self) -> float:
         """The server's clock, in seconds since the epoch."""
@@ -287,7 +287,7 @@ def _in_earnest(answer: Answer, key: str) -> None:
         raise errors.told(Answer(500, answer.headers, answer.body), key)
 
 
-def _checksum(digest: bytes) -> dict[str, str]:
+def checksum(digest: bytes) -> dict[str, str]:
     return {_DIGEST: base64.b64encode(digest).decode("ascii")}
 
 
@@ -297,14 +297,14 @@ def _hex(said: str) -> str:
     return base64.b64decode(said).hex() if _WHOLE.fullmatch(said) else ""
 
 
-def _xml(answer: Answer) -> ElementTree.Element:
+def xml_of(answer: Answer) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(answer.body)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise Transient("target-answer", why="no XML") from error
 
 
-def _text(root: ElementTree.Element, name: str) -> str:
+def text_of(root: ElementTree.Element, name: str) -> str:
     return next((node.text or "" for node in root if errors.local(node.tag) == name), "")
 
 
@@ -312,7 +312,7 @@ def _rows(root: ElementTree.Element) -> Iterator[Row]:
     for node in root:
         if errors.local(node.tag) == "Part":
             try:
-                yield Row(int(_text(node, "PartNumber")), int(_text(node, "Size")), _text(node, "ETag"))
+                yield Row(int(text_of(node, "PartNumber")), int(text_of(node, "Size")), text_of(node, "ETag"))
             except ValueError as error:
                 raise Transient("target-answer", why="no part") from error
 
@@ -320,8 +320,8 @@ def _rows(root: ElementTree.Element) -> Iterator[Row]:
 def _begun(root: ElementTree.Element) -> Iterator[Begun]:
     for node in root:
         if errors.local(node.tag) == "Upload":
-            at = _seconds(datetime.fromisoformat, _text(node, "Initiated"))
-            yield Begun(_text(node, "Key"), _text(node, "UploadId"), at)
+            at = _seconds(datetime.fromisoformat, text_of(node, "Initiated"))
+            yield Begun(text_of(node, "Key"), text_of(node, "UploadId"), at)
 
 
 def _seconds(parse: Callable[[str], datetime], text: str) -> float:

@@ -42,8 +42,8 @@ def retention(until: float, mode: Mode) -> bytes:
     return _document("Retention", Mode=str(mode), RetainUntilDate=_date(until))
 
 
-def legal_hold() -> bytes:
-    return _document("LegalHold", Status="ON")
+def legal_hold(*, on: bool = True) -> bytes:
+    return _document("LegalHold", Status="ON" if on else "OFF")
 
 
 def _document(name: str, **values: str) -> bytes:
