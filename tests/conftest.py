@@ -4,6 +4,7 @@ Tests that boot the station's image take minutes: they run when `--vm` or their 
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     asked = config.getoption("--vm") or any("vm" in Path(arg.split("::")[0]).parts for arg in config.args)
     return True if collection_path == VM and not asked else None
+
+
+@pytest.fixture
+def trusted_clock() -> Iterator[None]:
+    """As on a station that a time service keeps: this machine may have none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agent.clock.synchronised", lambda: True)
+        yield

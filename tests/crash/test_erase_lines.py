@@ -20,6 +20,8 @@ from agent.privileged import erase
 from tests.dockside import in_a_child
 from tests.erasing import NAME, House
 
+pytestmark = pytest.mark.usefixtures("trusted_clock")
+
 LINES = frozenset(module.__file__ for module in (empty, erasures, erase))
 #: Every line of theirs with `RECORDER_STATION_EVERY=1`.
 EVERY = int(os.environ.get("RECORDER_STATION_EVERY", "17"))

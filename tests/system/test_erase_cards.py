@@ -23,6 +23,8 @@ from tests.here import require
 from tests.loops import MIB, NEEDS, TAG, Make, Recorder, folder, recorder, run, turn, udev
 from tests.vm.recorders import Card, make
 
+pytestmark = pytest.mark.usefixtures("trusted_clock")
+
 require(*NEEDS)
 __all__ = ["folder", "recorder", "turn", "udev"]  # fixtures of this module
 

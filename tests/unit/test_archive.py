@@ -426,7 +426,7 @@ def test_rules_of_a_later_program_are_not_passed_over(sites: Sites) -> None:
     segment.write_bytes(
         segment.read_bytes().replace(b'"gives":"ordinary"', b'"gives":"ordinary","moon":"full"')
     )
-    assert reasons(archive(sites).plan()) == {"story-damaged": 2}
+    assert reasons(archive(sites).plan()) == {"kept-by-rule": 2}
 
 
 def test_an_earlier_story_of_a_station_protects_as_well(sites: Sites) -> None:

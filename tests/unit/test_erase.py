@@ -14,6 +14,8 @@ from agent.config import EraseConfig
 from agent.dock.mounts import FolderPort
 from tests.erasing import NAME, RECORDER, House
 
+pytestmark = pytest.mark.usefixtures("trusted_clock")
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:

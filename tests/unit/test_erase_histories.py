@@ -10,6 +10,8 @@ import pytest
 
 from tests.erasing_histories import STEPS, Life
 
+pytestmark = pytest.mark.usefixtures("trusted_clock")
+
 #: `RECORDER_STATION_HISTORIES=10000` runs that many.
 MANY = int(os.environ.get("RECORDER_STATION_HISTORIES", "40"))
 FIRST = int(os.environ.get("RECORDER_STATION_FIRST", "1"))
