@@ -34,6 +34,13 @@ def happened(store: Path) -> list[dict[str, Any]]:
         ]
 
 
+def clips_told(root: Path, who: str) -> dict[str, str]:
+    """Key and SHA-256, by the lines of the dockings' documents."""
+    files = (root / "stations" / who).glob("*/clips/*/*.jsonl")
+    told = [line for path in files for line in centre.lines(path.read_bytes())]
+    return {line["key"]: line["sha256"] for line in told}
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_station_whose_disk_is_destroyed_has_lost_no_part_of_its_story(
     tmp_path: Path, killed: bool
@@ -56,6 +63,7 @@ def test_a_station_whose_disk_is_destroyed_has_lost_no_part_of_its_story(
         docked = {"0000001", "0000002"} | ({"0000003"} if killed else set())
         agent.until(lambda _: centre.events(fetch, who) == happened(agent.store))
         agent.until(lambda _: {slot["recorder"] for slot in centre.status(fetch, who)["slots"]} == docked)
+        agent.until(lambda _: len(clips_told(tmp_path / "centre", who)) == 6 * len(docked))
         status = centre.status(fetch, who)
         assert status["station"] == "test"
         assert not {issue["key"] for issue in status["health"]} & {"station-id-twice", "station-not-told"}
@@ -71,12 +79,7 @@ def test_a_station_whose_disk_is_destroyed_has_lost_no_part_of_its_story(
     }
     assert confirmed == there
     assert len(there) == 6 * len(docked)
-    told = [
-        line
-        for path in (tmp_path / "centre" / "stations" / who).glob("*/clips/*/*.jsonl")
-        for line in centre.lines(path.read_bytes())
-    ]
-    assert {line["key"]: line["sha256"] for line in told} == there
+    assert clips_told(tmp_path / "centre", who) == there
 
 
 def test_two_agents_tell_one_centre_each_its_own(tmp_path: Path) -> None:
