@@ -5,17 +5,18 @@ import os
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from agent.catalog import Catalog, queries
+from agent.catalog import Catalog, door, queries
 from agent.catalog.home import catalog_path
 from agent.errors import DeviceGone
 from agent.ingest.collect import Ingest
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
-from agent.model import Device, DeviceKind, Identity
+from agent.model import ClipState, Device, DeviceKind, Identity
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.folder import FolderTarget
 from drivers.simulated import Simulated
@@ -169,3 +170,11 @@ def in_a_child(work: Callable[[], object]) -> int:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def sent_again(tx: Any, clip: int) -> None:
+    """As when a target that had confirmed it does not have it any more."""
+    states = [ClipState.STORED, ClipState.UPLOADING, ClipState.UPLOADED, ClipState.CONFIRMED]
+    for old, new in pairwise(states):
+        door.change(tx, clip, old, new)
+    door.change(tx, clip, ClipState.CONFIRMED, ClipState.STORED, reason="lost-at-target", target="centre")

@@ -8,9 +8,11 @@ from typing import Any
 from agent.errors import Reject
 
 #: From the events: a recorder may have brought a hundred thousand clips before.
+#: What was taken in tells its digest; what only goes back to `stored`, since a target lost it, does not.
 _STORED = (
     "SELECT size, lower(hex(sha256)), recorded_at FROM events CROSS JOIN clips ON clips.id = events.clip"
-    " WHERE seq > ? AND events.kind = 'stored' AND recorder = ?"
+    " WHERE seq > ? AND events.kind = 'stored' AND json_extract(body, '$.sha256') IS NOT NULL"
+    " AND recorder = ?"
 )
 
 
@@ -61,7 +63,9 @@ def event_of_slot(db: sqlite3.Connection, slot: str) -> int:
 def event_of_clip(db: sqlite3.Connection, clip: int) -> int:
     """The number of the event with which it became safe last. Raises Reject."""
     row = db.execute(
-        "SELECT max(seq) FROM events WHERE clip = ? AND kind IN ('stored', 'rebuilt')", (clip,)
+        "SELECT max(seq) FROM events WHERE clip = ? AND kind IN ('stored', 'rebuilt')"
+        " AND json_extract(body, '$.sha256') IS NOT NULL",
+        (clip,),
     ).fetchone()
     if row[0] is None:
         raise Reject("clip-not-stored", clip=clip)

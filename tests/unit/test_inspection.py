@@ -21,7 +21,7 @@ from agent.custody.texts import Texts
 from agent.custody.verifier import Head
 from agent.errors import Reject
 from tests.custody_house import STATION
-from tests.dockside import Dockside, recorder
+from tests.dockside import Dockside, recorder, sent_again
 
 HEAD = Head("station/1/1", 500, bytes(32))
 NAMES = [f"DCIM/8888888_000001_202601{day:02}12{n:02}00_{n:04}.mp4" for day in (1, 2, 3) for n in range(6)]
@@ -99,6 +99,18 @@ def test_a_draw_can_be_repeated_later_from_the_same_head(side: Dockside, tmp_pat
     said = json.loads(row[0])
     assert said["clips"] == [clip["clip"] for clip in first["clips"]]
     assert (said["who"], said["root"], said["first"]) == ("uid 7", first["root"], "2026-01-02")
+
+
+def test_a_clip_that_a_target_lost_is_drawn_as_it_was_taken_in(side: Dockside) -> None:
+    """It goes back to `stored`, with an event that tells no digest."""
+    folder = side.store.root / "custody"
+    made = sample(side.catalog.read(), folder, Order(2, By.DAY))
+    side.catalog.write(lambda tx: sent_again(tx, made.clips[0].clip))
+    keeper = Keeper(side.catalog, folder, STATION)
+    while keeper.step():
+        pass
+    assert sample(side.catalog.read(), folder, Order(2, By.DAY, made.head.size)).clips == made.clips
+    assert len(sample(side.catalog.read(), folder, Order(10, By.DAY)).clips) == len(side.rows())
 
 
 def test_what_was_found_is_an_entry_and_its_text_can_be_erased(side: Dockside) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from agent.catalog import handover
+from agent.catalog import handover, intake
 from agent.cli import app
 from agent.custody.evidence import receipts
 from agent.custody.log import signer
@@ -20,7 +20,8 @@ from agent.custody.log.reading import Log
 from agent.custody.verifier import Head, Invalid, Key, Proof, Receipt, Short
 from agent.errors import Reject
 from tests.custody_house import STATION
-from tests.dockside import Dockside, recorder
+from tests.dockside import Dockside, recorder, sent_again
+from tests.uploading import WHO
 
 NAME = "DCIM/8888888_000001_2026010112{0:02}00_{0:04}.mp4"
 FILES = {NAME.format(number): 1000 + number for number in range(1, 4)}
@@ -96,6 +97,18 @@ def test_only_what_this_docking_brought_is_on_its_receipt(side: Dockside, tmp_pa
     assert "clips: 1\n" in receipt_of(side, second).words
     assert "bytes: 500\n" in receipt_of(side, second).words
     assert "recorder: 7777777\n" in receipt_of(side, other).words
+
+
+def test_a_clip_that_a_target_lost_was_handed_over_once(side: Dockside, tmp_path: Path) -> None:
+    """It goes back to `stored` while its recorder is docked for something else."""
+    folder = recorder(tmp_path / "recorder", {"DCIM/8888888_000001_20260101120000_0001.mp4": 900})
+    side.dock(folder)
+    [clip] = [row["id"] for row in side.rows()]
+    before = handover.event_of_clip(side.catalog.read(), clip)
+    docking = side.catalog.write(lambda tx: intake.begin_docking(tx, "A1", WHO))
+    side.catalog.write(lambda tx: sent_again(tx, clip))
+    assert handover.collected(side.catalog.read(), docking)["clips"] == 0
+    assert handover.event_of_clip(side.catalog.read(), clip) == before
 
 
 def test_a_clip_has_a_receipt_of_its_own(side: Dockside, tmp_path: Path) -> None:

@@ -17,7 +17,11 @@ from agent.errors import Reject, Stop
 
 RESULTS = ("passed", "defect")
 MOST = 10_000  # clips of a sample, and of a stratum of it
-_STORED = "SELECT seq, clip, body FROM events WHERE kind = 'stored' AND seq <= ? ORDER BY seq"
+#: Of what was taken in; what only goes back to `stored`, since a target lost it, tells no digest.
+_STORED = (
+    "SELECT seq, clip, body FROM events WHERE kind = 'stored' AND seq <= ?"
+    " AND json_extract(body, '$.sha256') IS NOT NULL ORDER BY seq"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def steps(folder: Path, log: int, size: int, first: int = 0) -> Iterator[Step]:
     for number in numbers(folder) if folder.is_dir() else ():
         one = folder / str(number)
         # Of one that is over there may be more elsewhere than is left here.
-        if number >= first and (one / heads.FILE).exists() and not is_over(one):
+        # Where the file of heads is empty the first one is just being written.
+        if number >= first and heads.size(one) > 0 and not is_over(one):
             now = Log(one)
             if number >= log:
                 yield from _of_log(now, size if number == log else 0, before)
