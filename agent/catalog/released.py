@@ -71,8 +71,14 @@ def load(db: sqlite3.Connection, clip: int, target: str) -> Released:
 
 
 def missed(tx: sqlite3.Connection, clip: int, target: str, place: str) -> None:
-    tx.execute("UPDATE deliveries SET gone = ? WHERE clip = ? AND target = ?", (time.time(), clip, target))
-    door.note(tx, "lost-after-release", clip, {"target": target, "place": place})
+    """Told when it is missed first. Whoever wanted it asked for has the answer."""
+    tx.execute("UPDATE deliveries SET asked = NULL, prove = 0 WHERE clip = ? AND target = ?", (clip, target))
+    done = tx.execute(
+        "UPDATE deliveries SET gone = ? WHERE clip = ? AND target = ? AND gone IS NULL",
+        (time.time(), clip, target),
+    )
+    if done.rowcount:
+        door.note(tx, "lost-after-release", clip, {"target": target, "place": place})
 
 
 def found(tx: sqlite3.Connection, clip: int, target: str, place: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import Catalog, door, released
+from agent.catalog import Catalog, door, reconfirm, released
 from agent.errors import Transient
 from agent.model import ClipState, Lock
 from agent.upload.report import sample
@@ -84,6 +84,18 @@ def test_one_that_nothing_here_wants_there_any_more_is_not_missed(station: Stati
         )  # fmt: skip
         asks.ask()
         assert sum(counted(station).values()) == lost
+
+
+def test_one_that_is_to_be_held_there_and_is_lost_is_told_once_and_not_asked_for_without_end(
+    station: Station,
+) -> None:
+    [clip] = released_clips(station, 1)
+    at_centre(station, clip).unlink()
+    for _ in range(2):
+        station.catalog.write(lambda tx: reconfirm.soon(tx, [clip], prove=True))
+        station.run()
+    assert counted(station) == {"centre": 1}
+    assert [kind for kind, _ in station.events(clip)].count("lost-after-release") == 1
 
 
 def test_something_else_under_the_name_of_a_clip_is_not_the_clip(station: Station) -> None:
