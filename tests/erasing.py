@@ -26,6 +26,7 @@ from agent.retention.book import Book, take_over
 from agent.retention.erase import Erasing
 from agent.upload.scheduler import Uploads
 from drivers.simulated import Simulated
+from tests import newborn
 from tests.dockside import Heard
 from tests.retained_house import Centre
 from tests.uploading import locked
@@ -66,6 +67,7 @@ class House:
         self.card.mkdir(parents=True, exist_ok=True)
         (root / "share").mkdir(exist_ok=True)
         (self.card / ".recorder.yaml").write_text(f"label: '{RECORDER}'\n")  # also when it is empty
+        newborn.lay(catalog_path(self.root / "store"))
         self.start()
 
     def start(self) -> None:

@@ -22,6 +22,7 @@ from agent.retention.commands import Commands
 from agent.retention.explain import explain
 from agent.retention.release import Release
 from agent.upload.targets.folder import FolderTarget
+from tests import newborn
 from tests.retaining import config
 from tests.uploading import Station, content, manifest_of
 
@@ -116,6 +117,7 @@ class House:
         self.now, self.mono, self.trusted, self.disk = BEGIN, 1000.0, True, (100, 100, 0)
         self.right = BEGIN  # what the clock should say
         (root / "share").mkdir()
+        newborn.lay(root / "catalog.db")
         self.target = Centre("centre", root / "share", first_contact=True)
         self.kill_in = -1  # files that may still be removed before the agent ends; below zero: all
         self.sets: list[RetentionConfig] = []  # that may protect: all since the last confirmation
