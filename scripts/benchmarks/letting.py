@@ -61,7 +61,7 @@ def _release(catalog: Catalog, folder: Path, many: int) -> tuple[float, float]:
         Book(),
         store.path,
         lambda: (1, 1, 0),
-        RetentionConfig,
+        lambda: RetentionConfig(release=True),
         lambda: [million.TARGET],
         lambda: now,
     )

@@ -81,6 +81,8 @@ def let_all_be_confirmed(path: Path, now: float, proved: int) -> None:
                 " (SELECT id FROM clips ORDER BY id LIMIT ?)",
                 (now, now, proved),
             )
+            bound = json.dumps({"address": "", "place": PLACE})
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"target:{TARGET}", bound))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
