@@ -10,10 +10,14 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 JUMP = 86400.0  # seconds; a clock that is only being set moves by less
+AGREES = 60.0  # seconds by which two clocks that are right may differ
+FRESH = 86400.0  # seconds that a server's word is good for
 OFF = 35 * 86400.0  # seconds that a station may have been off
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_SIZE = 208  # sizeof(struct timex) on 64-bit Linux, generously the larger of all
@@ -43,7 +47,8 @@ def synchronised() -> bool:
 
 
 class Clock:
-    """The station's clock, and whether it is believed: while a time service keeps it, and it has not jumped.
+    """The station's clock, and whether it is believed: while a time service keeps it, or it agrees with an
+    authenticated server, or with what an administrator said; and it has not jumped.
 
     Each look is compared with the last one and the time that has passed since, suspended or not. A clock that
     jumped is believed again when it comes back to where it was, or when somebody says so. From any thread."""
@@ -60,11 +65,13 @@ class Clock:
         self._ahead: float | None = None  # of `passed`, by the last time that was believed
         self._since = 0.0  # `passed` at that
         self._last: tuple[float, float] | None = None  # the time before the restart, and `passed` at that
+        self._server: tuple[float, float] | None = None  # its time less `passed`, and `passed` then
+        self._person: float | None = None  # the time that an administrator vouched for, less `passed`
         self.jumped: float | None = None  # by how many seconds; None: it did not
 
     def stamp(self) -> Stamp:
         wall, passed = self._wall(), self._passed()
-        if not self._synchronised():
+        if not self._vouched(wall, passed):
             return Stamp(wall, boot_id(), False)
         with self._lock:
             if self._ahead is None:
@@ -81,6 +88,19 @@ class Clock:
 
     def trusted(self) -> bool:
         return self.stamp().trusted
+
+    def heard(self, date: str) -> None:
+        """An authenticated server has just said what time it is, in an HTTP header (RFC 9110, 5.6.7)."""
+        passed = self._passed()
+        if self._server is not None and passed - self._server[1] < AGREES:
+            return
+        with suppress(ValueError, OverflowError):  # what is no time says nothing
+            self._server = parsedate_to_datetime(date).timestamp() - passed, passed
+
+    def vouch(self, ahead: float) -> None:
+        """An administrator said that it is right when it was by this much ahead of what had passed. Holds
+        until it is set, or the machine is started anew."""
+        self._person = ahead
 
     def remember(self, last: float) -> None:
         """Before a restart it said `last`, and was believed: it may not have gone back, and nobody leaves a
@@ -107,6 +127,14 @@ class Clock:
         with self._lock:
             self.jumped = self._ahead = self._last = None
 
+    def _vouched(self, wall: float, passed: float) -> bool:
+        ahead = wall - passed
+        if self._server is not None and passed - self._server[1] <= FRESH:
+            differs = abs(ahead - self._server[0])
+            # A time service is not authenticated: with the server against it, nobody knows.
+            return differs <= AGREES or (differs <= JUMP and self._synchronised())
+        return self._synchronised() or (self._person is not None and abs(ahead - self._person) <= AGREES)
+
     def _begin(self, wall: float, passed: float) -> None:
         """The first time that a time service keeps it."""
         if self._last is not None:
@@ -116,4 +144,4 @@ class Clock:
 
 
 ours = Clock(lambda: synchronised())
-stamp, trusted = ours.stamp, ours.trusted
+stamp, trusted, heard = ours.stamp, ours.trusted, ours.heard

@@ -113,11 +113,11 @@ def confirm(
 def confirm_clock(
     name: NameOption, reason: ReasonOption, config: ConfigPath = None, lang: LanguageOption = None
 ) -> None:
-    """Say that the station's clock is right, after it jumped and nothing has gone since."""
+    """Say that the station's clock is right, after it jumped, or where no time service keeps it."""
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/clock-confirm", {"person": name, "reason": reason})
-        done(answer, "clock-confirmed", chosen.language)
+        done({"time": _at(answer["now"])}, "clock-confirmed", chosen.language)
 
 
 def _store(chosen: Setting) -> Any:

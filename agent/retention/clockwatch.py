@@ -1,5 +1,5 @@
 """A clock that jumps suspends the release, as it suspends all trust in it; that it did is an entry, and
-outlives a restart. See `agent.clock`.
+outlives a restart, as what an administrator said of it does. See `agent.clock`.
 """
 
 import json
@@ -13,7 +13,7 @@ from agent.catalog import Catalog, door, meta
 from agent.clock import Clock, boot_id
 
 _SAVED = 3600.0  # seconds between two notes of the time
-_LAST, _JUMPED = "clock-last", "clock-jumped"
+_LAST, _JUMPED, _VOUCHED = "clock-last", "clock-jumped", "clock-vouched"
 _log = logging.getLogger(__name__)
 
 
@@ -30,6 +30,9 @@ class ClockWatch:
             clock.distrust()
         else:
             self._remember(db)
+        vouched = json.loads(meta.get(db, _VOUCHED) or "{}")
+        if vouched.get("boot") == boot_id():
+            clock.vouch(vouched["ahead"])
         clock.stamp()  # what comes is compared with now
 
     def _remember(self, db: sqlite3.Connection) -> None:
@@ -61,14 +64,20 @@ class ClockWatch:
 
         self._catalog.write(work)
 
-    def confirm(self, tx: sqlite3.Connection, facts: Mapping[str, Any]) -> int:
-        """The time is right, a person says. The number of the event."""
-        meta.put(tx, _JUMPED, "")
-        return door.note(tx, "clock-confirmed", None, facts)
+    def confirm(self, facts: Mapping[str, Any]) -> tuple[int, float]:
+        """The time is right, a person says. The number of the event, and the time."""
+        wall, passed = self._clock.moment()
+        vouched = json.dumps({"ahead": wall - passed, "boot": boot_id()})
 
-    def believe(self) -> None:
-        """After `confirm` was committed."""
+        def work(tx: sqlite3.Connection) -> int:
+            meta.put(tx, _JUMPED, "")
+            meta.put(tx, _VOUCHED, vouched)
+            return door.note(tx, "clock-confirmed", None, {**facts, "now": wall})
+
+        event = self._catalog.write(work)
         self._clock.believe()
+        self._clock.vouch(wall - passed)
+        return event, wall
 
 
 def _last_event(db: sqlite3.Connection) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agent import booted
+from agent import booted, clock
 from agent.config import targets as config
 from agent.upload import credentials
 from agent.upload.targets.base import Target
@@ -57,4 +57,4 @@ def reach(target: config.S3Target) -> Reach:
 
 def _wire(target: config.S3Target | config.TusTarget) -> Wire:
     ours, key = target.certificate, target.certificate_key
-    return Wire(Line(target.ca, (ours, key) if ours and key else None, target.proxy or ""))
+    return Wire(Line(target.ca, (ours, key) if ours and key else None, target.proxy or ""), heard=clock.heard)

@@ -1,10 +1,11 @@
 """Who is trusted on the way to the centre is what the configuration says, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.clock import Clock
 from agent.errors import AuthFailed, Transient
 from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.s3.bucket import Bucket
@@ -28,11 +29,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Weed]
         yield running
 
 
-def target(server: Weed, line: Line) -> S3Target:
+def target(server: Weed, line: Line, heard: Callable[[str], object] = lambda date: None) -> S3Target:
     keys = Credentials(STATION.access, STATION.secret)
-    return S3Target(
-        "centre", "s3", Bucket(Wire(line), server.tls_url, "clips", lambda: keys), first_contact=True
-    )
+    bucket = Bucket(Wire(line, heard=heard), server.tls_url, "clips", lambda: keys)
+    return S3Target("centre", "s3", bucket, first_contact=True)
 
 
 def ours(pki: Pki) -> tuple[Path, Path]:
@@ -54,15 +54,28 @@ def test_a_clip_goes_to_a_server_of_our_authority_that_asks_for_our_certificate(
     assert made.verify(clip, token).sha256 == clip.manifest.sha256
 
 
+def test_a_clock_that_nobody_keeps_is_believed_by_the_word_of_the_centre_that_proved_who_it_is(
+    server: Weed, pki: Pki
+) -> None:
+    clock = Clock(lambda: False)
+    keys = Credentials(STATION.access, STATION.secret)
+    plain = Bucket(Wire(Line(), heard=clock.heard), server.url, "clips", lambda: keys)
+    S3Target("centre", "s3", plain, first_contact=True).place()
+    assert not clock.trusted()
+    target(server, Line(pki.authority.certificate, ours(pki)), clock.heard).place()
+    assert clock.trusted()
+
+
 def test_a_server_of_another_authority_is_refused(
     server: Weed, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Pki(tmp_path / "other")
+    other, clock = Pki(tmp_path / "other"), Clock(lambda: False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pki.authority.certificate))
     for authority in (other.authority.certificate, None):
         with pytest.raises(AuthFailed) as raised:
-            target(server, Line(authority, ours(pki))).place()
+            target(server, Line(authority, ours(pki)), clock.heard).place()
         assert raised.value.key == "target-certificate"
+    assert not clock.trusted()
 
 
 def test_a_station_without_a_certificate_is_told_so_or_cut_off(server: Weed, pki: Pki) -> None:

@@ -1,7 +1,8 @@
 """Runs in the guest, as root, with nothing but its Python: asks the root helper as the agent does.
 
-`python3 - PORT NAME…` mounts the first partition in PORT, erases the files NAME… and tells in one line of
-JSON what became of them, and name and SHA-256 of what is there afterwards. Its text is handed to the image.
+`python3 - PORT [NAME…]` mounts the first partition in PORT, erases the files NAME…, if any, and tells in one
+line of JSON what became of them, and name and SHA-256 of what is there afterwards. Its text is handed to the
+image.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ def disk_in(port: str) -> Path:
     for disk in Path("/sys/block").iterdir():
         number = (disk / "dev").read_text().strip()
         known = Path(f"/run/udev/data/b{number}")
-        if known.exists() and f"E:ID_PATH={port}-" in known.read_text():
+        if known.exists() and f"E:ID_PATH={port}:" in known.read_text():
             return disk
     raise SystemExit(f"no disk in {port}")
 
@@ -42,7 +43,7 @@ def main() -> None:
             {"path": name, "size": (at := (root / name).stat()).st_size, "mtime_ns": at.st_mtime_ns}
             for name in names
         ]
-        said = call(verb="erase", mount=root.name, files=files)
+        said = call(verb="erase", mount=root.name, files=files) if files else {}
         there = {
             str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in root.rglob("*")

@@ -6,7 +6,7 @@ never larger in memory than was asked for.
 
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,15 @@ class Part:
 class Wire:
     """One server. Used by several uploaders at the same time."""
 
-    def __init__(self, line: Line, timeouts: tuple[float, float] = TIMEOUTS, whole: float = WHOLE) -> None:
+    def __init__(
+        self,
+        line: Line,
+        timeouts: tuple[float, float] = TIMEOUTS,
+        whole: float = WHOLE,
+        heard: Callable[[str], object] = lambda date: None,
+    ) -> None:
+        """`heard` is told what time it is, whenever a server says so that proved who it is."""
+        self._heard = heard
         self._timeouts, self._whole = Timeout(connect=timeouts[0], read=timeouts[1]), whole
         self._files = [line.ca] if line.ca else []
         self._files += line.certificate or ()
@@ -128,6 +136,8 @@ class Wire:
                 preload_content=False,
                 decode_content=False,
             )
+            if url.startswith("https:"):
+                self._heard(response.headers.get("Date", ""))
         try:
             yield response
         finally:
