@@ -127,6 +127,7 @@ class Station:
             self._uploads.notify,
             Emptying(self._catalog, self._store, self._erasing(), self._uploads.notify).run,
             roster=lambda: roster.in_force(self._catalog.read()),
+            full=lambda: self._retention.notify(),
         )
         self._judge = Judge(self._catalog)
         self._retention = Worker(
@@ -134,7 +135,7 @@ class Station:
                 self._catalog,
                 self._book,
                 self._store.path,
-                self._store.disk,
+                self._ingest.room.disk,
                 lambda: live.current.retention,
                 lambda: live.current.targets,
                 self._clock.now,
@@ -320,7 +321,11 @@ class Station:
         return HealthBoard(
             {
                 "boot": boot_check(booted.problems, lambda: self._data_problem),
-                "disk": disk_check(self._store.disk),
+                "disk": disk_check(
+                    self._store.disk,
+                    lambda: self._ingest.room.wanted() > 0,
+                    lambda: self._retention.making_room,
+                ),
                 "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
                 "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in self._sources]),
                 "catalog": catalog_check(self._check.checking, self._check.damage),

@@ -87,6 +87,12 @@ class StoreFull(Stop):
     key = "store-full"
 
 
+class NoRoom(StoreFull):
+    """Not even the smallest clip of a recorder fits: nothing of it is begun. Another station may take it."""
+
+    key = "no-room"
+
+
 class NotEqual(Reject):
     """What is on our disk is not what we wrote. `part` is its index."""
 

@@ -9,7 +9,7 @@ import threading
 import uuid
 from typing import Any
 
-from agent.dock.docking import Docking, Result, Tools, read_volume
+from agent.dock.docking import RETRIED, Docking, Result, Tools, read_volume
 from agent.dock.reporter import Tally, VolumeReporter
 from agent.errors import Stopping
 from agent.model import Device, DeviceKind, Problem, SlotState
@@ -62,7 +62,8 @@ class Worker:
 
     def leave(self, node: str) -> None:
         with self._changed:
-            if self._devices.pop(node, None) and self._due.pop(node, None) is not None:
+            waited = self._devices.pop(node, None) and self._due.pop(node, None) is not None
+            if waited and self._results.get(node) is not Result.REFUSED:
                 self._results[node] = Result.GONE
             self._changed.notify_all()
 
@@ -121,7 +122,7 @@ class Worker:
             if self._devices.get(node, device) != device or node in self._due:
                 return  # something else sits at this node by now
             self._results[node] = result
-            if result is Result.AGAIN and node in self._devices:
+            if result in RETRIED and node in self._devices:
                 wait = self._waits.get(node, self._tools.again)
                 self._waits[node] = longer(wait)
                 self._due[node] = self._tools.monotonic() + wait
@@ -145,7 +146,7 @@ class Worker:
     def _rest(self, now: float) -> float | None:
         """Settle the slot when nothing is left to be done; return how long to sleep, None: until woken."""
         times = list(self._due.values())
-        if self._busy and all(self._results.get(node) is Result.AGAIN for node in self._due):
+        if self._busy and all(self._results.get(node) in RETRIED for node in self._due):
             again = self._hold_back(now)
             if again is None:
                 self._busy = False

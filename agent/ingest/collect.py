@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 
 from agent.catalog import Catalog, intake
 from agent.config.roster import Roster
-from agent.errors import StationError
+from agent.errors import NoRoom, StationError, StoreFull
 from agent.ingest.copier import Copier
-from agent.ingest.copy import SMALL
+from agent.ingest.copy import SMALL, to_write
 from agent.ingest.gate import Gate, controller_of
 from agent.ingest.listing import Pending, make_listing, remarks
 from agent.ingest.locks import Locks
 from agent.ingest.recover import settle
+from agent.ingest.room import Promise, Room
 from agent.ingest.seal import Sealer
 from agent.ingest.store import Store
 from agent.model import Identity, Reporter, SourceClip, printable
@@ -45,6 +46,12 @@ class Ingest:
     after: Callable[[Session, Identity, int, Reporter], bool] = lambda *_: True
     locks: Locks = field(default_factory=Locks)
     roster: Callable[[], Roster] = Roster
+    #: Called when a docking finds no room, or not enough.
+    full: Callable[[], None] = lambda: None
+    room: Room = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.room = Room(self.store.disk)
 
     def collect(self, session: Session, slot: str, port: str, reporter: Reporter) -> bool:
         """Collect one volume; True when every file on it is safe. Raises DeviceGone, Stopping."""
@@ -63,6 +70,8 @@ class Ingest:
                 return complete
             except StationError as error:
                 outcome = error.key
+                if isinstance(error, StoreFull):
+                    self.full()
                 raise
             finally:
                 self.catalog.write(lambda tx: intake.end_docking(tx, docking, outcome))
@@ -88,13 +97,38 @@ class _Docking:
         for key, params in remarks(listing, datetime.now()):
             reporter.problem(key, **params)
         reporter.listed(len(listing.pending), sum(pending.source.size for pending in listing.pending))
-        # A copy that does not verify is made once more, after all others, while the recorder is there.
-        again = self._collect(listing.pending, last_try=False)
-        self._collect(again, last_try=True)
+        self._collect_what_fits(listing.pending)
         with catalog.reading() as db:
             return listing.complete and intake.uncollected(db, listing.clips) == 0
 
-    def _collect(self, pending: list[Pending], last_try: bool) -> list[Pending]:
+    def _collect_what_fits(self, pending: list[Pending]) -> None:
+        """Raises NoRoom before anything is begun, when nothing fits."""
+        with self.ingest.room.promise(self.port) as promise:
+            admitted = self._admitted(pending, promise)
+            if pending and not admitted:
+                free, _, reserve = self.ingest.store.disk()
+                raise NoRoom(free=free, reserve=reserve, files=len(pending))
+            again = self._collect(self._some(admitted, pending), promise, last_try=False)
+            # A copy that does not verify is made once more, after all others, while the recorder is there;
+            # the first one is kept aside, so that both take room.
+            self._collect(self._some(self._admitted(again, promise), again), promise, last_try=True)
+
+    def _admitted(self, pending: list[Pending], promise: Promise) -> list[Pending]:
+        """Those that are promised room; who comes first in the listing comes first here."""
+        if not pending:
+            return []
+        chosen = promise.take([to_write(self.ingest.store, one.clip, one.source.size) for one in pending])
+        return [pending[place] for place in chosen]
+
+    def _some(self, admitted: list[Pending], pending: list[Pending]) -> list[Pending]:
+        """Tells what has to wait."""
+        if waiting := len(pending) - len(admitted):
+            free, _, reserve = self.ingest.store.disk()
+            self.reporter.problem("store-full", free=free, reserve=reserve, files=waiting)
+            self.ingest.full()
+        return admitted
+
+    def _collect(self, pending: list[Pending], promise: Promise, last_try: bool) -> list[Pending]:
         """Returns what did not verify and should be tried again. Whatever ends this, every clip of
         every batch is left in a true state."""
         ingest = self.ingest
@@ -105,6 +139,8 @@ class _Docking:
             self.session,
             self.reporter,
             lambda: ingest.gate.turn(controller, self.reporter.check),
+            promise,
+            ingest.full,
         )
         sealer = Sealer(
             ingest.catalog,
@@ -115,6 +151,7 @@ class _Docking:
             ingest.sm3(),
             ingest.stored,
             last_try,
+            promise,
         )
         with sealer:
             for batch in _batches(pending):

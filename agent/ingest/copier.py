@@ -1,13 +1,14 @@
 """Copies one batch from the recorder; what cannot be copied is told and given back, the rest goes on."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from agent.catalog import Catalog, intake
 from agent.errors import Reject, SourceChanged, StationError, StoreFull
 from agent.ingest.copy import SMALL, Turn, copy_large, copy_small
 from agent.ingest.listing import Pending
 from agent.ingest.partial import Copy
+from agent.ingest.room import Promise
 from agent.ingest.store import Store
 from agent.model import Reporter, printable
 from drivers.base import Reader, Session
@@ -19,9 +20,18 @@ Opened = tuple[Pending, Reader | StationError]
 
 class Copier:
     def __init__(
-        self, catalog: Catalog, store: Store, session: Session, reporter: Reporter, turn: Turn
+        self,
+        catalog: Catalog,
+        store: Store,
+        session: Session,
+        reporter: Reporter,
+        turn: Turn,
+        promise: Promise,
+        full: Callable[[], None],
     ) -> None:
+        """`full` is called when the disk is, whatever was promised: others fill it, too."""
         self._catalog, self._store = catalog, store
+        self._promise, self._full = promise, full
         self._session, self._reporter, self._turn = session, reporter, turn
 
     def copy_all(self, batch: list[Pending]) -> tuple[list[Copy], StationError | None]:
@@ -68,9 +78,10 @@ class Copier:
         if isinstance(reader, StationError):
             raise reader
         try:
-            if pending.source.size <= SMALL:
-                return copy_small(self._store, pending.clip, pending.source, reader, self._reporter)
-            return copy_large(self._store, pending.clip, pending.source, reader, self._reporter, self._turn)
+            store, clip, source, reporter = self._store, pending.clip, pending.source, self._reporter
+            if source.size <= SMALL:
+                return copy_small(store, clip, source, reader, reporter, self._promise)
+            return copy_large(store, clip, source, reader, reporter, self._turn, self._promise)
         finally:
             reader.close()
 
@@ -78,6 +89,8 @@ class Copier:
         """This file is not collected; the recorder's other files are."""
         if isinstance(error, SourceChanged):
             self._store.discard(pending.clip)
+        if isinstance(error, StoreFull):
+            self._full()
         self._catalog.write(lambda tx: intake.give_back(tx, pending.clip, error.key))
         params = {"path": printable(pending.source.path), "bytes": pending.source.size}
         self._reporter.problem(error.key, **{**error.params, **params})

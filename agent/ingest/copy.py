@@ -7,12 +7,13 @@ whatever a crash leaves is believed only where digest and bytes still agree.
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from agent import durable
 from agent.errors import SourceChanged, SourceUnreadable
 from agent.ingest.partial import DIGEST, Copy, resumable
 from agent.ingest.pipeline import BUFFER, Chunk, Pipeline
+from agent.ingest.room import SIDECAR, Promise, blocks, taken
 from agent.ingest.source import fill
 from agent.ingest.store import Store, as_store_full
 from agent.model import Reporter, SourceClip, part_size_for, spans
@@ -23,7 +24,18 @@ SMALL = 1 << 20  # up to here the threads cost more than they gain
 Turn = Callable[[], AbstractContextManager[None]]
 
 
-def copy_small(store: Store, clip: int, source: SourceClip, reader: Reader, reporter: Reporter) -> Copy:
+def to_write(store: Store, clip: int, size: int) -> int:
+    """The bytes of the disk that a clip of `size` bytes still takes until it is sealed."""
+    there = 0
+    if size > SMALL:  # a small one starts over
+        with suppress(FileNotFoundError):
+            there = store.partial(clip).stat().st_blocks * 512
+    return max(0, blocks(size) - there) + SIDECAR
+
+
+def copy_small(
+    store: Store, clip: int, source: SourceClip, reader: Reader, reporter: Reporter, promise: Promise
+) -> Copy:
     """As `copy_large`, in one go: shorter than any part, never resumed."""
     copy = Copy(clip, source, part_size_for(source.size))
     store.need(source.size)
@@ -34,6 +46,7 @@ def copy_small(store: Store, clip: int, source: SourceClip, reader: Reader, repo
             _write(fd, data, 0)
     except OSError as error:
         raise as_store_full(error) from error
+    promise.written(blocks(source.size))
     if source.size:
         copy.parts.append(hashlib.sha256(data).digest())
     reporter.advanced(source.size)
@@ -41,7 +54,13 @@ def copy_small(store: Store, clip: int, source: SourceClip, reader: Reader, repo
 
 
 def copy_large(
-    store: Store, clip: int, source: SourceClip, reader: Reader, reporter: Reporter, turn: Turn
+    store: Store,
+    clip: int,
+    source: SourceClip,
+    reader: Reader,
+    reporter: Reporter,
+    turn: Turn,
+    promise: Promise,
 ) -> Copy:
     """Copy `source` into its partial, going on where an earlier copy ended.
 
@@ -54,9 +73,9 @@ def copy_large(
             durable.open_fd(store.journal(clip), os.O_RDWR | os.O_CREAT) as journal,
         ):
             # Asked before a byte is read: what cannot fit must not fill the disk up to the reserve.
-            store.need(source.size - os.fstat(fd).st_blocks * 512)
-            _resume(copy, fd, journal, reader, reporter)
-            stages = _Stages(copy, fd, journal)
+            store.need(source.size - taken(fd))
+            _resume(copy, fd, journal, reader, reporter, promise)
+            stages = _Stages(copy, fd, journal, promise)
             with Pipeline(stages.hash, stages.write) as pipeline:
                 for offset, length in spans(source.size, copy.part_size, len(copy.parts)):
                     with turn():
@@ -67,9 +86,11 @@ def copy_large(
     return _checked(copy, reader)
 
 
-def _resume(copy: Copy, fd: int, journal: int, reader: Reader, reporter: Reporter) -> None:
+def _resume(copy: Copy, fd: int, journal: int, reader: Reader, reporter: Reporter, promise: Promise) -> None:
     copy.parts = resumable(copy, fd, journal, reader, reporter)
     done = min(len(copy.parts) * copy.part_size, copy.source.size)
+    # Before the room is free: nobody else is promised what this copy writes once more.
+    promise.grow(taken(fd) - blocks(done))
     os.ftruncate(fd, done)
     os.ftruncate(journal, len(copy.parts) * DIGEST)
     reporter.advanced(done)
@@ -100,8 +121,8 @@ def _read_part(
 class _Stages:
     """The hasher and the writer of one copy; each method runs in a thread of its own."""
 
-    def __init__(self, copy: Copy, fd: int, journal: int) -> None:
-        self._copy, self._fd, self._journal = copy, fd, journal
+    def __init__(self, copy: Copy, fd: int, journal: int, promise: Promise) -> None:
+        self._copy, self._fd, self._journal, self._promise = copy, fd, journal, promise
         self._digest = hashlib.sha256()
         self._written = len(copy.parts)
 
@@ -113,6 +134,7 @@ class _Stages:
 
     def write(self, chunk: Chunk) -> None:
         _write(self._fd, chunk.data, chunk.offset)
+        self._promise.written(blocks(chunk.length))
         if not self._ends_part(chunk):
             return
         end = chunk.offset + chunk.length

@@ -13,6 +13,7 @@ from agent.ingest.gate import Gate
 from agent.ingest.listing import Pending
 from agent.ingest.partial import Copy
 from agent.ingest.recover import settle
+from agent.ingest.room import SIDECAR, Promise
 from agent.ingest.store import Store, key_for
 from agent.ingest.verify import Flushed, verify
 from agent.model import ClipState, Identity, Manifest, Reporter, printable
@@ -41,11 +42,13 @@ class Sealer:
         sm3: bool,
         stored: Callable[[], None],
         last_try: bool,
+        promise: Promise,
     ) -> None:
         """`last_try`: a copy that does not verify is quarantined; else it goes to `again`."""
         self._catalog, self._store = catalog, store
         self._identity, self._reporter, self._sm3 = identity, reporter, sm3
         self._proofs, self._stored, self._last_try = proofs, stored, last_try
+        self._promise = promise
         self._pool = ThreadPoolExecutor(1, "seal")
         self._batch: Future[None] | None = None
         self.again: list[Pending] = []
@@ -84,6 +87,7 @@ class Sealer:
         try:
             self._store.flush([self._store.partial_name(copy.clip) for copy in copies])
             self._keep([proved for copy in self._opened(copies) if (proved := self._proved(copy))])
+            self._promise.written(SIDECAR * len(copies))
         finally:
             with self._catalog.reading() as db:
                 unsettled = intake.copying(db, clips)

@@ -63,9 +63,10 @@ class Store:
         return figures.f_frsize * figures.f_bavail, total, max(self._reserve(), int(total * RESERVE_SHARE))
 
     def need(self, size: int) -> None:
-        """Raises StoreFull when `size` more bytes would eat into the reserve."""
+        """Raises StoreFull when there is no room for `size` bytes that were promised it (see `Room`). Half of
+        the reserve may be used: the catalog has grown since the promise was made."""
         free, _, reserve = self.disk()
-        if free - size < reserve:
+        if free - size < reserve // 2:
             raise StoreFull(free=free, needed=size, reserve=reserve)
 
     # durability

@@ -10,18 +10,20 @@ from agent.retention.release import Done, Release
 
 EVERY = 1800.0  # seconds
 SOON = 120.0  # seconds until the centre may have answered for what it was asked
+_REST = 60.0  # seconds after each look, however often it is woken: a look passes over all confirmed clips
 _log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """`problem`: why what may go is not found out, or not removed; None: all is well. `settle`: ends what
-    time alone ends."""
+    """`problem`: why what may go is not found out, or not removed; None: all is well. `making_room`: whether
+    the last look let something go, or asked the centre about it. `settle`: ends what time alone ends."""
 
     def __init__(self, release: Release, settle: Callable[[], None] = lambda: None) -> None:
         super().__init__(name="retention", daemon=True)
         self._release, self._settle = release, settle
         self._wake, self._ending = threading.Event(), threading.Event()
         self.problem: Problem | None = None
+        self.making_room = False
 
     def run(self) -> None:
         pause = SOON
@@ -30,6 +32,11 @@ class Worker(threading.Thread):
             self._wake.clear()
             if not self._ending.is_set():
                 pause = SOON if self.step().asked else EVERY
+                self._ending.wait(min(_REST, pause))
+
+    def notify(self) -> None:
+        """Room is short: look now."""
+        self._wake.set()
 
     def stop(self, timeout: float) -> bool:
         """For good. True when it has ended."""
@@ -51,6 +58,7 @@ class Worker(threading.Thread):
         except Exception as error:  # noqa: BLE001 - told, and tried again
             _log.exception("retention has a fault")
             self._fails(repr(error))
+        self.making_room = done.released > 0 or done.asked > 0
         if done.released:
             _log.info("%d local copies were released", done.released)
         return done

@@ -7,7 +7,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import run
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from agent.model import Identity, part_size_for
 from drivers.base import Reader
 from tests.dockside import Dockside, Heard, digest, media, recorder
 from tests.here import require
+from tests.small_disk import small_disk
 
 NAME = "DCIM/8888888_000001_2026010112{:02}00_{:04}.mp4"
 PART = part_size_for(0)
@@ -310,24 +310,6 @@ def flip(path: Path, offset: int) -> None:
         file.write(bytes([byte ^ 1]))
         os.fsync(file.fileno())
         durable.drop_cache(file.fileno())
-
-
-class small_disk:  # noqa: N801 - used like a function
-    """A real small ext4 on a loop device."""
-
-    def __init__(self, tmp_path: Path, size: int) -> None:
-        self.image, self.mount = tmp_path / "disk.img", tmp_path / "disk"
-        self.image.write_bytes(b"")
-        os.truncate(self.image, size)
-
-    def __enter__(self) -> Path:
-        self.mount.mkdir()
-        run(["mkfs.ext4", "-q", "-F", self.image], check=True)
-        run(["mount", "-o", "loop", self.image, self.mount], check=True)
-        return self.mount
-
-    def __exit__(self, *_: object) -> None:
-        run(["umount", self.mount], check=True)
 
 
 def test_a_disk_that_refuses_the_name_neither_stops_the_start_nor_loses_the_clip(

@@ -9,7 +9,7 @@ import pytest
 
 from agent.dock.docking import Docking
 from agent.dock.rack import RackSource
-from agent.errors import DeviceGone, Locked, StoreFull
+from agent.errors import DeviceGone, Locked, NoRoom, StoreFull
 from agent.model import Device, Identity, Reporter, SlotState
 from drivers.base import Session
 from tests.dock_house import PATIENCE, House, Settings, Slot, disk, folder, house, volume
@@ -229,6 +229,33 @@ def test_a_full_store_is_tried_again_while_the_recorder_stays(station: House, wo
     work.orders["p"] = full
     station.hand.plug(volume("/dev/sda1"))
     assert station.until("p", S.COLLECTED).problems == ()
+
+
+def test_a_refused_recorder_is_collected_once_there_is_room(station: House, work: Work) -> None:
+    def full(reporter: Reporter) -> bool:
+        if len(work.dockings) < 3:
+            raise NoRoom(free=1)
+        return True
+
+    work.orders["p"] = full
+    station.hand.plug(volume("/dev/sda1"))
+    station.until("p", S.INCOMPLETE, problem="no-room")
+    assert station.until("p", S.COLLECTED).problems == ()
+
+
+def test_a_refused_recorder_may_be_taken_elsewhere_and_was_not_pulled_early(
+    tmp_path: Path, work: Work
+) -> None:
+    def full(reporter: Reporter) -> bool:
+        raise NoRoom(free=1)
+
+    work.orders["p"] = full
+    with house(tmp_path, work, again=1000) as station:
+        device = volume("/dev/sda1")
+        station.hand.plug(device)
+        station.until("p", S.INCOMPLETE, problem="no-room")
+        station.hand.pull(device)
+        assert station.until("p", S.EMPTY).problems == ()
 
 
 def test_a_recorder_taken_before_its_next_try_was_pulled_early(tmp_path: Path, work: Work) -> None:

@@ -46,6 +46,18 @@ def test_a_disk_that_fills_is_told_before_it_is_full(free: int, expected: list[t
     assert found(disk_check(lambda: (free, 100 * GIB, 2 * GIB))) == expected
 
 
+def test_a_full_disk_tells_whether_room_is_being_made() -> None:
+    for making, kind in ((True, "making-room"), (False, "nothing-goes")):
+        check = disk_check(lambda: (0, 100 * GIB, 2 * GIB), making_room=lambda making=making: making)  # type: ignore[misc]
+        assert [issue.params["kind"] for issue in check()] == [kind]
+
+
+def test_a_disk_with_room_that_is_too_little_for_a_recorder_is_full() -> None:
+    assert found(disk_check(lambda: (8 * GIB, 100 * GIB, 2 * GIB), lambda: True)) == [
+        ("store-full", CRITICAL)
+    ]
+
+
 def test_a_log_that_proves_nothing_outweighs_one_that_broke_and_says_so() -> None:
     assert found(custody_check(list)) == []
     told = [Problem("log-differs", {"log": "1", "event": 7}), Problem("log-key-lost", {"log": 2})]
