@@ -48,6 +48,7 @@ from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
 from agent.retention.erase import Erasing
+from agent.retention.forecast import Forecast, forecast
 from agent.retention.release import Release
 from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
@@ -59,7 +60,7 @@ from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
 from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
-from agent.status.health.disk import disk_check
+from agent.status.health.disk import disk_check, filling_check
 from agent.status.health.findings import findings_check
 from agent.status.health.handin import handin_check
 from agent.status.health.hotplug import hotplug_check
@@ -142,6 +143,7 @@ class Station:
                 lambda: not self._check.checking() and not self._check.damage(),
             ),
             self._settle,
+            self._foresee,
         )
         self._texts = Texts(self._store.root)
         self._board = Board()
@@ -264,6 +266,7 @@ class Station:
             clip_counts=self._counts,
             queue=lambda: deliveries.queue(self._catalog.read()),
             disk=self._store.disk,
+            filling=self._filling,
             clock_trusted=clock.trusted,
             health=self._health().issues,
             findings=lambda: findings.count(self._catalog.read()),
@@ -288,6 +291,17 @@ class Station:
 
     def _settle(self) -> None:
         roster.settle(self._catalog, self._live.current.retention.cooling_off, self._clock.now())
+
+    def _foresee(self) -> Forecast | None:
+        db, now = self._catalog.read(), time.time()
+        releasing = self._live.current.retention.release and self._clock.now() is not None
+        return forecast(db, self._book.keeping(db), now, releasing=releasing)
+
+    def _filling(self) -> tuple[int, int | None] | None:
+        """As the snapshot tells it: what comes was looked at a while ago, the disk is now."""
+        known = self._retention.forecast
+        free, _, reserve = self._store.disk()
+        return (round(known.per_day), known.days(free, reserve)) if known else None
 
     def _configured(self, config: Config) -> None:
         configured.note_approval(self._catalog, config.export.approval)
@@ -326,6 +340,7 @@ class Station:
                     lambda: self._ingest.room.wanted() > 0,
                     lambda: self._retention.making_room,
                 ),
+                "filling": filling_check(self._filling),
                 "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
                 "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in self._sources]),
                 "catalog": catalog_check(self._check.checking, self._check.damage),

@@ -13,7 +13,7 @@ from agent.clock import synchronised
 from agent.config import Config
 from agent.config.targets import FolderTarget
 from agent.errors import StationError
-from agent.ingest.store import RESERVE_SHARE
+from agent.ingest.store import disk
 from agent.privileged.client import Helper
 from agent.upload.build import build
 
@@ -62,9 +62,7 @@ def store(config: Config) -> Iterator[Finding]:
     if reason := _not_writable(path):
         yield Finding("store", Level.FAIL, "store-not-writable", {"path": str(path), "reason": reason})
         return
-    figures = os.statvfs(path)
-    free, total = figures.f_frsize * figures.f_bavail, figures.f_frsize * figures.f_blocks
-    reserve = max(config.store.reserve, int(total * RESERVE_SHARE))
+    free, _, reserve = disk(path, config.store.reserve)
     params = {"path": str(path), "free": free, "reserve": reserve}
     yield Finding(
         "store", *((Level.FAIL, "store-low") if free <= reserve else (Level.OK, "store-ok")), params

@@ -16,12 +16,15 @@ from agent.catalog.rulesets import RuleRow
 from agent.cli.asking import NameOption, ReasonOption, done
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
+from agent.cli.filling import filling
 from agent.cli.speech import JsonOption, LanguageOption, Setting, screen, setting, told
 from agent.config import Config
+from agent.ingest.store import disk
 from agent.retention import guards
 from agent.retention.book import Book, Standing, left, standing
 from agent.retention.explain import Reading
 from agent.retention.explain import explain as explain_clip
+from agent.retention.forecast import forecast
 from agent.retention.plan import Going
 from agent.retention.plan import plan as plan_all
 from agent.words import fill, sentence, word
@@ -60,7 +63,10 @@ def plan(
     """Rehearse: whose local copies may go in the next days. Reads only; nothing goes."""
     chosen, now = setting(config, lang), time.time()
     with told(chosen.language), beside.reading(_store(chosen)) as db:
-        going = list(plan_all(db, Book().keeping(db), now, days * _DAY))
+        keeping, settings = Book().keeping(db), chosen.config or Config()
+        going = list(plan_all(db, keeping, now, days * _DAY))
+        releasing = settings.retention.release and clock.synchronised()
+        coming = forecast(db, keeping, now, releasing=releasing)
     if as_json:
         rows = [
             {"clip": one.row.id, "at": _at(one.at), "rule": one.rule, "size": one.row.size} for one in going
@@ -71,6 +77,9 @@ def plan(
         screen().print(_table(going, chosen.language))
     total = {"clips": len(going), "bytes": sum(one.row.size for one in going), "days": days}
     typer.echo(fill(word("retention", "planned", chosen.language), total))
+    if coming is not None:
+        free, _, reserve = disk(settings.store.path, settings.store.reserve)
+        typer.echo(filling(coming.per_day, coming.days(free, reserve), chosen.language))
 
 
 @app.command()

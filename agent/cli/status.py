@@ -13,6 +13,7 @@ from rich.text import Text
 
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
+from agent.cli.filling import filling
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting, spoken, told
 from agent.errors import StationError
 from agent.status.shape import SlotShape, StatusShape
@@ -126,6 +127,9 @@ def _figures(shown: StatusShape, language: str) -> list[Text]:
         "queue": fill(word("page", "queue_value", language), shown["queue"]),
         "disk": fill(word("page", "disk_value", language), shown["disk"]),
     }
+    per_day, full_in = shown["disk"]["per_day"], shown["disk"]["full_in_days"]
+    if per_day is not None:
+        lines["disk"] += ". " + filling(per_day, full_in, language)
     return [Text(f"{word('page', name, language)}: {line}") for name, line in lines.items()]
 
 

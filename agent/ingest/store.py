@@ -58,9 +58,7 @@ class Store:
 
     def disk(self) -> tuple[int, int, int]:
         """(free, total, reserve) in bytes."""
-        figures = os.statvfs(self.root)
-        total = figures.f_frsize * figures.f_blocks
-        return figures.f_frsize * figures.f_bavail, total, max(self._reserve(), int(total * RESERVE_SHARE))
+        return disk(self.root, self._reserve())
 
     def need(self, size: int) -> None:
         """Raises StoreFull when there is no room for `size` bytes that were promised it (see `Room`). Half of
@@ -178,6 +176,13 @@ class Store:
                 durable.rename_noreplace(partial, final)
         with suppress(FileNotFoundError):
             os.unlink(f"{self._incoming}/{clip.id}.parts")  # noqa: PTH108 - of a Name
+
+
+def disk(path: Path, reserve: int) -> tuple[int, int, int]:
+    """(free, total, reserve) in bytes; `reserve`: the configured one. Raises OSError."""
+    figures = os.statvfs(path)
+    total = figures.f_frsize * figures.f_blocks
+    return figures.f_frsize * figures.f_bavail, total, max(reserve, int(total * RESERVE_SHARE))
 
 
 def key_for(identity: Identity, source: SourceClip, manifest: Manifest) -> str:

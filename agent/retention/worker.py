@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agent.errors import StationError
 from agent.model import Problem
+from agent.retention.forecast import Forecast
 from agent.retention.release import Done, Release
 
 EVERY = 1800.0  # seconds
@@ -16,14 +17,21 @@ _log = logging.getLogger(__name__)
 
 class Worker(threading.Thread):
     """`problem`: why what may go is not found out, or not removed; None: all is well. `making_room`: whether
-    the last look let something go, or asked the centre about it. `settle`: ends what time alone ends."""
+    the last look let something go, or asked the centre about it. `forecast`: of the last look, what `foresee`
+    said; None: nobody knows. `settle`: ends what time alone ends."""
 
-    def __init__(self, release: Release, settle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        release: Release,
+        settle: Callable[[], None] = lambda: None,
+        foresee: Callable[[], Forecast | None] = lambda: None,
+    ) -> None:
         super().__init__(name="retention", daemon=True)
-        self._release, self._settle = release, settle
+        self._release, self._settle, self._foresee = release, settle, foresee
         self._wake, self._ending = threading.Event(), threading.Event()
         self.problem: Problem | None = None
         self.making_room = False
+        self.forecast: Forecast | None = None
 
     def run(self) -> None:
         pause = SOON
@@ -52,6 +60,7 @@ class Worker(threading.Thread):
         try:
             self._settle()
             done = self._release.step(self._ending.is_set)
+            self.forecast = self._foresee()
             self.problem = None
         except (StationError, OSError) as error:
             self._fails(str(error))

@@ -33,6 +33,8 @@ class DiskShape(TypedDict):
     free: int
     total: int
     reserve: int
+    per_day: int | None
+    full_in_days: int | None
 
 
 class IssueShape(TypedDict):

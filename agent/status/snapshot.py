@@ -23,6 +23,8 @@ class Sources:
     queue: Callable[[], tuple[int, int]]  # (clips, bytes) waiting for upload
     disk: Callable[[], tuple[int, int, int]]  # (free, total, reserve) in bytes
     clock_trusted: Callable[[], bool]
+    #: (bytes that come in a day, days until only the reserve is free; None: not for months); None: not known
+    filling: Callable[[], tuple[int, int | None] | None]
     health: Callable[[], Sequence[Issue]]
     findings: Callable[[], int]  # that nobody has explained
     waiting_for: Callable[[], Sequence[str]]  # what must come up before READY; empty when ready
@@ -33,6 +35,7 @@ def snapshot(sources: Sources) -> StatusShape:
     counts = sources.clip_counts()
     clips, size = sources.queue()
     free, total, reserve = sources.disk()
+    per_day, full_in = sources.filling() or (None, None)
     return {
         "station": printable(sources.station),
         "version": sources.version,
@@ -43,7 +46,13 @@ def snapshot(sources: Sources) -> StatusShape:
         "slots": [_slot(slot) for slot in sources.slots()],
         "clips": {state.value: counts.get(state, 0) for state in ClipState},
         "queue": {"clips": clips, "bytes": size},
-        "disk": {"free": free, "total": total, "reserve": reserve},
+        "disk": {
+            "free": free,
+            "total": total,
+            "reserve": reserve,
+            "per_day": per_day,
+            "full_in_days": full_in,
+        },
         "findings": {"open": sources.findings()},
         "health": [_issue(issue) for issue in sources.health()],
     }

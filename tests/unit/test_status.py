@@ -32,6 +32,7 @@ def sources(**changes: Any) -> Sources:
         "clip_counts": dict,
         "queue": lambda: (0, 0),
         "disk": lambda: (1, 2, 3),
+        "filling": lambda: None,
         "clock_trusted": lambda: False,
         "health": list,
         "findings": lambda: 0,

@@ -16,7 +16,7 @@ from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
 from agent.status.health.custody import custody_check
 from agent.status.health.deadline import deadline_check
-from agent.status.health.disk import disk_check
+from agent.status.health.disk import disk_check, filling_check
 from agent.status.health.findings import findings_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.surfaces import surfaces_check
@@ -56,6 +56,13 @@ def test_a_disk_with_room_that_is_too_little_for_a_recorder_is_full() -> None:
     assert found(disk_check(lambda: (8 * GIB, 100 * GIB, 2 * GIB), lambda: True)) == [
         ("store-full", CRITICAL)
     ]
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, False), (1, True), (2, True), (3, False), (None, False)])
+def test_a_disk_that_is_full_within_three_days_is_told(days: int | None, told: bool) -> None:
+    expected = [("disk-full-soon", WARNING)] if told else []
+    assert found(filling_check(lambda: (GIB, days))) == expected
+    assert found(filling_check(lambda: None)) == []
 
 
 def test_a_log_that_proves_nothing_outweighs_one_that_broke_and_says_so() -> None:

@@ -52,6 +52,7 @@ class Station:
             clip_counts=lambda: self.counts,
             queue=lambda: (3, 3 << 20),
             disk=lambda: (50 << 30, 100 << 30, 2 << 30),
+            filling=lambda: (3 << 30, 12),
             clock_trusted=lambda: True,
             health=self.health.issues,
             findings=lambda: len(self.findings),
