@@ -103,7 +103,7 @@ class _Docking:
 
     def _collect_what_fits(self, pending: list[Pending]) -> None:
         """Raises NoRoom before anything is begun, when nothing fits."""
-        with self.ingest.room.promise(self.port) as promise:
+        with self.ingest.room.promise(f"{self.port} {self.identity.fs_id}") as promise:
             admitted = self._admitted(pending, promise)
             if pending and not admitted:
                 free, _, reserve = self.ingest.store.disk()

@@ -58,8 +58,8 @@ class Room:
 
     @contextmanager
     def promise(self, who: str) -> Iterator["Promise"]:
-        """For one docking. `who`: its port, where one follows the other. What was not written is given back
-        at the end, however that comes."""
+        """For one docking. `who`: names its volume, of which one docking follows the other. What was not
+        written is given back at the end, however that comes."""
         self._want(who, 0)
         promise = Promise(self, who)
         try:
