@@ -51,7 +51,9 @@ def forecast(db: sqlite3.Connection, keeping: Keeping, now: float, *, releasing:
     if releasing:
         for life, size in brought:
             _add(going_again, life, size)
-        for row in retained.all_confirmed(db):
+        # A hold looks at each clip, which takes far longer.
+        rows = retained.all_confirmed(db) if keeping.holding else retained.confirmed_together(db)
+        for row in rows:
             until = keeping.here(row, retained.confirmed(db, row, now)).until
             if not math.isinf(until) and not keeping.holds(row):
                 _add(going, math.ceil((until - now) / _DAY), row.size)

@@ -47,6 +47,11 @@ class Keeping:
             known = self._known[key] = _Matched.of(facts, self._rules)
         return known
 
+    @property
+    def holding(self) -> bool:
+        """Whether any hold is in force."""
+        return bool(self._holds)
+
     def holds(self, row: Row) -> list[Hold]:
         return legal.covering(row, self._holds)
 

@@ -53,7 +53,7 @@ class History:
             name: {"local": f"{self.local[name == 'important']} days"} for name in ("ordinary", "important")
         }
         take_over(catalog, config(classes=classes))
-        age = rng.choice([2, 9, 40])
+        age, self.held = rng.choice([2, 9, 40]), rng.choice([0.0, 0.1])
         docked = sorted(NOW - rng.uniform(0, age * DAY) for _ in range(rng.randrange(1, 60)))
         docked[0] = NOW - age * DAY + 1
         self.clips = [self._clip(number, at) for number, at in enumerate(docked)]
@@ -61,7 +61,7 @@ class History:
     def _clip(self, number: int, at: float) -> Clip:
         rng = self.rng
         data = content(rng.randrange(100, 5000), number)
-        clip = Clip(at, len(data), rng.random() < 0.3, None, None, rng.random() < 0.1)
+        clip = Clip(at, len(data), rng.random() < 0.3, None, None, rng.random() < self.held)
         source = SourceClip(f"{number}", len(data), 5, important=clip.important)
         self.at = at
 
