@@ -102,6 +102,7 @@ def test_who_is_refused_is_collected_by_itself_once_something_may_go(disk: Path,
         agent.until(lambda status: status["queue"]["clips"] == 0)
         assert at(agent.centre, "0000003") == at(agent.rack, "0000003")
         gone = {clip["recorder"] for clip in agent.clips() if clip["state"] == "released"}
-        assert gone == {"0000001"}
+        assert "0000001" in gone
+        assert "0000002" not in gone  # it is held; without a grace, what has just come may go, too
         agent.until(lambda status: "store-full" not in {issue["key"] for issue in status["health"]})
         assert agent.stop() == 0
