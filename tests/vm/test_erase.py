@@ -37,7 +37,7 @@ rows = db.execute("SELECT kind, body FROM events WHERE kind IN ('erasing', 'eras
 print(json.dumps([[kind, json.loads(body)] for kind, body in rows]))
 """
 
-ROSTER = "recorder,officer\n" + "".join(f"{number},000001\n" for number, _ in _CARDS.values())
+ROSTER = "recorder,officer,unit\n" + "".join(f"{number},000001,\n" for number, _ in _CARDS.values())
 
 
 @pytest.fixture(scope="module")
