@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.catalog import door
+from agent.catalog import door, lengthened
 
 WAITING, IN_FORCE, OVER = "waiting", "in-force", "over"
 
@@ -34,6 +34,7 @@ def standing(db: sqlite3.Connection) -> list[RuleRow]:
 def begin(tx: sqlite3.Connection, rules: list[dict[str, Any]], state: str, facts: Mapping[str, Any]) -> int:
     seq = door.note(tx, f"rules-{state}", None, {"rules": rules, **facts})
     tx.execute("INSERT INTO rulesets VALUES (?, ?, ?, ?)", (seq, json.dumps(rules), state, seq))
+    lengthened.note(tx, seq)  # rules that wait protect, too
     return seq
 
 
