@@ -23,7 +23,8 @@ class RuleRow:
 
 
 def standing(db: sqlite3.Connection) -> list[RuleRow]:
-    """Those that are not over, the oldest first: one in force, and at most one that waits."""
+    """Those that are not over, the oldest first: the one in force, then all that wait. Only the last of these
+    can come into force, which ends all others; until then each protects."""
     rows = db.execute(
         "SELECT r.id, rules, state, at FROM rulesets r JOIN events ON seq = r.event WHERE state <> 'over'"
         " ORDER BY r.id"
