@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from agent.catalog import Catalog, beside, meta
 from agent.catalog.home import catalog_path
 from agent.cli.retention import app
+from agent.clock import boot_id
 from tests import uploading
 from tests.web.station import Station
 
@@ -72,5 +73,19 @@ def test_without_an_agent_the_next_one_would_judge_by_what_the_last_one_kept(
     catalog = Catalog.open(catalog_path(tmp_path))
     for key, value in kept.items():
         catalog.write(lambda tx, key=key, value=value: meta.put(tx, key, value))  # type: ignore[misc]
+    catalog.close()
+    assert believed(tmp_path) is good
+
+
+@pytest.mark.parametrize(("boot", "good"), [("", True), ("another", False)])
+def test_what_an_administrator_vouched_for_counts_until_the_machine_is_started_anew(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot: str, good: bool
+) -> None:
+    monkeypatch.setattr("agent.clock.synchronised", lambda: False)
+    station.catalog.close()
+    catalog = Catalog.open(catalog_path(tmp_path))
+    ahead = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    vouched = json.dumps({"ahead": ahead, "boot": boot or boot_id()})
+    catalog.write(lambda tx: meta.put(tx, "clock-vouched", vouched))
     catalog.close()
     assert believed(tmp_path) is good
