@@ -15,9 +15,11 @@ _log = logging.getLogger(__name__)
 
 class Worker(threading.Thread):
     """`problem`: why what may go is not found out, or not removed; None: all is well. `settle`: ends what
-    time alone ends."""
+    time alone ends, and has locked for longer what was lengthened, until it is told to stop."""
 
-    def __init__(self, release: Release, settle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, release: Release, settle: Callable[[Callable[[], bool]], None] = lambda stopping: None
+    ) -> None:
         super().__init__(name="retention", daemon=True)
         self._release, self._settle = release, settle
         self._wake, self._ending = threading.Event(), threading.Event()
@@ -31,6 +33,10 @@ class Worker(threading.Thread):
             if not self._ending.is_set():
                 pause = SOON if self.step().asked else EVERY
 
+    def wake(self) -> None:
+        """Something was lengthened."""
+        self._wake.set()
+
     def stop(self, timeout: float) -> bool:
         """For good. True when it has ended."""
         self._ending.set()
@@ -43,7 +49,7 @@ class Worker(threading.Thread):
         """What was let go before is finished in any case. Never raises."""
         done = Done()
         try:
-            self._settle()
+            self._settle(self._ending.is_set)
             done = self._release.step(self._ending.is_set)
             self.problem = None
         except (StationError, OSError) as error:
