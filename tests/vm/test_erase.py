@@ -46,7 +46,6 @@ def emptying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     config = {**CONFIG, "roster": "roster.csv", "erase": {"enabled": True}}
     with running(tmp_path_factory.mktemp("vm") / "m", Order(config, {"roster.csv": ROSTER})) as machine:
         machine.until_ready()
-        machine.guest.write("/etc/recorder-station/roster.csv", ROSTER.encode())
         machine.guest.run("recorder-station", "retention", "confirm-clock", *_WHY)
         yield machine
 
