@@ -9,12 +9,12 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, findings, home, priority, queries, released
+from agent.catalog import Catalog, deliveries, findings, home, lengthened, priority, queries, released
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
@@ -49,6 +49,7 @@ from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
 from agent.retention.erase import Erasing
 from agent.retention.forecast import Forecast, forecast
+from agent.retention.locks import lock_what_lengthened, locking
 from agent.retention.release import Release
 from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
@@ -128,7 +129,7 @@ class Station:
             self._uploads.notify,
             Emptying(self._catalog, self._store, self._erasing(), self._uploads.notify).run,
             roster=lambda: roster.in_force(self._catalog.read()),
-            full=lambda: self._retention.notify(),
+            full=lambda: self._retention.wake(),
         )
         self._judge = Judge(self._catalog)
         self._retention = Worker(
@@ -288,9 +289,20 @@ class Station:
     def _take_rules_over(self, config: Config) -> None:
         book.follow(self._catalog, config.retention, faulty=self._live.faulty)
         roster.take_over(self._catalog, self._live.roster)
+        self._kept_otherwise()
 
-    def _settle(self) -> None:
-        roster.settle(self._catalog, self._live.current.retention.cooling_off, self._clock.now())
+    def _kept_otherwise(self) -> None:
+        """Something may be kept for longer, or go earlier, than before."""
+        self._uploads.notify()
+        if lengthened.standing(self._catalog.read()):
+            self._retention.wake()
+
+    def _settle(self, stopping: Callable[[], bool]) -> None:
+        now, config = self._clock.now(), self._live.current
+        roster.settle(self._catalog, config.retention.cooling_off, now)
+        keeping, locks = self._book.keeping, locking(config.targets)
+        if lock_what_lengthened(self._catalog, keeping, locks, now, stopping):
+            self._uploads.notify()
 
     def _foresee(self) -> Forecast | None:
         db, now = self._catalog.read(), time.time()
@@ -327,7 +339,7 @@ class Station:
             self._book,
             self._texts,
             self._clock,
-            self._uploads.notify,
+            self._kept_otherwise,
         ).all()
 
     def _health(self) -> HealthBoard:

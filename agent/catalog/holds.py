@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.catalog import door, retained
+from agent.catalog import door, lengthened, retained
 from agent.catalog.retained import Row
 from agent.errors import Reject
 
@@ -66,6 +66,7 @@ def place(tx: sqlite3.Connection, hold: Mapping[str, str], facts: Mapping[str, A
     columns = {name: hold.get(name, "") for name in ("scope", "value", "since", "until")}
     number = door.note(tx, "held", _clip(tx, hold["scope"], hold["value"]), {**columns, **facts})
     tx.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, NULL)", (number, *columns.values()))
+    lengthened.note(tx, number)
     return number
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from agent.catalog import door
+from agent.catalog import door, lengthened
 
 #: What can be said, and the column that holds it. "" takes a word back.
 FIELDS = {
@@ -80,6 +80,8 @@ def case(tx: sqlite3.Connection, number: str, closed: bool, facts: Mapping[str, 
         return None
     seq = door.note(tx, "case-closed" if closed else "case-opened", None, {"case": number, **facts})
     keep_case(tx, number, closed, seq)
+    if not closed:
+        lengthened.note(tx, seq)
     return seq
 
 

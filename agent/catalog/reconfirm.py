@@ -103,6 +103,17 @@ def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -
     return done.rowcount
 
 
+def prove_soon(tx: sqlite3.Connection, which: Iterable[tuple[int, str]]) -> int:
+    """As `soon`, of these (clip, target) alone: another target that has just proved a clip does not do so
+    again, which may be to read all of it, because this one is silent."""
+    done = tx.executemany(
+        "UPDATE deliveries SET asked = 0, prove = 1 WHERE clip = ? AND target = ? AND state = 'confirmed'"
+        " AND (asked > 0 OR prove = 0)",
+        which,
+    )
+    return done.rowcount
+
+
 def to_prove(db: sqlite3.Connection, clip: int, target: str) -> bool:
     row = db.execute("SELECT prove FROM deliveries WHERE clip = ? AND target = ?", (clip, target)).fetchone()
     return bool(row and row[0])

@@ -108,11 +108,13 @@ def _paged(db: sqlite3.Connection, query: str) -> Iterator[Row]:
         yield from map(Row._make, rows)
 
 
-def where(db: sqlite3.Connection, condition: str, values: Mapping[str, str | int]) -> Iterator[list[Row]]:
-    """Those that `condition` is true of (over c, the clip, and l, its labels), in pages by rising id."""
-    after = 0
+def where(
+    db: sqlite3.Connection, condition: str, values: Mapping[str, str | int], after: int = 0, page: int = _PAGE
+) -> Iterator[list[Row]]:
+    """Those behind the clip `after` that `condition` is true of (over c, the clip, and l, its labels), in
+    pages by rising id."""
     query = (
-        f"{_ROWS} WHERE ({condition}) AND c.state <> 'merged' AND c.id > :after ORDER BY c.id LIMIT {_PAGE}"
+        f"{_ROWS} WHERE ({condition}) AND c.state <> 'merged' AND c.id > :after ORDER BY c.id LIMIT {page}"
     )
     while rows := db.execute(query, {**values, "after": after}).fetchall():
         after = rows[-1][0]

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from agent.catalog import door
+from agent.catalog import door, lengthened
 
 #: Of a standing roster, the one that took its place, and the first trusted moment since then.
 _REPLACED = (
@@ -31,6 +31,7 @@ def in_force(db: sqlite3.Connection) -> str | None:
 def begin(tx: sqlite3.Connection, lines: str, facts: Mapping[str, Any]) -> int:
     seq = door.note(tx, "roster-changed", None, facts)
     tx.execute("INSERT INTO rosters (id, lines) VALUES (?, ?)", (seq, lines))
+    lengthened.note(tx, seq)
     return seq
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.catalog import door
+from agent.catalog import door, lengthened
 
 WAITING, IN_FORCE, OVER = "waiting", "in-force", "over"
 
@@ -23,7 +23,8 @@ class RuleRow:
 
 
 def standing(db: sqlite3.Connection) -> list[RuleRow]:
-    """Those that are not over, the oldest first: one in force, and at most one that waits."""
+    """Those that are not over, the oldest first: the one in force, then all that wait. Only the last of these
+    can come into force, which ends all others; until then each protects."""
     rows = db.execute(
         "SELECT r.id, rules, state, at FROM rulesets r JOIN events ON seq = r.event WHERE state <> 'over'"
         " ORDER BY r.id"
@@ -34,6 +35,7 @@ def standing(db: sqlite3.Connection) -> list[RuleRow]:
 def begin(tx: sqlite3.Connection, rules: list[dict[str, Any]], state: str, facts: Mapping[str, Any]) -> int:
     seq = door.note(tx, f"rules-{state}", None, {"rules": rules, **facts})
     tx.execute("INSERT INTO rulesets VALUES (?, ?, ?, ?)", (seq, json.dumps(rules), state, seq))
+    lengthened.note(tx, seq)  # rules that wait protect, too
     return seq
 
 

@@ -1,8 +1,7 @@
 """`recorder-station label`: what people say of clips, which the retention rules look at."""
 
-import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,18 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.catalog import beside, labels
+from agent.cli import label_file
 from agent.cli.asking import NameOption, ReasonOption, done
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting, spoken, told
 from agent.config import Config
-from agent.errors import Reject
+from agent.errors import Reject, StationError
 from agent.model import ClipState
-from agent.words import word
+from agent.words import sentence, word
 from agent.words.shown import size
 
 app = typer.Typer(help="Labels on clips.", no_args_is_help=True)
-_MOST_LINES = 100_000
 
 OfficerOption = Annotated[
     bool, typer.Option("--as-officer", help="For an officer, who may only lengthen a period.")
@@ -78,15 +77,26 @@ def read(
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Label clips as a CSV file says; an empty cell says nothing. All of it is read before it is said."""
+    """Label clips as a CSV file says; an empty cell says nothing. All lines are checked first."""
     chosen = setting(config, lang)
     with told(chosen.language):
-        rows = [(clip, said) for clip, said in _lines(file) if said]
-        client, changed = Client(chosen.socket), 0
-        for clip, said in rows:
-            answer = client.post("/commands/label", {"clips": clip, **said, **_by(name, reason, as_officer)})
-            changed += answer["changed"]
-        done({"clips": len(rows), "changed": changed}, "labelled", chosen.language)
+        client, by = Client(chosen.socket), _by(name, reason, as_officer)
+
+        def ask(lines: Mapping[str, str]) -> Mapping[str, Any]:
+            return dict(client.post("/commands/label-lines", {**lines, **by}))
+
+        lines, faults = label_file.read(file)
+        if faults := faults + label_file.check(lines, ask):
+            raise _refused(file, faults, "label-file-refused", len(lines), chosen.language)
+        taken = label_file.Taken()
+        try:
+            label_file.put(lines, ask, taken)
+        except StationError as error:
+            typer.echo(spoken(error, chosen.language), err=True)
+            raise Reject("label-file-cut", file=str(file), line=taken.up_to) from error
+        if taken.faults:
+            raise _refused(file, taken.faults, "label-file-partly", len(lines), chosen.language)
+        done({"clips": len(lines), "changed": taken.changed}, "labelled", chosen.language)
 
 
 @app.command()
@@ -108,28 +118,13 @@ def missing(
         screen().print(_table(rows, chosen.language))
 
 
-def _lines(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            for number, row in enumerate(csv.DictReader(text, strict=True), 2):
-                if number > _MOST_LINES:
-                    raise Reject(
-                        "label-file", file=str(file), line=number, reason=f"more than {_MOST_LINES} lines"
-                    )
-                yield _line(file, number, row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Reject("label-file", file=str(file), line=1, reason=str(error)) from error
-
-
-def _line(file: Path, number: int, row: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    unknown = [str(name) for name in row if name not in ("clip", *labels.FIELDS)]
-    clip = (row.get("clip") or "").strip()
-    if unknown or None in row.values():
-        why = f"column {unknown[0]}" if unknown else "a cell is missing"
-        raise Reject("label-file", file=str(file), line=number, reason=why)
-    if not (clip.isascii() and clip.isdigit()):
-        raise Reject("label-file", file=str(file), line=number, reason=f"{clip!r} is no clip's id")
-    return clip, {name: row[name].strip() for name in labels.FIELDS if row.get(name, "").strip()}
+def _refused(file: Path, faults: Sequence[label_file.Fault], key: str, lines: int, language: str) -> Reject:
+    """Each line with its reason is told; return what is to be said of the file."""
+    for fault in sorted(faults, key=lambda one: one.number):
+        params = {"file": str(file), "line": fault.number, "reason": spoken(fault.error, language)}
+        typer.echo(sentence("label-line", params, language), err=True)
+    refused = len({fault.number for fault in faults})
+    return Reject(key, refused=refused, lines=lines)
 
 
 def _by(name: str, reason: str, as_officer: bool) -> dict[str, str]:

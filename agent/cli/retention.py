@@ -2,6 +2,7 @@
 
 import json
 import math
+import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -10,7 +11,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from agent import clock
 from agent.catalog import beside
 from agent.catalog.rulesets import RuleRow
 from agent.cli.asking import NameOption, ReasonOption, done
@@ -19,9 +19,11 @@ from agent.cli.config import ConfigPath
 from agent.cli.filling import filling
 from agent.cli.speech import JsonOption, LanguageOption, Setting, screen, setting, told
 from agent.config import Config
+from agent.errors import Stop
 from agent.ingest.store import disk
 from agent.retention import guards
 from agent.retention.book import Book, Standing, left, standing
+from agent.retention.clockwatch import next_one_trusts
 from agent.retention.explain import Reading
 from agent.retention.explain import explain as explain_clip
 from agent.retention.forecast import forecast
@@ -45,8 +47,8 @@ def explain(
     chosen = setting(config, lang)
     with told(chosen.language), beside.reading(_store(chosen)) as db:
         targets = frozenset((chosen.config or Config()).targets)
-        keeping = Book().keeping(db)
-        reading = explain_clip(db, clip, keeping, time.time(), clock.synchronised(), targets)
+        keeping, trusted = Book().keeping(db), _trusted(Client(chosen.socket), db)
+        reading = explain_clip(db, clip, keeping, time.time(), trusted, targets)
     if as_json:
         print(json.dumps(_facts(reading), ensure_ascii=False, indent=2))
     else:
@@ -65,7 +67,7 @@ def plan(
     with told(chosen.language), beside.reading(_store(chosen)) as db:
         keeping, settings = Book().keeping(db), chosen.config or Config()
         going = list(plan_all(db, keeping, now, days * _DAY))
-        releasing = settings.retention.release and clock.synchronised()
+        releasing = settings.retention.release and _trusted(Client(chosen.socket), db)
         coming = forecast(db, keeping, now, releasing=releasing)
     if as_json:
         rows = [
@@ -127,6 +129,14 @@ def confirm_clock(
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/clock-confirm", {"person": name, "reason": reason})
         done({"time": _at(answer["now"])}, "clock-confirmed", chosen.language)
+
+
+def _trusted(client: Client, db: sqlite3.Connection) -> bool:
+    """Whether the agent believes the clock; where none answers, whether one that starts now would."""
+    try:
+        return bool(client.get("/status")["clock_trusted"])
+    except Stop:
+        return next_one_trusts(db)
 
 
 def _store(chosen: Setting) -> Any:

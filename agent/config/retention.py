@@ -13,7 +13,9 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    TypeAdapter,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -24,6 +26,7 @@ from agent.config.units import PERMANENT, WITH_CASE, Duration, Keep, Period
 SOURCES = ("recorder", "camera", "interview-room")
 UNSOUND = "rules_unsound"
 _DAY = 86400.0
+_FORMER = ("ordinary", "important")
 _MOST = 200  # rules; each clip is held against each
 
 
@@ -41,10 +44,11 @@ def _listed(value: object) -> object:
 Names = Annotated[list[Name], BeforeValidator(_listed), Field(max_length=100)]
 
 
+Centre = Annotated[Keep, AfterValidator(_long_enough)]
+
+
 class RetentionClass(Section):
-    centre: Annotated[Keep, AfterValidator(_long_enough)] = Field(
-        description="How long the centre must keep a clip, from its recording on."
-    )
+    centre: Centre = Field(description="How long the centre must keep a clip, from its recording on.")
     local: Period = Field(
         default=30 * _DAY,
         description="How long the station keeps its own copy after the centre has confirmed the clip.",
@@ -157,6 +161,20 @@ class RetentionConfig(Section):
     def every_rule(self) -> dict[str, RetentionRule]:
         return {**SHIPPED_RULES, **self.rules}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former(cls, value: Any, info: ValidationInfo) -> Any:
+        """Before there were classes, two periods at the centre stood here: they are read as the same."""
+        if not isinstance(value, dict) or not (former := [name for name in _FORMER if name in value]):
+            return value
+        rest, classes = dict(value), value.get("classes") or {}
+        for name in former:
+            period = rest.pop(name)
+            said = classes.get(name) or {} if isinstance(classes, dict) else None
+            if isinstance(said, dict):
+                classes = {**classes, name: {**said, "centre": _former_period(name, period, said, info)}}
+        return {**rest, "classes": classes}
+
     @model_validator(mode="after")
     def _sound(self) -> Self:
         faults = list(self._faults())
@@ -179,6 +197,24 @@ class RetentionConfig(Section):
                 yield _fault(name, (), f"contradicts `{other}`: the same clips, another class")
             if rule.older_than >= self.every_class[rule.gives].seconds:
                 yield _fault(name, ("older_than",), "is when the period of its class is over already")
+
+
+def _former_period(name: str, period: Any, said: dict[str, Any], info: ValidationInfo) -> Any:
+    """Raises ValidationError at the place that the file has it."""
+    now = f"is the former name of `retention.classes.{name}.centre`"
+    if "centre" in said:
+        raise _wrong(name, f"{now}, which is said as well: take this one out", period)
+    try:
+        TypeAdapter(Centre).validate_python(period, context=info.context)
+    except ValidationError as error:
+        why = error.errors()[0]
+        raise _wrong(name, f"{now}, and {why.get('ctx', {}).get('error', why['msg'])}", period) from None
+    return period
+
+
+def _wrong(name: str, why: str, period: Any) -> ValidationError:
+    kind = PydanticCustomError("value_error", "{error}", {"error": why})
+    return ValidationError.from_exception_data("retention", [{"type": kind, "loc": (name,), "input": period}])
 
 
 def _fault(name: str, key: tuple[str, ...], why: str) -> InitErrorDetails:

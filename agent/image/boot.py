@@ -60,6 +60,7 @@ class Boot:
         return {
             "data": self._look_at_data,
             "names-of-files": self._look_at_boot,
+            "roster": functools.partial(copied.copy_roster, paths, system),
             "config": functools.partial(copied.copy_config, paths, system, report),
             "fleet": self._fleet,
             "names": functools.partial(names.set_host_name, paths, system),

@@ -1,4 +1,4 @@
-"""Files of the boot partition that are passed on: configuration, CA, SSH keys, shares."""
+"""Files of the boot partition that are passed on: configuration, roster, CA, SSH keys, shares."""
 
 import base64
 import binascii
@@ -15,8 +15,19 @@ from agent.image.report import Report
 from agent.image.system import System
 
 FLEET = "50-fleet.yaml"
-_KNOWN = ("station.yaml", "stations.csv", "fleet.url", "ca.pem", "authorized_keys", "shares.fstab")
-_OTHERS = {"station.yml": "station.yaml", "stations.xlsx": "stations.csv", "stations.xls": "stations.csv"}
+_KNOWN = (
+    "station.yaml",
+    "roster.csv",
+    "stations.csv",
+    "fleet.url",
+    "ca.pem",
+    "authorized_keys",
+    "shares.fstab",
+)
+_OTHERS = {
+    "station.yml": "station.yaml",
+    **{f"{name}.{ending}": f"{name}.csv" for name in ("roster", "stations") for ending in ("xlsx", "xls")},
+}
 _CLOSE = 0.8  # of difflib: `station.yaml.bak` and `authorized_key` are, `readme.txt` is not
 
 _KEY_LINE = re.compile(
@@ -63,6 +74,17 @@ def copy_config(paths: Paths, system: System, report: Report) -> None:
     for file in (paths.config / "conf.d").iterdir():
         if file.name not in copied:
             file.unlink()
+
+
+def copy_roster(paths: Paths, system: System) -> None:
+    """Beside `station.yaml`, whose `roster: roster.csv` means it, and as it is: the agent tells its faults.
+    Before the configuration, which an agent that runs reads when it changes."""
+    try:
+        data = _as_it_is(paths.boot / paths.roster.name)
+    except FileNotFoundError:
+        paths.roster.unlink(missing_ok=True)
+    else:
+        put(system, paths.roster, data, 0o640, group=True)
 
 
 def _as_it_is(file: Path) -> bytes:

@@ -40,6 +40,10 @@ class Paths:
         return self.config / "station.yaml"
 
     @property
+    def roster(self) -> Path:
+        return self.config / "roster.csv"
+
+    @property
     def fleet_config(self) -> Path:
         return self.config / "conf.d/50-fleet.yaml"
 

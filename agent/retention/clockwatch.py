@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from agent import clock as station
 from agent.catalog import Catalog, door, meta
 from agent.clock import Clock, boot_id
 
@@ -25,22 +26,7 @@ class ClockWatch:
     ) -> None:
         self._catalog, self._clock, self._monotonic = catalog, clock, monotonic
         self._saved = monotonic() - _SAVED
-        db = catalog.read()
-        if suspended(db):
-            clock.distrust()
-        else:
-            self._remember(db)
-        vouched = json.loads(meta.get(db, _VOUCHED) or "{}")
-        if vouched.get("boot") == boot_id():
-            clock.vouch(vouched["ahead"])
-        clock.stamp()  # what comes is compared with now
-
-    def _remember(self, db: sqlite3.Connection) -> None:
-        last = json.loads(meta.get(db, _LAST) or "{}")
-        if last.get("boot") == boot_id():
-            self._clock.go_on(last["wall"], last["passed"])
-        elif known := max(last.get("wall", 0.0), _last_event(db)):
-            self._clock.remember(known)
+        _go_on(catalog.read(), clock)
 
     def now(self) -> float | None:
         """A time by which something may go; None while there is none. To be asked at least every hour."""
@@ -78,6 +64,28 @@ class ClockWatch:
         self._clock.believe()
         self._clock.vouch(wall - passed)
         return event, wall
+
+
+def next_one_trusts(db: sqlite3.Connection) -> bool:
+    """Whether an agent that started now, beside this catalog, would believe the clock."""
+    clock = Clock(lambda: station.synchronised())
+    _go_on(db, clock)
+    return clock.trusted()
+
+
+def _go_on(db: sqlite3.Connection, clock: Clock) -> None:
+    """What comes is compared with now, and with what was believed, and vouched for, before a restart."""
+    last = json.loads(meta.get(db, _LAST) or "{}")
+    if suspended(db):
+        clock.distrust()
+    elif last.get("boot") == boot_id():
+        clock.go_on(last["wall"], last["passed"])
+    elif known := max(last.get("wall", 0.0), _last_event(db)):
+        clock.remember(known)
+    vouched = json.loads(meta.get(db, _VOUCHED) or "{}")
+    if vouched.get("boot") == boot_id():
+        clock.vouch(vouched["ahead"])
+    clock.stamp()
 
 
 def _last_event(db: sqlite3.Connection) -> float:

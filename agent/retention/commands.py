@@ -9,7 +9,7 @@ from typing import Any
 from agent.catalog import Catalog, chosen, holds, labels
 from agent.errors import Reject
 from agent.retention import arguments as read
-from agent.retention import guards, persons
+from agent.retention import guards, persons, sheet
 from agent.retention.book import Book, enforce, left, standing
 from agent.retention.clockwatch import ClockWatch, suspended
 from agent.retention.labelling import Labelling
@@ -48,6 +48,7 @@ class Commands:
     def all(self) -> dict[str, Command]:
         return {
             "label": self.label,
+            "label-lines": self.label_lines,
             "hold-set": self.hold,
             "hold-lift": self.lift,
             "case-close": self.close,
@@ -76,6 +77,29 @@ class Commands:
         self._changed()
         return {"clips": len(clips), "changed": done}
 
+    def label_lines(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        """`lines`: JSON, as `sheet.lines` reads it; `check`: what would be refused is told, and nothing said.
+        `person`, `reason`, `role` as with `label`. What takes two persons is refused."""
+        db, officer = self._catalog.read(), arguments.get("role") == "officer"
+        good, refused = sheet.lines(db, arguments.get("lines", ""))
+        shortens = not officer and not guards.in_force(db).two_persons
+        changed = 0
+        if "check" in arguments:
+            refused |= sheet.check(db, self._book, good, shortens=shortens)
+        else:
+            facts = {**self._by(arguments, who), "role": "officer" if officer else "custodian"}
+            noted = {at: self._noted(db, line) for at, line in good.items()}
+            changed, late = self._catalog.write(
+                lambda tx: sheet.put(tx, self._book, noted, facts, shortens=shortens)
+            )
+            refused |= late
+            self._changed()
+        return {
+            "clips": len(good),
+            "changed": changed,
+            "refused": [_line(at, refused[at], officer=officer) for at in sorted(refused)],
+        }
+
     def _shorten(
         self, clips: list[int], said: Mapping[str, str], arguments: Mapping[str, str], who: str
     ) -> Mapping[str, Any]:
@@ -95,6 +119,13 @@ class Commands:
 
     def _with_note(self, said: Mapping[str, str]) -> dict[str, str]:
         return {**said, "note": self._keep(said["note"])} if said.get("note") else dict(said)
+
+    def _noted(self, db: sqlite3.Connection, line: sheet.Line) -> sheet.Line:
+        """A note that is there already is not kept anew: its digest would be another."""
+        before = labels.of(db, line.clip)["note"]
+        if before and line.said.get("note") == self._texts.read(before):
+            return sheet.Line(line.clip, {**line.said, "note": before})
+        return sheet.Line(line.clip, self._with_note(line.said))
 
     def hold(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         """`scope`, `value`; of an officer also `since` and `until`. Returns its number, and how many clips
@@ -224,3 +255,8 @@ def _close(tx: sqlite3.Connection, of: Mapping[str, Any], facts: Mapping[str, An
     if done is None:
         raise Reject("case-closed", case=of["case"])
     return done
+
+
+def _line(at: int, error: Reject, *, officer: bool) -> dict[str, Any]:
+    key = "label-two-persons" if error.key == "label-shortens" and not officer else error.key
+    return {"line": at, "key": key, "params": dict(error.params)}

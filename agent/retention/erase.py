@@ -16,6 +16,7 @@ from agent.retention.explain import hinders
 #: clip → why its copy on the recorder stays; "" when it may go
 Ruling = Callable[[int], str]
 _SAFE = ("stored", "uploading", "uploaded", "confirmed")
+_OF_CENTRE = ("kept-unconfirmed", "kept-no-store", ONLY_ASK)
 _NOT_HERE = Kept(0.0, None)
 
 
@@ -61,7 +62,7 @@ class Erasing:
             held = tuple(keeping.holds(row))
             found = [one.key for one in hinders(db, row, _NOT_HERE, held, now, trusted=True, targets=targets)]
             if after == "stored" and row.state in _SAFE:
-                found = [key for key in found if key not in ("kept-unconfirmed", ONLY_ASK)]
+                found = [key for key in found if key not in _OF_CENTRE]
             return max(found, key=lambda key: key != ONLY_ASK, default="")
 
         return rule

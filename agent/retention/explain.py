@@ -66,7 +66,7 @@ def hinders(
 ) -> Iterator[Problem]:
     """All that keeps the local copy of `row`; nothing when it may go at `now`. `targets`: the central stores
     that are configured. Each of them that the clip went to must have said within the last day that it has it,
-    and at least one."""
+    and at least one; one that was added later never gets it, and is not waited for."""
     if row.state != "confirmed":
         yield Problem("kept-unconfirmed", {"state": row.state})
     elif here.until > now:
@@ -76,15 +76,19 @@ def hinders(
     if not trusted:
         yield Problem("kept-clock-untrusted")
     if row.state == "confirmed":
-        yield from (Problem("kept-not-asked", {"target": one}) for one in _silent(db, row.id, targets, now))
+        there = stores(db, row.id, targets)
+        if not there:
+            yield Problem("kept-no-store")
+        for target, proved in there.items():
+            if proved is None or not now - ASKED <= proved <= now:
+                yield Problem("kept-not-asked", {"target": target})
 
 
-def _silent(db: sqlite3.Connection, clip: int, targets: Collection[str], now: float) -> list[str]:
-    there = [
-        (target, proved)
+def stores(db: sqlite3.Connection, clip: int, targets: Collection[str]) -> dict[str, float | None]:
+    """The central stores that the clip went to and that can still be asked: none of another name, and none
+    that is not behind its name any more. With when each last told the clip's digest."""
+    return {
+        target: proved
         for target, place, proved in deliveries.vouched(db, clip)
         if target in targets and place == places.bound(db, target)
-    ]
-    if not there:
-        return ["-"]
-    return [one for one, proved in there if proved is None or not now - ASKED <= proved <= now]
+    }

@@ -40,7 +40,7 @@ class Labelling:
     def check(self, db: sqlite3.Connection, clips: Iterable[int]) -> None:
         keeping, now = self.book.fresh(db), time.time()
         for clip in clips:
-            _check(db, keeping, clip, self.said, not self.shortens, now)
+            refuse(db, keeping, clip, self.said, lengthens_only=not self.shortens, now=now)
 
     def put(self, tx: sqlite3.Connection, clips: Sequence[int]) -> int:
         """Checked again inside the commit: a hold that was set a moment before is seen."""
@@ -50,14 +50,16 @@ class Labelling:
         return len(changed)
 
 
-def _check(
+def refuse(
     db: sqlite3.Connection,
     keeping: Keeping,
     clip: int,
     said: Mapping[str, str],
+    *,
     lengthens_only: bool,
     now: float,
 ) -> None:
+    """Raises Reject when `said` may not be said of the clip."""
     row = retained.one(db, clip)
     if row is None or row.state == "merged":
         raise Reject("no-such-clip", clip=clip)

@@ -17,13 +17,14 @@ from agent import durable
 from agent.catalog import Catalog, reconfirm, removals, retained
 from agent.catalog.retained import Row
 from agent.config import RetentionConfig
+from agent.model import Problem
 from agent.retention.book import Book
 from agent.retention.decide import Kept
-from agent.retention.explain import hinders
+from agent.retention.explain import hinders, stores
 from agent.retention.keeping import Keeping
 
 _GROUP = 200  # clips that share one commit: bounds how long a docking waits
-_SILENT = {"kept-not-asked"}
+_SILENT = "kept-not-asked"
 _EARLY = 20_000  # clips that go early in one step
 _ASKED = 2_000  # clips that the centre is asked for at once
 _log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Release:
             gone, silent = self._release(group, now)
             released += gone
             if silent and asked < _ASKED:
-                asked += self._catalog.write(lambda tx, silent=silent: reconfirm.soon(tx, silent, prove=True))  # type: ignore[misc]
+                asked += self._catalog.write(lambda tx, silent=silent: reconfirm.prove_soon(tx, silent))  # type: ignore[misc]
         return Done(released, asked)
 
     def _goes_on(self, stopping: Callable[[], bool]) -> bool:
@@ -102,8 +103,9 @@ class Release:
         return True
 
     def _due(self, now: float) -> Iterator[int]:
-        """Clips whose time here is over; and while room is short, after these, what was confirmed longest."""
-        db = self._catalog.read()
+        """Clips whose time here is over; and while room is short, after these, what was confirmed longest.
+        None that no store can vouch for any more: it would only be in the others' way."""
+        db, targets = self._catalog.read(), self._targets()
         keeping, short = self._book.keeping(db), self._lacking() > 0
         early: list[tuple[float, int]] = []
         for row in retained.all_confirmed(db):
@@ -111,9 +113,14 @@ class Release:
             if confirmed is None or keeping.holds(row):
                 continue
             kept = keeping.here(row, confirmed)
-            if kept.until <= now:
+            over = kept.until <= now
+            if not (over or (short and self._early(kept, confirmed).until <= now)):
+                continue
+            if not stores(db, row.id, targets):
+                continue
+            if over:
                 yield row.id
-            elif short and self._early(kept, confirmed).until <= now:
+            else:
                 early.append((confirmed, row.id))
         for _, clip in nsmallest(_EARLY, early):
             if self._lacking() <= 0:
@@ -131,19 +138,18 @@ class Release:
             return kept
         return Kept(min(kept.until, confirmed + self._config().grace), kept.by)
 
-    def _release(self, clips: Sequence[int], now: float) -> tuple[int, list[int]]:
-        """(how many went, those that only the centre's word is missing of)"""
+    def _release(self, clips: Sequence[int], now: float) -> tuple[int, list[tuple[int, str]]]:
+        """(how many went, of those that only the centre's word is missing of: clip, who is silent)"""
         lacking = self._lacking()
 
-        def work(tx: sqlite3.Connection) -> tuple[int, list[int]]:
-            keeping, gone, freed, silent = self._book.fresh(tx), 0, 0, list[int]()
-            for clip in clips:
-                row = retained.one(tx, clip)
-                left = self._let_go(tx, keeping, row, now, early=freed < lacking) if row else None
-                if row and left == set():
+        def work(tx: sqlite3.Connection) -> tuple[int, list[tuple[int, str]]]:
+            keeping, gone, freed, silent = self._book.fresh(tx), 0, 0, list[tuple[int, str]]()
+            for row in filter(None, (retained.one(tx, clip) for clip in clips)):
+                left = self._let_go(tx, keeping, row, now, early=freed < lacking)
+                if not left:
                     gone, freed = gone + 1, freed + row.size
-                elif left == _SILENT:
-                    silent.append(clip)
+                elif all(one.key == _SILENT for one in left):
+                    silent += [(row.id, one.params["target"]) for one in left]
             return gone, silent
 
         done = self._catalog.write(work)
@@ -152,14 +158,14 @@ class Release:
 
     def _let_go(
         self, tx: sqlite3.Connection, keeping: Keeping, row: Row, now: float, *, early: bool
-    ) -> set[str]:
+    ) -> list[Problem]:
         """What keeps it; nothing when it went."""
         confirmed = retained.confirmed(tx, row, now)
         kept = here = keeping.here(row, confirmed)
         if early and confirmed is not None:
             here = self._early(kept, confirmed)
         held, targets = tuple(keeping.holds(row)), self._targets()
-        left = {one.key for one in hinders(tx, row, here, held, now, trusted=True, targets=targets)}
+        left = list(hinders(tx, row, here, held, now, trusted=True, targets=targets))
         if not left:
             facts = {"rule": kept.by.name if kept.by else "", "early": kept.until > now}
             removals.release(tx, row.id, facts)

@@ -18,12 +18,13 @@ _log = logging.getLogger(__name__)
 class Worker(threading.Thread):
     """`problem`: why what may go is not found out, or not removed; None: all is well. `making_room`: whether
     the last look let something go, or asked the centre about it. `forecast`: of the last look, what `foresee`
-    said; None: nobody knows. `settle`: ends what time alone ends."""
+    said; None: nobody knows. `settle`: ends what time alone ends, and has locked for longer what was
+    lengthened, until it is told to stop."""
 
     def __init__(
         self,
         release: Release,
-        settle: Callable[[], None] = lambda: None,
+        settle: Callable[[Callable[[], bool]], None] = lambda stopping: None,
         foresee: Callable[[], Forecast | None] = lambda: None,
     ) -> None:
         super().__init__(name="retention", daemon=True)
@@ -42,8 +43,8 @@ class Worker(threading.Thread):
                 pause = SOON if self.step().asked else EVERY
                 self._ending.wait(min(_REST, pause))
 
-    def notify(self) -> None:
-        """Room is short: look now."""
+    def wake(self) -> None:
+        """Something was lengthened, or room is short: look now."""
         self._wake.set()
 
     def stop(self, timeout: float) -> bool:
@@ -58,7 +59,7 @@ class Worker(threading.Thread):
         """What was let go before is finished in any case. Never raises."""
         done = Done()
         try:
-            self._settle()
+            self._settle(self._ending.is_set)
             done = self._release.step(self._ending.is_set)
             self.forecast = self._foresee()
             self.problem = None

@@ -22,7 +22,7 @@ from agent.web.guard import local_user
 Commands = Mapping[str, Callable[[Mapping[str, str], str], Mapping[str, Any]]]
 
 #: Arguments that people write: they are not for the journal.
-_WRITTEN = frozenset({"text", "person", "reason"})
+_WRITTEN = frozenset({"text", "person", "reason", "note", "lines"})
 _LARGEST = 64 << 10  # bytes of arguments: carried heads with their proofs
 log = logging.getLogger(__name__)
 

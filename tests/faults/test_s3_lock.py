@@ -1,6 +1,7 @@
 """Object lock: a clip is locked from its first moment on for as long as it must be kept, and not longer."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,9 +15,10 @@ from agent.config import RetentionConfig
 from agent.errors import AuthFailed
 from agent.model import ClipState, Lock
 from agent.retention.book import Book, take_over
-from agent.retention.locks import lock_at_centre
+from agent.retention.locks import lock_at_centre, lock_what_lengthened
 from agent.upload.targets.s3.lock import Mode, told
 from tests.contract.s3_kit import S3Kit
+from tests.retaining import config as retention
 from tests.servers.faults import Reply, Rule, s3_error
 from tests.servers.proxy import FaultProxy
 from tests.servers.weed import Weed
@@ -302,3 +304,25 @@ def test_a_hold_that_is_set_while_a_clip_is_on_its_way_is_seen_when_it_arrives(
     monkeypatch.setattr(target, "verify", late)
     made.run()
     assert all(lock.hold for lock in both(locked, made, clip))
+
+
+def test_longer_rules_reach_what_the_centre_has_already_also_what_was_released(
+    station: Callable[..., Station], locked: S3Kit
+) -> None:
+    made, book = station(), Book()
+    under(made, book)
+    here, gone = made.store("1.mp4", DATA), made.store("2.mp4", content(60_000))
+    made.run()
+    made.catalog.write(lambda tx: door.change(tx, gone, ClipState.CONFIRMED, ClipState.RELEASED))
+    before = both(locked, made, gone)[0].until
+
+    def lengthen(centre: str) -> int:
+        take_over(made.catalog, retention(classes={"ordinary": {"centre": centre}}))
+        return lock_what_lengthened(made.catalog, book.keeping, {"centre"}, time.time())
+
+    assert lengthen("400 days") == 2
+    made.run()
+    for clip in (here, gone):
+        assert all(lock.until > before + 200 * DAY for lock in both(locked, made, clip))
+    assert made.delivery(gone)["asked"] is None
+    assert lengthen("400 days") == 0  # they are locked for long enough

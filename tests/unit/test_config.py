@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from agent.config import Config, changed, load, station_path
 from agent.config.layers import ENVIRONMENT, STATION_FILE
+from agent.config.retention import SHIPPED_CLASSES
 from agent.config.schema import DockConfig, SlotConfig
 from agent.config.targets import FolderTarget
 
@@ -107,6 +108,19 @@ def test_changed_shows_only_what_differs_and_loads_again_as_the_same(station: Pa
         station.write_text(yaml.safe_dump(written, allow_unicode=True))
         assert load(station) == config
     assert changed(Config()) == {}
+
+
+def test_periods_under_their_former_names_are_read_as_the_same(station: Path) -> None:
+    """A station that is updated keeps its file, and must not fall back to other periods."""
+    station.write_text(
+        "retention:\n  ordinary: 400 days\n  important: permanent\n  classes: {ordinary: {local: 9 days}}\n"
+    )
+    retention = load(station).retention
+    assert retention.every_class["ordinary"].centre == 400 * 86400
+    assert retention.every_class["ordinary"].local == 9 * 86400
+    assert retention.every_class["important"] == SHIPPED_CLASSES["important"]
+    station.write_text("retention: {ordinary: 400 days, classes: null}\n")
+    assert load(station).retention.every_class["ordinary"].seconds == 400 * 86400
 
 
 def test_a_configuration_cannot_be_edited() -> None:

@@ -32,6 +32,22 @@ def faults(station: Path, text: str | bytes | None = None) -> list[str]:
 S3 = "targets:\n  c:\n    kind: s3\n    bucket: clips\n    credentials: /k\n    url: "
 
 CASES = {
+    "a period under its former name and the new one": (
+        "retention:\n  classes: {ordinary: {centre: 9 days}}\n  ordinary: 400 days\n",
+        3,
+        "`retention.ordinary` is the former name of `retention.classes.ordinary.centre`, which is said as"
+        " well: take this one out",
+    ),
+    "no period under a former name": (
+        "retention:\n  important: 5 parsecs\n",
+        2,
+        "`retention.important` is the former name of `retention.classes.important.centre`, and should be",
+    ),
+    "a former name beside classes that are none": (
+        "retention: {ordinary: 9 days, classes: [1]}\n",
+        1,
+        "`retention.classes` should be `key: value` lines, not a list",
+    ),
     "unknown key": ("dock:\n  stuck_aftre: 1 s\n", 2, "`stuck_aftre`: did you mean `stuck_after`?"),
     "unknown section": ("uplaod: {}\n", 1, "`uplaod`: did you mean `upload`?"),
     "nothing like it": ("upload: {zzz: 1}\n", 1, "`zzz` is not known here; known are `uploaders`"),

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from agent.config import load
 from agent.config.documents import LARGEST_FILE
+from agent.config.layers import roster_path
+from agent.config.roster import read as read_roster
 from agent.errors import ConfigError, Stop
 from agent.image import files, ports_rules
 from agent.image.system import is_disk, mounted_at
@@ -70,8 +72,9 @@ def test_what_was_taken_from_the_boot_partition_is_taken_from_the_station(house:
     house.lay("conf.d/10-site.yaml", "")
     house.lay("authorized_keys", KEY)
     house.lay("ca.pem", "")
+    house.lay("roster.csv", "recorder,officer\n")
     house.boot()
-    for name in ("station.yaml", "conf.d/10-site.yaml", "authorized_keys", "ca.pem"):
+    for name in ("station.yaml", "roster.csv", "conf.d/10-site.yaml", "authorized_keys", "ca.pem"):
         (house.paths.boot / name).unlink()
     assert house.boot() == ["boot-no-config"]
     left = [path for path in house.paths.config.rglob("*") if path.is_file()]
@@ -115,9 +118,43 @@ def test_windows_editors_are_understood(house: House) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        b"recorder,officer,unit\r\n8888888,P1,east\r\n",
+        "recorder,officer,unit\n8888888,王伟,东城\n".encode("gbk"),
+        b"no roster at all",
+        b"x" * (LARGEST_FILE + 5),
+    ],
+)
+def test_a_roster_is_copied_as_it_is_and_the_agent_tells_its_faults(house: House, content: bytes) -> None:
+    house.lay("roster.csv", content)
+    house.lay("station.yaml", "roster: roster.csv\n")
+    assert house.boot() == []
+    copy = roster_path(house.paths.station, load(house.paths.station))
+    assert copy
+    assert copy.read_bytes() == content[: LARGEST_FILE + 1]
+    assert copy.stat().st_mode & 0o777 == 0o640  # it names people
+    if b"P1" in content:
+        assert [line.recorder for line in read_roster(copy).lines] == ["8888888"]
+    else:
+        with pytest.raises(ConfigError):
+            read_roster(copy)
+
+
+def test_a_roster_that_is_not_to_be_read_spoils_nothing_and_is_told(house: House) -> None:
+    (house.paths.boot / "roster.csv").mkdir()
+    house.lay("station.yaml", "station: {name: north}\n")
+    assert house.boot() == ["boot-file-unreadable"]
+    assert house.problems()[0]["params"]["file"] == "roster.csv"
+    assert load(house.paths.station).station.name == "north"
+
+
+@pytest.mark.parametrize(
     ("name", "meant"),
     [
         ("station.yaml.txt", "station.yaml"),
+        ("roster.xlsx", "roster.csv"),
+        ("roster.csv.txt", "roster.csv"),
         ("station.yml", "station.yaml"),
         ("stations.csv.txt", "stations.csv"),
         ("stations.xlsx", "stations.csv"),

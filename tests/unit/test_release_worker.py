@@ -47,7 +47,7 @@ def test_a_refusal_lets_go_at_once_what_may_go(house: House) -> None:
     assert working.forecast is None
     working.start()
     assert not looked.acquire(timeout=0.2)  # its next look is minutes away
-    working.notify()
+    working.wake()
     assert looked.acquire(timeout=PATIENCE)
     assert working.stop(PATIENCE)
     assert house.station.state(min(house.said.clips)) == "released"
@@ -60,11 +60,11 @@ def test_a_refusal_lets_go_at_once_what_may_go(house: House) -> None:
 def test_however_often_it_is_woken_it_rests_in_between(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_REST", 0.5)
     looks: list[float] = []
-    working = Worker(house.release, lambda: looks.append(time.monotonic()))
+    working = Worker(house.release, lambda _: looks.append(time.monotonic()))
     working.start()
     end = time.monotonic() + PATIENCE
     while len(looks) < 3:
-        working.notify()
+        working.wake()
         assert time.monotonic() < end
         time.sleep(0.01)
     assert working.stop(PATIENCE)

@@ -37,7 +37,7 @@ rows = db.execute("SELECT kind, body FROM events WHERE kind IN ('erasing', 'eras
 print(json.dumps([[kind, json.loads(body)] for kind, body in rows]))
 """
 
-ROSTER = "recorder,officer\n" + "".join(f"{number},000001\n" for number, _ in _CARDS.values())
+ROSTER = "recorder,officer,unit\n" + "".join(f"{number},000001,\n" for number, _ in _CARDS.values())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,6 @@ def emptying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     config = {**CONFIG, "roster": "roster.csv", "erase": {"enabled": True}}
     with running(tmp_path_factory.mktemp("vm") / "m", Order(config, {"roster.csv": ROSTER})) as machine:
         machine.until_ready()
-        machine.guest.write("/etc/recorder-station/roster.csv", ROSTER.encode())
         machine.guest.run("recorder-station", "retention", "confirm-clock", *_WHY)
         yield machine
 

@@ -36,6 +36,7 @@ class Station:
     counts: dict[str, int] = field(default_factory=dict)
     waiting_for: list[str] = field(default_factory=list)
     language: str = "en"
+    trusted: bool = True  # its clock
     findings: list[dict[str, Any]] = field(default_factory=list)
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
@@ -53,7 +54,7 @@ class Station:
             queue=lambda: (3, 3 << 20),
             disk=lambda: (50 << 30, 100 << 30, 2 << 30),
             filling=lambda: (3 << 30, 12),
-            clock_trusted=lambda: True,
+            clock_trusted=lambda: self.trusted,
             health=self.health.issues,
             findings=lambda: len(self.findings),
             waiting_for=lambda: self.waiting_for,

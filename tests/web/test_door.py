@@ -51,3 +51,15 @@ def test_a_refusal_tells_why(station: Station) -> None:
 def test_an_answer_tells_what_there_is_to_tell(station: Station) -> None:
     answer = station.get_local("/commands/upload-slot", method="POST", body=b'{"slot": "A1"}')
     assert answer.json() == {"done": True, "recorder": "1234567", "clips": 12}
+
+
+@pytest.mark.parametrize("argument", ["text", "person", "reason", "note", "lines"])
+def test_what_people_write_is_not_in_the_journal(
+    station: Station, caplog: pytest.LogCaptureFixture, argument: str
+) -> None:
+    """It must be erasable, and a journal is not."""
+    caplog.set_level("INFO")
+    body = GOOD[:-1] + f', "{argument}": "geheim"}}'.encode()
+    assert station.get_local(ACCEPT, method="POST", body=body).status == 200
+    assert "target-accept" in caplog.text
+    assert "geheim" not in caplog.text

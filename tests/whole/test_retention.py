@@ -96,7 +96,7 @@ def test_rules_that_shorten_wait_and_that_is_shown(tmp_path: Path) -> None:
         assert len(json.loads(agent.run("label", "missing", "--json").stdout)) == 5
         table.write_text(f"clip,colour\n{clip},red\n", encoding="utf-8")
         done = agent.run("label", "import", str(table), *NAMED)
-        assert (done.returncode, "line 2" in done.stderr) == (1, True), done.stderr
+        assert (done.returncode, "line 1" in done.stderr) == (1, True), done.stderr
         lifted = agent.run("case", "close", "LN-1", *NAMED)
         assert (lifted.returncode, "Another person has to agree" in lifted.stdout) == (0, True), lifted.stderr
         number = lifted.stdout.split("number ")[1].split(".")[0]
