@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.vm import erase_in_guest
+from tests.vm.arrival import until_all_confirmed
 from tests.vm.conftest import running
 from tests.vm.machine import SLOTS, Machine
 from tests.vm.power import STORE
@@ -105,7 +106,13 @@ def test_a_card_is_emptied_of_what_is_safe_elsewhere_and_a_pull_in_the_middle_is
     before, guest = contents(image), emptying.guest
     kept = max((clip["id"] for clip in guest.clips()), default=0) + 3
     guest.run("recorder-station", "hold", "set", "--clip", str(kept), *_WHY)
+    emptying.plug(image, SLOTS[slot])
+    guest.until_slot(slot, "collected")
+    until_all_confirmed(emptying, [number])
+    emptying.pull(SLOTS[slot])
+    guest.wait_for(lambda status: all(one["recorder"] != number for one in status["slots"]))
     removed = entries(image, fs)
+    assert removed() == 0, "erased before the centre had it"
     emptying.plug(image, SLOTS[slot], limits={"iops-write": _WRITES})
     guest.wait_until(lambda: removed() >= 3)
     emptying.pull(SLOTS[slot])
