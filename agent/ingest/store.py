@@ -111,6 +111,16 @@ class Store:
         if self.path(clip.key).exists():
             durable.write_file(self.sidecar(clip.key), _document(clip))
 
+    def described(self, clip: StoredClip) -> bool:
+        """Whether the sidecar on the disk is what this clip is. Raises OSError when it cannot be read."""
+        try:
+            with durable.open_fd(self.sidecar(clip.key), os.O_RDONLY | os.O_NONBLOCK) as fd:
+                durable.drop_cache(fd)
+                expected = _document(clip)
+                return os.pread(fd, len(expected) + 1, 0) == expected
+        except FileNotFoundError:
+            return False
+
     def mend(self, twin: StoredClip, clip: int) -> None:
         """`twin` has the content of `clip`, a copy just verified: if its own file is gone or is not that
         any more, the copy takes its place."""
