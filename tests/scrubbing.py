@@ -1,20 +1,17 @@
 """A station that reads again what it has stored: the house of `tests.erasing`, with a scrub in one thread."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from agent.catalog import removals, rot, scrubs
+from agent.catalog import door, removals, rot, scrubs
 from agent.catalog.scrubs import Figures
 from agent.config import EraseConfig
 from agent.config.schema import ScrubConfig
-from agent.config.targets import FolderTarget as FolderConfig
 from agent.ingest.scrub import LONGEST, Scrub
 from agent.ingest.scrubber import Scrubber
-from agent.model import Problem
+from agent.model import ClipState, Problem
 from agent.retention.book import Book
 from agent.retention.explain import explain
 from agent.upload import back
@@ -84,9 +81,8 @@ class House(erasing.House):
         return str(self.catalog.read().execute("SELECT state FROM clips WHERE id = ?", (clip,)).fetchone()[0])
 
     def states(self) -> list[str]:
-        return sorted(
-            (self.state(clip) for clip in self.clips()), key=lambda state: (state != "quarantined", state)
-        ) if False else sorted(self.state(clip) for clip in self.clips())
+        """In order of the alphabet."""
+        return sorted(self.state(clip) for clip in self.clips())
 
     def key(self, number: int) -> str:
         rows = self.catalog.read().execute("SELECT id, key FROM clips WHERE key IS NOT NULL ORDER BY id")
@@ -126,14 +122,7 @@ class House(erasing.House):
 
     def reopen_delivery(self, clip: int) -> None:
         """As if another target had to get it still."""
-        self.catalog.write(lambda tx: _back_to_uploading(tx, clip))
-
-
-def _back_to_uploading(tx: Any, clip: int) -> None:
-    from agent.catalog import door
-    from agent.model import ClipState
-
-    door.change(tx, clip, ClipState.CONFIRMED, ClipState.STORED, reason="targets-changed")
+        self.catalog.write(lambda tx: door.change(tx, clip, ClipState.CONFIRMED, ClipState.STORED))
 
 
 def spoil(path: Path, how: str = "flip") -> tuple[Path, bytes]:
@@ -156,8 +145,6 @@ def spoil(path: Path, how: str = "flip") -> tuple[Path, bytes]:
             path.unlink()
             os.mkfifo(path)
         case "gone":
-            shutil.rmtree(path.parent)
+            path.unlink()
+            path.with_name(path.name + ".json").unlink()
     return path, data
-
-
-__all__ = ["FolderConfig", "House", "spoil"]

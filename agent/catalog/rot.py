@@ -45,8 +45,8 @@ def found(tx: sqlite3.Connection, clip: int, problem: Problem) -> ClipState:
 
 
 def healed(tx: sqlite3.Connection, clip: int, source: str) -> bool:
-    """The copy is whole again, by the bytes of `source`: a target, or "" when it was found like that. False
-    when that is nobody's concern any more."""
+    """The copy is whole again, by the bytes of `source`: a target, or "here" when it was found like that.
+    False when that is nobody's concern any more."""
     if not known(tx, clip):
         return False
     forget(tx, clip)

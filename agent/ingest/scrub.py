@@ -1,8 +1,8 @@
 """Reads all that is stored again, slowly and for ever, and makes whole what is not.
 
-What is rotten is looked at twice, and is an entry in the log before anything is done about it. Then the centre
-is asked for the bytes; what it does not have is quarantined, and copied again when its recorder docks. A disk
-that shows nothing any more says nothing of single clips: then the reading rests, and people are told.
+What is rotten is looked at twice, and is an entry in the log before anything is done about it. Then the
+centre is asked for the bytes; what it does not have is quarantined, and copied again when its recorder docks.
+A disk that shows nothing any more says nothing of single clips: then the reading rests, and people are told.
 """
 
 import logging
@@ -42,7 +42,7 @@ class Settings(Protocol):
 
 class Scrub:
     """`fetch`: clips from the centre. `healed`: there may be something to send again. `busy`: recorders are
-    being copied. `wait`: for so many seconds; True when the agent ends. `problem`: why it stands still."""
+    being copied. `wait`: for so many seconds; True when the agent ends."""
 
     def __init__(
         self,
@@ -66,7 +66,13 @@ class Scrub:
         self._believed = IN_A_ROW  # so many more clips, before a whole one was read
         self._rests_until, self._away = 0.0, False  # away: the store itself is not there
         self._tries: dict[int, tuple[int, float]] = {}  # clip: (failures, when it is tried again)
-        self.problem: Problem | None = None
+        self._rests: Problem | None = None
+        self._failed: Problem | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why it stands still, or what could not be read."""
+        return self._rests or self._failed
 
     def step(self) -> float:
         """Make whole what is rotten, then read for a while; the seconds until there is more to do. Raises
@@ -93,6 +99,7 @@ class Scrub:
 
     def _read_on(self) -> None:
         if not self._due:
+            self._failed = None
             with self._catalog.reading() as db:
                 self._due.extend(scrubs.due(db, self._wall(), self._config().every, _AHEAD))
         until = self._monotonic() + _TURN
@@ -104,13 +111,16 @@ class Scrub:
                 self._one(stored)
 
     def _one(self, clip: StoredClip) -> None:
-        rotten = self._look(clip) and self._look(
-            clip
-        )  # twice: a bit may have flipped on its way from the disk
+        try:
+            rotten = self._look(clip) and self._look(clip)  # twice: a bit may have flipped in memory
+        except OSError as error:  # that says nothing of its bytes
+            self._failed = Problem("scrub-failed", {"error": str(error)})
+            _log.error("clip %d cannot be read again: %s", clip.id, error)
+            return
         if rotten is not None:
             self._found(clip, rotten)
             return
-        self._believed, self._away, self.problem = IN_A_ROW, False, None
+        self._believed, self._away, self._rests = IN_A_ROW, False, None
         self._read.append(clip.id)
         self._check_sidecar(clip)
 
@@ -147,11 +157,11 @@ class Scrub:
     def _rest(self, problem: Problem) -> None:
         self._due.clear()
         self._rests_until = self._monotonic() + REST
-        self.problem = problem
+        self._rests = problem
         _log.critical("reading what is stored rests: %s", problem)
 
     def _check_sidecar(self, clip: StoredClip) -> None:
-        """Written anew when it is not what the catalog says. One that cannot be written keeps no other clip."""
+        """Written anew when it is not what the catalog says. One that cannot be written keeps no other."""
         try:
             if self._store.described(clip):
                 return
@@ -199,7 +209,7 @@ class Scrub:
         """Raises WrongState when it is nobody's concern any more, NotHealed, StoreFull, OSError, Stopping."""
         clip = self._wanted(mark.clip)
         if self._look(clip) is None:  # its recorder has made it whole, or an agent that died right then
-            self._commit(clip, "")
+            self._commit(clip, "here")
         elif not mark.sent:  # the centre has lost it meanwhile
             self._catalog.write(lambda tx: rot.found(tx, clip.id, Problem("not-equal", {"why": "lost"})))
         else:
