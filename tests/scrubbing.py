@@ -21,6 +21,12 @@ FOREVER = 10 * 365 * 86400.0
 
 
 class House(erasing.House):
+    """No recorder is emptied before `erase_after`."""
+
+    def __init__(self, root: Path, now: Callable[[], float | None]) -> None:
+        super().__init__(root, now)
+        self.order.config = EraseConfig()
+
     def start(self) -> None:
         super().start()
         self.settings = ScrubConfig()
