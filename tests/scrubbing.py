@@ -32,7 +32,7 @@ class House(erasing.House):
         self.settings = ScrubConfig()
         self.busy: Callable[[], bool] = lambda: False
         self.pauses, self.waits_left = 0, 1_000_000
-        self.scrub = self.make(self._wait)
+        self.scrub = self.make(self.pause)
 
     def make(self, wait: Callable[[float], bool]) -> Scrub:
         return Scrub(
@@ -43,7 +43,7 @@ class House(erasing.House):
     def thread(self) -> Scrubber:
         return Scrubber(self.make)
 
-    def _wait(self, seconds: float) -> bool:
+    def pause(self, seconds: float) -> bool:
         """Time passes; True when the agent is to end."""
         if seconds > 0:
             self.time.mono += seconds

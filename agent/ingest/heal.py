@@ -74,6 +74,15 @@ def exchange(store: Store, clip: StoredClip) -> None:
     store.rewrite_sidecar(clip)
 
 
+def as_it_is(path: Path) -> tuple[int, ...]:
+    """Changes when another file takes its place; not when its bytes rot. () while there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def aside(store: Store, clip: int) -> Path:
     """Not the name of a copy on its way: swept at the start, whatever the clip waits for."""
     return store.incoming / f"healing-{clip}"

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from agent.catalog import Catalog, documents, rot, scrubs
 from agent.catalog.rot import Mark
-from agent.errors import StationError, Stopping, WrongState
+from agent.errors import Retry, StationError, Stopping, WrongState
 from agent.ingest import heal, presence
 from agent.ingest.heal import Fetch
 from agent.ingest.locks import Locks
@@ -216,6 +216,8 @@ class Scrub:
             self._from_centre(clip)
 
     def _from_centre(self, clip: StoredClip) -> None:
+        path = self._store.path(clip.key)
+        rotten = heal.as_it_is(path)
         try:
             target = heal.bring(self._store, clip, self._fetch, self._pace.check, self._wait, self._buffer)
         except heal.NotHealed:
@@ -223,8 +225,13 @@ class Scrub:
             self._catalog.write(lambda tx: rot.again(tx, clip.id))
             raise
         with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
-            heal.exchange(self._store, self._wanted(clip.id))
-            self._commit(clip, target)
+            if heal.as_it_is(path) == rotten:
+                heal.exchange(self._store, self._wanted(clip.id))
+                self._commit(clip, target)
+                return
+        # Its recorder was docked meanwhile, and has put another file there: that one is looked at first.
+        heal.aside(self._store, clip.id).unlink(missing_ok=True)
+        raise Retry("scrub-not-healed", clip=clip.id, reason="changed")
 
     def _wanted(self, number: int) -> StoredClip:
         """Raises WrongState when its copy should not be here, or is whole as far as anybody knows."""

@@ -1,5 +1,5 @@
-"""kill -9 at each line of finding and healing what is rotten: nothing is lost, nothing is called whole that is
-not, and the next step ends it."""
+"""kill -9 at each line of finding and healing what is rotten: nothing is lost, nothing is called whole that
+is not, and the next step ends it."""
 
 import os
 import shutil

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -308,3 +309,28 @@ def test_another_clip_with_the_same_content_is_left_alone(house: House) -> None:
     house.scrub.step()
     assert house.states() == ["confirmed", "quarantined"]
     assert house.path(7).read_bytes() == data
+
+
+def test_what_its_recorder_has_put_there_while_it_was_fetched_stays(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    real = house.fetch
+
+    def fetch(*given: Any) -> Any:
+        come = real(*given)
+        assert house.dock()[0]  # copied again, and put in its place
+        assert path.read_bytes() == data
+        return come
+
+    monkeypatch.setattr(house, "fetch", fetch)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    there = path.stat().st_ino
+    assert house.waiting() == 1
+    house.later()
+    house.scrub.step()
+    assert (house.waiting(), path.stat().st_ino) == (0, there)
+    assert [told["source"] for told in house.events("healed")] == ["here"]
+    assert list(house.store.incoming.iterdir()) == []
