@@ -1,6 +1,5 @@
 """A clip's file, read from the disk as long after it was stored as may be: is it what was stored?"""
 
-import errno
 import hashlib
 import os
 import stat
@@ -10,11 +9,9 @@ from pathlib import Path
 
 from agent import durable
 from agent.ingest.pipeline import BUFFER
+from agent.ingest.store import GONE, LOST, OTHER
 from agent.model import Manifest, spans
 
-#: What a disk or a file system says of bytes that it has lost. Other errors say nothing of them.
-_LOST = {errno.EIO, errno.ENODATA, errno.EILSEQ, errno.EUCLEAN, errno.EBADMSG, errno.EREMOTEIO}
-_GONE = {errno.ENOENT, errno.ENOTDIR}
 #: Called before so many bytes are read; may wait, and raise Stopping.
 Pace = Callable[[int], None]
 
@@ -31,11 +28,11 @@ class Rot:
 def look(path: Path, manifest: Manifest, pace: Pace, buffer: memoryview) -> Rot | None:
     """None: byte for byte what `manifest` describes. Raises OSError for what says nothing of the file."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = durable.opener(str(path), os.O_RDONLY)
     except OSError as error:
-        if error.errno in _GONE:
+        if error.errno in GONE:
             return Rot("gone")
-        if error.errno in (errno.ELOOP, errno.ENXIO):
+        if error.errno in OTHER:
             return Rot("no-file")
         return _lost(error)
     try:
@@ -53,7 +50,7 @@ def look(path: Path, manifest: Manifest, pace: Pace, buffer: memoryview) -> Rot 
 
 
 def _lost(error: OSError) -> Rot:
-    if error.errno in _LOST:
+    if error.errno in LOST:
         return Rot("unreadable")
     raise error
 
