@@ -150,6 +150,7 @@ class Life:
     def at_last(self) -> None:
         """The centre is there, the card too: every copy becomes whole."""
         self.house.target.down = False
+        self.record()  # if all others are gone, this one shows that the store is not
         for _ in range(6):
             self.house.visit()
             self.house.send()

@@ -98,7 +98,7 @@ def known(db: sqlite3.Connection, clip: int) -> bool:
 def marks(db: sqlite3.Connection, most: int = 1000) -> list[Mark]:
     rows = db.execute(
         "SELECT r.clip, c.state, EXISTS (SELECT 1 FROM deliveries d WHERE d.clip = r.clip"
-        " AND d.state IN ('sent', 'confirmed')) FROM rotten r JOIN clips c ON c.id = r.clip"
+        " AND d.state IN ('sent', 'confirmed')) FROM rotten r CROSS JOIN clips c ON c.id = r.clip"
         " ORDER BY 3 DESC, r.clip LIMIT ?",
         (most,),
     ).fetchall()
@@ -108,7 +108,7 @@ def marks(db: sqlite3.Connection, most: int = 1000) -> list[Mark]:
 def waiting(db: sqlite3.Connection) -> int:
     """How many are rotten here and confirmed: those that are quarantined are counted as such."""
     row = db.execute(
-        "SELECT count(*) FROM rotten r JOIN clips c ON c.id = r.clip WHERE c.state <> 'quarantined'"
+        "SELECT count(*) FROM rotten r CROSS JOIN clips c ON c.id = r.clip WHERE c.state <> 'quarantined'"
     ).fetchone()
     return int(row[0])
 

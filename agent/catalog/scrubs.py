@@ -20,11 +20,6 @@ _STORED = (
 )
 
 
-class Place(NamedTuple):
-    key: str
-    size: int
-
-
 class Figures(NamedTuple):
     clips: int  # that should be whole here
     oldest: float | None  # when that one of them was read which was not for longest
@@ -50,12 +45,12 @@ def here(db: sqlite3.Connection, clip: int) -> StoredClip | None:
     return stored_clip(db, clip) if row else None
 
 
-def others(db: sqlite3.Connection, clip: int, most: int) -> list[Place]:
-    """Some of the other clips whose files should be here."""
+def others(db: sqlite3.Connection, clip: int, most: int) -> list[str]:
+    """The keys of some of the other clips whose files should be here, and are not empty."""
     rows = db.execute(
-        f"SELECT c.key, c.size {_STORED} AND c.id <> ? ORDER BY random() LIMIT ?", (clip, most)
+        f"SELECT c.key {_STORED} AND c.size > 0 AND c.id <> ? ORDER BY random() LIMIT ?", (clip, most)
     ).fetchall()
-    return [Place(str(key), int(size)) for key, size in rows]
+    return [str(row[0]) for row in rows]
 
 
 def read(tx: sqlite3.Connection, clips: Iterable[int], now: float) -> None:

@@ -28,7 +28,7 @@ REST = 3600.0  # seconds after which one more clip is believed to be rotten wher
 IN_A_ROW = 3  # rotten clips without a whole one between them: then it rests
 FIRST, LONGEST = 60.0, 6 * 3600.0  # seconds until a clip that could not be healed is tried again
 _TURN = 30.0  # seconds of reading, after which it is committed what was read
-_AHEAD = 2000  # clips that are known to be due: bounds the memory
+_AHEAD = 5000  # clips that are known to be due: bounds the memory
 _TOLD = 100  # parts that an entry names one by one
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Scrub:
         return look(self._store.path(clip.key), clip.manifest, self._pace, self._buffer)
 
     def _found(self, clip: StoredClip, rotten: Rot) -> None:
-        if not presence.there(self._catalog, self._store, clip.id):
+        if not presence.there(self._catalog, self._store, clip.id, rotten):
             self._away = True
             self._rest(Problem("scrub-no-store", {"path": str(self._store.clips)}))
         elif not self._believed:

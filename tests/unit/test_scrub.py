@@ -143,6 +143,24 @@ def test_a_store_that_is_not_there_quarantines_nothing(house: House) -> None:
     assert house.scrub.problem is None
 
 
+def test_a_disk_that_answers_nothing_quarantines_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2, 3, sent=False)
+
+    def failing(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as dead:
+        dead.setattr(os, "preadv", failing)
+        dead.setattr(os, "pread", failing)
+        house.scrub.step()
+    assert house.states() == ["stored"] * 3
+    assert house.scrub.problem is not None
+    assert house.scrub.problem.key == "scrub-no-store"
+    assert house.events("rotten") == []
+
+
 def test_where_many_are_rotten_one_after_the_other_it_rests_and_goes_on_slowly(house: House) -> None:
     collected(house, *range(1, 9), sent=False)
     for number in range(1, 8):
