@@ -160,7 +160,7 @@ class Life:
         assert self.house.marks() == []
         for number in self.contents:
             assert "store" in self.good(number), number
-        assert set(self.house.states()) <= {"confirmed"}
+        assert set(self.house.states()) == {"confirmed"}, self.house.states()
 
 
 def _is(path: Path, data: bytes) -> bool:

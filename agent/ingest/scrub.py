@@ -6,6 +6,7 @@ A disk that shows nothing any more says nothing of single clips: then the readin
 """
 
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from agent.ingest.pace import Pace
 from agent.ingest.pipeline import BUFFER
 from agent.ingest.reread import Rot, look
 from agent.ingest.store import Store
-from agent.model import Problem, StoredClip, printable
+from agent.model import ClipState, Problem, StoredClip, printable
 
 LOOK = 1800.0  # seconds between two looks whether anything is to be read
 REST = 3600.0  # seconds after which one more clip is believed to be rotten where all seem to be
@@ -147,8 +148,15 @@ class Scrub:
             "parts": list(rotten.parts[:_TOLD]),
             "count": len(rotten.parts),
         }
+
+        def work(tx: sqlite3.Connection) -> ClipState:
+            now = scrubs.here(tx, clip.id)
+            if now is None or (now.key, now.manifest) != (clip.key, clip.manifest):
+                raise WrongState(clip=clip.id)
+            return rot.found(tx, clip.id, Problem("not-equal", facts))
+
         try:
-            state = self._catalog.write(lambda tx: rot.found(tx, clip.id, Problem("not-equal", facts)))
+            state = self._catalog.write(work)
         except WrongState:
             return False
         _log.critical("clip %d is not what was stored (%s), and %s now", clip.id, rotten, state)

@@ -1,7 +1,9 @@
 """What is stored is read again, and made whole where it is not: over real files and a real folder centre."""
 
+import ctypes
 import errno
 import os
+import platform
 import sqlite3
 import threading
 import time
@@ -14,6 +16,7 @@ from agent.catalog import rot, scrubs
 from agent.config.schema import ScrubConfig
 from agent.errors import Stopping
 from agent.ingest import reread, scrub
+from agent.ingest.pace import become_idle
 from agent.model import Problem
 from tests.erasing import NAME
 from tests.scrubbing import House, spoil
@@ -283,6 +286,22 @@ def test_progress_survives_a_restart_and_the_longest_unread_comes_first(house: H
     assert house.figures().due == 2
     house.catalog.write(lambda tx: scrubs.read(tx, first, time.time() + 10 * 365 * 86400))
     assert house.figures().due == 3  # a wrong clock postpones nothing for ever
+
+
+def test_the_disk_serves_its_thread_last(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    got = list[int]()
+    libc, number = ctypes.CDLL(None), {"x86_64": 252, "aarch64": 31}[platform.machine()]
+
+    def work() -> None:
+        become_idle()
+        got.append(libc.syscall(number, 1, 0) >> 13)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert got == [3] or "refuses the idle class" in caplog.text
+    assert libc.syscall(number, 1, 0) >> 13 != 3  # that of another thread stays as it was
 
 
 def test_its_thread_starts_reads_and_ends(house: House) -> None:
