@@ -14,10 +14,11 @@ import pytest
 
 from agent.catalog import rot, scrubs
 from agent.config.schema import ScrubConfig
-from agent.errors import Stopping
+from agent.errors import DeviceGone, Stopping
 from agent.ingest import reread, scrub
 from agent.ingest.pace import become_idle
 from agent.model import Problem
+from tests.dockside import Heard
 from tests.erasing import NAME
 from tests.scrubbing import House, spoil
 
@@ -240,6 +241,24 @@ def test_a_sidecar_that_is_not_what_the_catalog_says_is_written_anew(house: Hous
     house.scrub.step()
     assert (first.read_bytes(), second.read_bytes()) == before
     assert house.events("rotten") == []
+
+
+def test_a_copy_for_a_rotten_one_that_was_cut_short_ends_and_is_missed_by_nobody(house: House) -> None:
+    house.record(1, size=3 << 20)
+    collected(house, 2)
+    path, data = spoil(house.path(1))
+    house.target.down = True
+    house.scrub.step()
+    with pytest.raises(DeviceGone):
+        house.dock(Heard(pull_after=1))
+    house.target.down = False
+    house.later()
+    house.scrub.step()  # now the centre gives it
+    assert path.read_bytes() == data
+    assert house.states() == ["confirmed", "confirmed", "seen"]
+    assert house.dock()[0]
+    assert house.states() == ["confirmed"] * 2
+    assert house.findings() == []
 
 
 def test_a_heal_leaves_the_reserve_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
