@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent import durable
-from agent.errors import NotEqual, StationError
+from agent.errors import NotEqual, StationError, StoreFull
 from agent.ingest import reread
 from agent.ingest.store import Store
 from agent.model import Manifest, Problem, StoredClip
@@ -49,7 +49,7 @@ def bring(
         if reread.look(place, clip.manifest, lambda size: check(), buffer) is not None:
             raise NotEqual(clip=clip.id)
 
-    store.need(clip.manifest.size)
+    _need(store, clip.manifest.size)
     try:
         come = fetch(clip.id, put, wait)
         check()
@@ -88,6 +88,13 @@ def aside(store: Store, clip: int) -> Path:
     return store.incoming / f"healing-{clip}"
 
 
+def _need(store: Store, size: int) -> None:
+    """All of the reserve stays: what was promised to dockings may need a part of it. Raises StoreFull."""
+    free, _, reserve = store.disk()
+    if free - size < reserve:
+        raise StoreFull(free=free, needed=size, reserve=reserve)
+
+
 def _write(
     store: Store, place: Path, pieces: Iterator[bytes], manifest: Manifest, check: Callable[[], None]
 ) -> None:
@@ -100,7 +107,7 @@ def _write(
             if done > manifest.size:
                 raise NotEqual(why="longer")
             if done >= asked:  # somebody else may have used the room
-                store.need(manifest.size - done + len(piece))
+                _need(store, manifest.size - done + len(piece))
                 asked = done + manifest.part_size
             digest.update(piece)
             data = memoryview(piece)
