@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, findings, home, lengthened, priority, queries, released
+from agent.catalog import Catalog, deliveries, findings, home, lengthened, priority, queries, released, rot
 from agent.catalog.check import CatalogCheck
 from agent.config import Config
 from agent.config.live import LiveConfig
@@ -39,8 +39,10 @@ from agent.ingest.collect import Ingest
 from agent.ingest.empty import Emptying
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
+from agent.ingest.scrub import Scrub
+from agent.ingest.scrubber import Scrubber
 from agent.ingest.store import Store
-from agent.model import ClipState, Problem, Reporter
+from agent.model import ClipState, Problem, Reporter, SlotState
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
 from agent.retention import book, handin, roster
@@ -67,11 +69,13 @@ from agent.status.health.handin import handin_check
 from agent.status.health.hotplug import hotplug_check
 from agent.status.health.recorders import clocks_check
 from agent.status.health.retention import retention_check
+from agent.status.health.scrub import scrub_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
 from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources, snapshot
 from agent.supervise import Supervisor
+from agent.upload import back
 from agent.upload.commands import commands
 from agent.upload.live import LiveUploads
 from agent.upload.report.reports import Reports
@@ -90,6 +94,7 @@ _STOP = 9.0  # seconds for all rooms together; systemd is told ten
 _WEB_STOP = 1.0
 _HOLDS = 60.0  # seconds that an answer holds which looks through all that waits, or through every docking
 _HOLDS_REPORT = 600.0  # the same, of one that looks at every clip of a day
+_COPYING = (SlotState.IDENTIFYING, SlotState.COLLECTING)
 _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 
 
@@ -148,6 +153,7 @@ class Station:
         )
         self._texts = Texts(self._store.root)
         self._board = Board()
+        self._scrub = Scrubber(self._make_scrub)
         self._sources = list(_sources(config))
         mounts = Mounts(_verbs(config))
         self._dock = Dock(
@@ -177,6 +183,7 @@ class Station:
         self._uploads.apply(self._live.current)
         self._judge.start()
         self._retention.start()
+        self._scrub.start()
         self._dock.start()
         self._web.start()
         self._ready = True
@@ -197,6 +204,8 @@ class Station:
             late.append("completeness")
         if not self._retention.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
             late.append("retention")
+        if not self._scrub.stop(max(0.0, until - _WEB_STOP - time.monotonic())):
+            late.append("scrub")
         self._live.stop()
         self._web.stop(_WEB_STOP)
         # Last of those that use the catalog: it takes over what the others have committed.
@@ -214,6 +223,28 @@ class Station:
         if self._data_problem:
             raise Stop("no-data-disk")
         return self._ingest.collect(session, docking.slot, docking.device.port, reporter)
+
+    def _make_scrub(self, wait: Callable[[float], bool]) -> Scrub:
+        live = self._live
+        return Scrub(
+            self._catalog,
+            self._store,
+            self._ingest.locks,
+            lambda: live.current.scrub,
+            self._fetch_back,
+            self._uploads.notify,
+            lambda: any(slot.state in _COPYING for slot in self._board.snapshot()),
+            wait,
+        )
+
+    def _fetch_back(self, clip: int, put: back.Put, wait: Callable[[float], object]) -> str | list[Problem]:
+        db = self._catalog.read()
+        try:
+            return back.fetch(
+                db, back.known(self._live.current.targets, db, self._store.root), clip, put, wait
+            )
+        except back.NotFetched as error:
+            return error.reasons
 
     def _erasing(self) -> Erasing:
         live = self._live
@@ -362,6 +393,7 @@ class Station:
                 "clock": clock_check(clock.trusted),
                 "clips": clips_check(self._counts),
                 "retention": retention_check(lambda: self._retention.problem),
+                "scrub": scrub_check(lambda: self._scrub.problem, lambda: rot.waiting(self._catalog.read())),
                 "deadline": deadline_check(
                     Remembered(self._overdue, _HOLDS), lambda: live.current.upload.deadline
                 ),

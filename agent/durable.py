@@ -65,6 +65,11 @@ def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
     os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
+def opener(path: str, flags: int) -> int:
+    """For `open`: never through a link, and never waiting for who is at the other end of a pipe."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 @contextlib.contextmanager
 def folder_fd(folder: Path) -> Iterator[int]:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -44,9 +44,9 @@ TRANSITIONS: Mapping[ClipState, frozenset[ClipState]] = MappingProxyType(
         _S.UPLOADING: frozenset({_S.UPLOADED, _S.REJECTED, _S.QUARANTINED}),
         _S.UPLOADED: frozenset({_S.CONFIRMED, _S.UPLOADING, _S.QUARANTINED}),
         _S.CONFIRMED: frozenset({_S.RELEASED, _S.STORED}),
-        _S.REJECTED: frozenset({_S.STORED}),
+        _S.REJECTED: frozenset({_S.STORED, _S.QUARANTINED}),
         _S.MISSING: frozenset({_S.SEEN}),
-        _S.QUARANTINED: frozenset({_S.SEEN}),
+        _S.QUARANTINED: frozenset({_S.SEEN, _S.STORED}),
         _S.MERGED: frozenset(),
         _S.RELEASED: frozenset(),
     }

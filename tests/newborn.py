@@ -16,6 +16,7 @@ def _empty() -> bytes:
 
 
 def lay(path: Path) -> None:
-    """To be opened there."""
+    """To be opened there. One that lies there already stays: a house may be opened again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_empty())
+    if not path.exists():
+        path.write_bytes(_empty())

@@ -210,10 +210,12 @@ def failed(tx: sqlite3.Connection, clip: int, target: str, problem: Problem) -> 
 
 
 def quarantined(tx: sqlite3.Connection, clip: int, problem: Problem) -> None:
-    """The copy in the store is not what was verified there."""
+    """The copy in the store is not what was verified there. Who refused the clip is asked anew once it is
+    whole again."""
     state = _state(tx, clip)
-    if state not in PENDING_UPLOAD:
+    if state not in PENDING_UPLOAD | {S.REJECTED}:
         raise WrongState(clip=clip, old=str(state), new=str(S.QUARANTINED))
+    _forget_refusals(tx, clip)
     door.change(tx, clip, state, S.QUARANTINED, reason=problem.key, params=dict(problem.params))
 
 
@@ -245,13 +247,17 @@ def retry_asked(tx: sqlite3.Connection, clip: int | None, who: str, targets: Tar
 
 
 def _try_again(tx: sqlite3.Connection, clip: int, targets: Targets, **facts: Any) -> None:
+    _forget_refusals(tx, clip)
+    door.change(tx, clip, S.REJECTED, S.STORED, **facts)
+    # Who refused it may have left the configuration: then nobody is to be waited for.
+    settle(tx, clip, targets, **facts)
+
+
+def _forget_refusals(tx: sqlite3.Connection, clip: int) -> None:
     tx.execute(
         "UPDATE deliveries SET state = ?, token = '', updated = ? WHERE clip = ? AND state = 'rejected'",
         (D.SENDING, time.time(), clip),
     )
-    door.change(tx, clip, S.REJECTED, S.STORED, **facts)
-    # Who refused it may have left the configuration: then nobody is to be waited for.
-    settle(tx, clip, targets, **facts)
 
 
 def settle_all(tx: sqlite3.Connection, targets: Targets) -> int:

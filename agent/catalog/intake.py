@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
-from agent.catalog import door, handover, lives, priority
+from agent.catalog import door, handover, lives, priority, rot
 from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, raw
 
 S = ClipState
@@ -25,12 +25,13 @@ class Known:
     samples: bytes | None
     partial: bool
     important: bool
+    rotten: bool = False
 
     @property
     def whole(self) -> bool:
         """Every byte of it is safe. One with unreadable ranges is read again at each docking: a loose
-        plug looks like a bad sector."""
-        return self.state in COLLECTED and not self.partial
+        plug looks like a bad sector; and one whose copy here is rotten, since this makes it whole."""
+        return self.state in COLLECTED and not self.partial and not self.rotten
 
 
 def begin_docking(tx: sqlite3.Connection, slot: str, identity: Identity) -> int:
@@ -64,14 +65,15 @@ def end_docking(tx: sqlite3.Connection, docking: int, outcome: str) -> None:
 
 def known(db: sqlite3.Connection, identity: Identity, source: SourceClip) -> list[Known]:
     rows = db.execute(
-        "SELECT clip, state, samples, partial, important FROM names JOIN clips ON clips.id = clip"
+        "SELECT names.clip, state, samples, partial, important, rotten.event IS NOT NULL FROM names"
+        " JOIN clips ON clips.id = names.clip LEFT JOIN rotten ON rotten.clip = names.clip"
         " WHERE names.recorder = ? AND names.fs_id = ? AND names.path = ?"
         " AND names.size = ? AND names.mtime_ns = ?",
         (identity.recorder, identity.fs_id, raw(source.path), source.size, source.mtime_ns),
     )
     return [
-        Known(clip, ClipState(state), samples, bool(partial), bool(important))
-        for clip, state, samples, partial, important in rows
+        Known(clip, ClipState(state), samples, bool(partial), bool(important), bool(rotten))
+        for clip, state, samples, partial, important, rotten in rows
     ]
 
 
@@ -128,6 +130,7 @@ def _see(
 
 def see_again(tx: sqlite3.Connection, clip: int, state: ClipState, docking: int) -> None:
     """A clip that was given up is on the recorder after all."""
+    rot.forget(tx, clip)
     tx.execute(
         "UPDATE clips SET key = NULL, sha256 = NULL, urgency = max(urgency, ?) WHERE id = ?",
         (priority.of_docking(tx, docking), clip),

@@ -28,6 +28,7 @@ from agent.cli import (
     receipt,
     retention,
     run,
+    scrub,
     status,
     target,
     update,
@@ -83,6 +84,7 @@ app.command("handin")(handin.handin)
 app.command("agree")(agree.agree)
 app.add_typer(retention.app, name="retention")
 app.add_typer(centre.app, name="centre")
+app.command("scrub")(scrub.scrub)
 
 
 def main() -> None:

@@ -68,6 +68,12 @@ def _fast_enough(rate: int) -> int:
     return rate
 
 
+def _worth_it(rate: int) -> int:
+    if rate < _SLOWEST:
+        raise ValueError(f"should be at least {show_rate(_SLOWEST)}: else nothing is ever read to its end")
+    return rate
+
+
 def _listen(value: object) -> str:
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
     if found is None or int(found[2]) > 65535:
@@ -237,6 +243,17 @@ class EraseConfig(Section):
     )
 
 
+class ScrubConfig(Section):
+    every: Duration = Field(
+        default=30 * 86400.0,
+        ge=3600.0,
+        description="Each clip that lies here is read again about once in so long.",
+    )
+    rate: Annotated[Rate, AfterValidator(_worth_it)] = Field(
+        default=4 << 20, description="Never faster than so many bytes in a second."
+    )
+
+
 class WebConfig(Section):
     listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
         default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
@@ -272,6 +289,7 @@ class Config(Section):
     )
     export: ExportConfig = ExportConfig()
     erase: EraseConfig = EraseConfig()
+    scrub: ScrubConfig = ScrubConfig()
     web: WebConfig = WebConfig()
 
 

@@ -42,9 +42,9 @@ MOVES: Mapping[str | None, frozenset[str]] = {
     "uploading": frozenset({"uploaded", "rejected", "quarantined"}),
     "uploaded": frozenset({"confirmed", "uploading", "quarantined"}),
     "confirmed": frozenset({"released", "stored"}),
-    "rejected": frozenset({"stored"}),
+    "rejected": frozenset({"stored", "quarantined"}),
     "missing": frozenset({"seen"}),
-    "quarantined": frozenset({"seen"}),
+    "quarantined": frozenset({"seen", "stored"}),
     "merged": frozenset(),
     "released": frozenset(),
 }

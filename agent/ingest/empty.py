@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from agent import durable
 from agent.catalog import Catalog, erasures, reconfirm
 from agent.catalog.erasures import ERASED, GONE, ONLY_ASK, Named, Open
 from agent.errors import DeviceGone, Reject, SourceChanged, StationError, Stopping
@@ -234,7 +235,7 @@ class _Card:
             return False
         digest = hashlib.sha256()
         try:
-            with self.all.store.path(one.key).open("rb") as file:
+            with open(self.all.store.path(one.key), "rb", opener=durable.opener) as file:
                 while block := file.read(_BLOCK):
                     self.reporter.check()
                     digest.update(block)

@@ -63,7 +63,10 @@ def make_listing(
     growing = intake.still_recording(catalog.read(), identity)
     fresh: list[SourceClip] = []
     for source, before in met:
-        known = unchanged.get(id(source)) or _waiting(before, listing)
+        known, waiting = unchanged.get(id(source)), _waiting(before, listing)
+        if known is None or (waiting is not None and waiting.clip > known.clip):
+            # A later one began because the copy here was rotten, and was cut short: it ends as the same clip.
+            known = waiting
         if known is not None and source.important and not known.important:
             _write(catalog, intake.mark_important, known.clip)
         if known is None:

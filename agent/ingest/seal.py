@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 
-from agent.catalog import Catalog, documents, intake
+from agent.catalog import Catalog, documents, intake, rot
 from agent.errors import DeviceGone, NotEqual, StationError, Stopping
 from agent.ingest.gate import Gate
 from agent.ingest.listing import Pending
@@ -184,7 +184,7 @@ class Sealer:
     def _mend_twin(self, db: sqlite3.Connection, copy: Copy, manifest: Manifest, key: str) -> None:
         """Before a good copy is given up for one that was stored earlier, that one is read again."""
         found = intake.twin(db, copy.clip, manifest, key)
-        if found is not None and found[1] not in _VOUCHED:
+        if found is not None and (found[1] not in _VOUCHED or rot.known(db, found[0])):
             self._store.mend(documents.stored_clip(db, found[0]), copy.clip)
 
     def _tell(self, copies: list[Copy]) -> None:

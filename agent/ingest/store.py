@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,12 @@ from agent.errors import StoreFull
 from agent.model import Identity, Manifest, SourceClip, StoredClip, folder_of, plain, raw
 
 RESERVE_SHARE = 0.02
+#: What is said where a file is gone or is something else, and of bytes that a disk or a file system has lost.
+#: Other errors say nothing of what is there.
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+OTHER = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
+LOST = frozenset({errno.EIO, errno.ENODATA, errno.EILSEQ, errno.EUCLEAN, errno.EBADMSG, errno.EREMOTEIO})
+ROTTEN = GONE | OTHER | LOST
 _FEW = 4  # files up to which an fsync each is cheaper than syncing the whole file system
 
 
@@ -111,13 +118,23 @@ class Store:
         if self.path(clip.key).exists():
             durable.write_file(self.sidecar(clip.key), _document(clip))
 
+    def described(self, clip: StoredClip) -> bool:
+        """Whether the sidecar on the disk is what this clip is. Raises OSError when it cannot be read."""
+        try:
+            with durable.open_fd(self.sidecar(clip.key), os.O_RDONLY | os.O_NONBLOCK) as fd:
+                durable.drop_cache(fd)
+                expected = _document(clip)
+                return os.pread(fd, len(expected) + 1, 0) == expected
+        except FileNotFoundError:
+            return False
+
     def mend(self, twin: StoredClip, clip: int) -> None:
         """`twin` has the content of `clip`, a copy just verified: if its own file is gone or is not that
         any more, the copy takes its place."""
         final = self.path(twin.key)
         if _holds(final, twin.manifest.sha256):
             return
-        if final.exists():
+        if os.path.lexists(final):
             self.set_aside(twin.id, final)
         durable.make_folders(final.parent, self.clips)
         durable.rename_noreplace(self.partial(clip), final)
@@ -214,9 +231,13 @@ def _document(clip: StoredClip) -> bytes:
 def _holds(path: Path, sha256: str) -> bool:
     """Whether the disk, not the cache, has this content under `path`."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=durable.opener) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return False
             os.fsync(file.fileno())
             durable.drop_cache(file.fileno())
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in ROTTEN:
+            return False
+        raise

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from agent.catalog import deliveries, places, retained
+from agent.catalog import deliveries, places, retained, rot
 from agent.catalog.holds import Hold
 from agent.catalog.retained import Began, Row
 from agent.errors import Reject
@@ -71,6 +71,8 @@ def hinders(
         yield Problem("kept-unconfirmed", {"state": row.state})
     elif here.until > now:
         yield Problem("kept-here-until", {"until": here.until, "rule": here.by.name if here.by else ""})
+    if rot.known(db, row.id):
+        yield Problem("kept-rotten")
     for hold in holds:
         yield Problem("kept-by-hold", {"hold": hold.id})
     if not trusted:

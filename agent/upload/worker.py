@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent.catalog import deliveries, reconfirm
+from agent.catalog import deliveries, reconfirm, rot
 from agent.catalog.deliveries import Delivery, ReceiptDiffers, Targets
 from agent.errors import AuthFailed, NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
@@ -255,7 +255,7 @@ class Courier:
         if isinstance(error, NotEqual):
             self._abort(stored, target, check)
             problem = Problem(error.key, {"path": printable(stored.key), **error.params})
-            write(lambda tx, _: deliveries.quarantined(tx, clip, problem))
+            write(lambda tx, _: rot.found(tx, clip, problem))
         elif isinstance(error, Rejected):
             self._abort(stored, target, check)
             write(lambda tx, targets: deliveries.rejected(tx, clip, name, problem, targets))

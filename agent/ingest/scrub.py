@@ -1,0 +1,255 @@
+"""Reads all that is stored again, slowly and for ever, and makes whole what is not.
+
+What is rotten is looked at twice, and is an entry in the log before anything is done about it. Then the
+centre is asked for the bytes; what it does not have is quarantined, and copied again when its recorder docks.
+A disk that shows nothing any more says nothing of single clips: then the reading rests, and people are told.
+"""
+
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from agent.catalog import Catalog, documents, rot, scrubs
+from agent.catalog.rot import Mark
+from agent.errors import Retry, StationError, Stopping, WrongState
+from agent.ingest import heal, presence
+from agent.ingest.heal import Fetch
+from agent.ingest.locks import Locks
+from agent.ingest.pace import Pace
+from agent.ingest.pipeline import BUFFER
+from agent.ingest.reread import Rot, look
+from agent.ingest.store import Store
+from agent.model import ClipState, Problem, StoredClip, printable
+
+LOOK = 1800.0  # seconds between two looks whether anything is to be read
+REST = 3600.0  # seconds after which one more clip is believed to be rotten where all seem to be
+IN_A_ROW = 3  # rotten clips without a whole one between them: then it rests
+FIRST, LONGEST = 60.0, 6 * 3600.0  # seconds until a clip that could not be healed is tried again
+_TURN = 30.0  # seconds of reading, after which it is committed what was read
+_AHEAD = 5000  # clips that are known to be due: bounds the memory
+_TOLD = 100  # parts that an entry names one by one
+_log = logging.getLogger(__name__)
+
+
+class Settings(Protocol):
+    @property
+    def every(self) -> float: ...
+    @property
+    def rate(self) -> int: ...
+
+
+class Scrub:
+    """`fetch`: clips from the centre. `healed`: there may be something to send again. `busy`: recorders are
+    being copied. `wait`: for so many seconds; True when the agent ends."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        locks: Locks,
+        config: Callable[[], Settings],
+        fetch: Fetch,
+        healed: Callable[[], None],
+        busy: Callable[[], bool],
+        wait: Callable[[float], bool],
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog, self._store, self._locks = catalog, store, locks
+        self._config, self._fetch, self._healed, self._wait = config, fetch, healed, wait
+        self._wall, self._monotonic = wall, monotonic
+        self._pace = Pace(lambda: config().rate, busy, wait, monotonic)
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._due, self._read = deque[int](), list[int]()
+        self._believed = IN_A_ROW  # so many more clips, before a whole one was read
+        self._rests_until, self._away = 0.0, False  # away: the store itself is not there
+        self._tries: dict[int, tuple[int, float]] = {}  # clip: (failures, when it is tried again)
+        self._rests: Problem | None = None
+        self._failed: Problem | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why it stands still, or what could not be read."""
+        return self._rests or self._failed
+
+    def step(self) -> float:
+        """Make whole what is rotten, then read for a while; the seconds until there is more to do. Raises
+        Stopping, CatalogError, OSError."""
+        try:
+            if not (self._resting() and self._away):
+                self._heal_all()
+            if not self._resting():
+                self._read_on()
+        finally:
+            self._keep()
+        return 0.0 if self._due and not self._resting() else self._pause()
+
+    def _pause(self) -> float:
+        now = self._monotonic()
+        times = [when for _, when in self._tries.values()]
+        times += [self._rests_until] if self._resting() else []
+        return max(1.0, min([LOOK, *(when - now for when in times)]))
+
+    def _resting(self) -> bool:
+        return self._monotonic() < self._rests_until
+
+    # reading
+
+    def _read_on(self) -> None:
+        if not self._due:
+            self._failed = None
+            with self._catalog.reading() as db:
+                self._due.extend(scrubs.due(db, self._wall(), self._config().every, _AHEAD))
+        until = self._monotonic() + _TURN
+        while self._due and not self._resting() and self._monotonic() < until:
+            clip = self._due.popleft()
+            with self._catalog.reading() as db:
+                stored = scrubs.here(db, clip)
+            if stored is not None:
+                self._one(stored)
+
+    def _one(self, clip: StoredClip) -> None:
+        try:
+            rotten = self._look(clip) and self._look(clip)  # twice: a bit may have flipped in memory
+        except OSError as error:  # that says nothing of its bytes
+            self._failed = Problem("scrub-failed", {"error": str(error)})
+            _log.error("clip %d cannot be read again: %s", clip.id, error)
+            return
+        if rotten is not None:
+            self._found(clip, rotten)
+            return
+        self._believed, self._away, self._rests = IN_A_ROW, False, None
+        self._read.append(clip.id)
+        self._check_sidecar(clip)
+
+    def _look(self, clip: StoredClip) -> Rot | None:
+        self._pace.begin()
+        return look(self._store.path(clip.key), clip.manifest, self._pace, self._buffer)
+
+    def _found(self, clip: StoredClip, rotten: Rot) -> None:
+        if not presence.there(self._catalog, self._store, clip.id, rotten):
+            self._away = True
+            self._rest(Problem("scrub-no-store", {"path": str(self._store.clips)}))
+        elif not self._believed:
+            self._rest(Problem("scrub-many-rotten", {"count": IN_A_ROW, "path": str(self._store.clips)}))
+            self._believed = 1
+        elif self._mark(clip, rotten):
+            self._believed -= 1
+            self._heal_all()
+
+    def _mark(self, clip: StoredClip, rotten: Rot) -> bool:
+        """False when the clip went its way while its file was read."""
+        facts = {
+            "path": printable(clip.key),
+            "why": rotten.reason,
+            "parts": list(rotten.parts[:_TOLD]),
+            "count": len(rotten.parts),
+        }
+
+        def work(tx: sqlite3.Connection) -> ClipState:
+            now = scrubs.here(tx, clip.id)
+            if now is None or (now.key, now.manifest) != (clip.key, clip.manifest):
+                raise WrongState(clip=clip.id)
+            return rot.found(tx, clip.id, Problem("not-equal", facts))
+
+        try:
+            state = self._catalog.write(work)
+        except WrongState:
+            return False
+        _log.critical("clip %d is not what was stored (%s), and %s now", clip.id, rotten, state)
+        return True
+
+    def _rest(self, problem: Problem) -> None:
+        self._due.clear()
+        self._rests_until = self._monotonic() + REST
+        self._rests = problem
+        _log.critical("reading what is stored rests: %s", problem)
+
+    def _check_sidecar(self, clip: StoredClip) -> None:
+        """Written anew when it is not what the catalog says. One that cannot be written keeps no other."""
+        try:
+            if self._store.described(clip):
+                return
+            with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
+                with self._catalog.reading() as db:
+                    now = scrubs.here(db, clip.id)
+                if now is not None and not self._store.described(now):
+                    self._store.rewrite_sidecar(now)
+                    _log.warning("the sidecar of clip %d was written anew", clip.id)
+        except OSError as error:
+            _log.error("the sidecar of clip %d cannot be written: %s", clip.id, error)
+
+    def _keep(self) -> None:
+        if read := self._read:
+            self._read = []
+            self._catalog.write(lambda tx: scrubs.read(tx, read, self._wall()))
+
+    # making whole
+
+    def _heal_all(self) -> None:
+        marks = rot.marks(self._catalog.read())
+        self._tries = {mark.clip: self._tries.get(mark.clip, (0, 0.0)) for mark in marks if not mark.hopeless}
+        for mark in marks:
+            if not mark.hopeless and self._tries[mark.clip][1] <= self._monotonic():
+                self._try(mark)
+
+    def _try(self, mark: Mark) -> None:
+        try:
+            self._heal(mark)
+            del self._tries[mark.clip]
+            return
+        except Stopping:
+            raise
+        except WrongState:
+            del self._tries[mark.clip]
+            self._catalog.write(lambda tx: rot.leave(tx, mark.clip))
+            return
+        except (StationError, OSError) as error:
+            _log.error("clip %d cannot be made whole now: %s", mark.clip, error)
+        failures, _ = self._tries[mark.clip]
+        pause = min(LONGEST, FIRST * 2.0 ** min(failures, 32))
+        self._tries[mark.clip] = failures + 1, self._monotonic() + pause
+
+    def _heal(self, mark: Mark) -> None:
+        """Raises WrongState when it is nobody's concern any more, NotHealed, StoreFull, OSError, Stopping."""
+        clip = self._wanted(mark.clip)
+        if self._look(clip) is None:  # its recorder has made it whole, or an agent that died right then
+            self._commit(clip, "here")
+        elif not mark.sent:  # the centre has lost it meanwhile
+            self._catalog.write(lambda tx: rot.found(tx, clip.id, Problem("not-equal", {"why": "lost"})))
+        else:
+            self._from_centre(clip)
+
+    def _from_centre(self, clip: StoredClip) -> None:
+        path = self._store.path(clip.key)
+        rotten = heal.as_it_is(path)
+        try:
+            target = heal.bring(self._store, clip, self._fetch, self._pace.check, self._wait, self._buffer)
+        except heal.NotHealed:
+            # Whoever confirmed it has to show that it has it.
+            self._catalog.write(lambda tx: rot.again(tx, clip.id))
+            raise
+        with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
+            if heal.as_it_is(path) == rotten:
+                heal.exchange(self._store, self._wanted(clip.id))
+                self._commit(clip, target)
+                return
+        # Its recorder was docked meanwhile, and has put another file there: that one is looked at first.
+        heal.aside(self._store, clip.id).unlink(missing_ok=True)
+        raise Retry("scrub-not-healed", clip=clip.id, reason="changed")
+
+    def _wanted(self, number: int) -> StoredClip:
+        """Raises WrongState when its copy should not be here, or is whole as far as anybody knows."""
+        with self._catalog.reading() as db:
+            if not rot.to_heal(db, number):
+                raise WrongState(clip=number)
+            return documents.stored_clip(db, number)
+
+    def _commit(self, clip: StoredClip, source: str) -> None:
+        if self._catalog.write(lambda tx: rot.healed(tx, clip.id, source)):
+            _log.warning("clip %d is whole again%s", clip.id, source and f", by {source}")
+            self._read.append(clip.id)
+            self._healed()

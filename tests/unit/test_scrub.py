@@ -1,0 +1,392 @@
+"""What is stored is read again, and made whole where it is not: over real files and a real folder centre."""
+
+import ctypes
+import errno
+import os
+import platform
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.catalog import rot, scrubs
+from agent.config.schema import ScrubConfig
+from agent.errors import DeviceGone, Stopping
+from agent.ingest import reread, scrub
+from agent.ingest.pace import become_idle
+from agent.model import Problem
+from tests.dockside import Heard
+from tests.erasing import NAME
+from tests.scrubbing import House, spoil
+
+pytestmark = pytest.mark.usefixtures("trusted_clock")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path, time.time)
+
+
+def collected(house: House, *numbers: int, sent: bool = True) -> None:
+    house.record(*numbers)
+    assert house.dock()[0]
+    if sent:
+        house.send()
+    house.age()
+
+
+def test_a_flipped_byte_is_found_and_healed_from_the_centre_without_loss(house: House) -> None:
+    collected(house, 1, 2, 3)
+    path, data = spoil(house.path(2))
+    house.scrub.step()
+    assert path.read_bytes() == data
+    assert house.states() == ["confirmed"] * 3
+    [found] = house.events("rotten")
+    assert (found["params"]["why"], found["params"]["parts"]) == ("differs", [0])
+    assert [told["source"] for told in house.events("healed")] == ["centre"]
+    assert len(list(house.store.quarantined.iterdir())) == 1
+    assert list(house.store.incoming.iterdir()) == []
+    assert house.figures()[2:] == (0, 0, 1)
+    assert house.scrub.step() == scrub.LOOK  # nothing is due any more
+
+
+@pytest.mark.parametrize("how", ["flip", "cut", "longer", "gone", "folder", "link", "fifo"])
+def test_whatever_became_of_a_file_it_is_healed(house: House, how: str) -> None:
+    collected(house, 1, 2)
+    path, data = spoil(house.path(1), how)
+    house.scrub.step()
+    assert path.read_bytes() == data
+    assert not path.is_symlink()
+    assert house.states() == ["confirmed"] * 2
+
+
+def test_what_nobody_has_is_quarantined_and_copied_again_from_its_recorder(house: House) -> None:
+    collected(house, 1, 2, sent=False)
+    path, data = spoil(house.path(1))
+    house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]
+    house.send()
+    assert house.states() == ["confirmed", "quarantined"]
+    assert house.dock()[0]
+    house.send()
+    assert path.read_bytes() == data
+    assert house.states() == ["confirmed"] * 2
+    assert house.marks() == []
+
+
+def test_a_confirmed_clip_that_cannot_be_fetched_waits_is_told_and_keeps_every_copy(house: House) -> None:
+    collected(house, 1, 2)
+    spoil(house.path(1))
+    house.target.down = True
+    house.scrub.step()
+    assert house.states() == ["confirmed"] * 2
+    assert house.waiting() == 1
+    assert house.path(1) is not None
+    house.erase_after("stored")
+    house.dock()  # its recorder is there, and has it: so it is copied again before anything is asked
+    house.target.down = False
+    house.later()
+    house.scrub.step()
+    assert house.waiting() == 0
+    assert house.events("healed")[0]["source"] == "here"
+
+
+def test_nothing_is_erased_from_a_recorder_while_the_copy_here_is_rotten(house: House) -> None:
+    collected(house, 1, 2)
+    [clip] = [clip for clip in house.clips() if house.number(clip) == 1]
+    house.catalog.write(lambda tx: rot.found(tx, clip, Problem("not-equal", {})))
+    assert "kept-rotten" in house.hinders(clip)
+    with pytest.raises(sqlite3.IntegrityError, match="rotten here is not released"):
+        house.force_release(clip)
+
+
+def test_a_centre_that_has_lost_it_too_leads_to_its_recorder(house: House) -> None:
+    collected(house, 1, 2)
+    path, data = spoil(house.path(1))
+    house.lose(1)
+    house.scrub.step()
+    assert house.states() == ["confirmed"] * 2
+    assert house.waiting() == 1
+    house.send()  # asked to show that it has it, and does not
+    house.later()
+    house.scrub.step()
+    assert house.states() == ["confirmed", "quarantined"]
+    assert house.dock()[0]
+    house.send()
+    assert house.states() == ["confirmed"] * 2
+    assert path.read_bytes() == data
+
+
+def test_other_bytes_of_the_centre_are_never_believed(house: House) -> None:
+    collected(house, 1)
+    path, _ = spoil(house.path(1))
+    rotten = path.read_bytes()
+    spoil(house.at_centre(1))
+    house.scrub.step()
+    assert path.read_bytes() == rotten
+    assert house.events("healed") == []
+    assert list(house.store.incoming.iterdir()) == []
+
+
+def test_a_store_that_is_not_there_quarantines_nothing(house: House) -> None:
+    collected(house, 1, 2, 3, sent=False)
+    away = house.store.clips.rename(house.root / "away")
+    house.store.clips.mkdir()
+    house.scrub.step()
+    assert house.states() == ["stored"] * 3
+    assert house.scrub.problem is not None
+    assert house.scrub.problem.key == "scrub-no-store"
+    house.store.clips.rmdir()
+    away.rename(house.store.clips)
+    house.time.mono += scrub.REST
+    house.scrub.step()
+    assert house.states() == ["stored"] * 3
+    assert house.scrub.problem is None
+
+
+def test_a_disk_that_answers_nothing_quarantines_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2, 3, sent=False)
+
+    def failing(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as dead:
+        dead.setattr(os, "preadv", failing)
+        dead.setattr(os, "pread", failing)
+        house.scrub.step()
+    assert house.states() == ["stored"] * 3
+    assert house.scrub.problem is not None
+    assert house.scrub.problem.key == "scrub-no-store"
+    assert house.events("rotten") == []
+
+
+def test_where_many_are_rotten_one_after_the_other_it_rests_and_goes_on_slowly(house: House) -> None:
+    collected(house, *range(1, 9), sent=False)
+    for number in range(1, 8):
+        spoil(house.path(number))
+    for hour in range(6):
+        house.scrub.step()
+        assert house.states().count("quarantined") <= scrub.IN_A_ROW + hour
+        assert hour > 3 or (house.scrub.problem and house.scrub.problem.key == "scrub-many-rotten")
+        house.time.mono += scrub.REST
+    assert house.states().count("quarantined") == 7
+    assert house.scrub.problem is None
+
+
+def test_a_clip_that_is_released_while_it_is_read_is_not_rotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2)
+    real = reread.look
+
+    def released(path: Path, *given: object) -> object:
+        for clip in house.clips():
+            if house.number(clip) == 1 and path == house.path(1) and house.state(clip) == "confirmed":
+                house.force_release(clip)
+                path.unlink()
+        return real(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scrub, "look", released)
+    house.scrub.step()
+    assert house.states() == ["confirmed", "released"]
+    assert house.events("rotten") == []
+
+
+def test_a_read_error_is_rot_of_that_clip_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1, 2)
+    bad = house.path(1).stat().st_ino
+    real = os.preadv
+
+    def failing(fd: int, buffers: list[memoryview], offset: int) -> int:
+        if os.fstat(fd).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", failing)
+    house.scrub.step()
+    assert house.events("rotten")[0]["params"]["why"] == "unreadable"
+    assert house.events("healed")[0]["source"] == "centre"
+
+
+def test_a_file_that_may_not_be_read_is_told_and_neither_rot_nor_in_the_way(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2)
+    shut = str(house.path(1))
+    real = os.open
+
+    def refusing(path: object, *given: object, **named: object) -> int:
+        if str(path) == shut:
+            raise PermissionError(errno.EACCES, "Permission denied", shut)
+        return real(path, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refusing)
+    house.scrub.step()
+    assert house.events("rotten") == []
+    assert house.scrub.problem is not None
+    assert house.figures().due == 1
+
+
+def test_a_sidecar_that_is_not_what_the_catalog_says_is_written_anew(house: House) -> None:
+    collected(house, 1, 2)
+    first, second = (house.path(number).with_name(house.path(number).name + ".json") for number in (1, 2))
+    before = first.read_bytes(), second.read_bytes()
+    first.unlink()
+    second.write_bytes(before[1][:-20])
+    house.scrub.step()
+    assert (first.read_bytes(), second.read_bytes()) == before
+    assert house.events("rotten") == []
+
+
+def test_a_copy_for_a_rotten_one_that_was_cut_short_ends_and_is_missed_by_nobody(house: House) -> None:
+    house.record(1, size=3 << 20)
+    collected(house, 2)
+    path, data = spoil(house.path(1))
+    house.target.down = True
+    house.scrub.step()
+    with pytest.raises(DeviceGone):
+        house.dock(Heard(pull_after=1))
+    house.target.down = False
+    house.later()
+    house.scrub.step()  # now the centre gives it
+    assert path.read_bytes() == data
+    assert house.states() == ["confirmed", "confirmed", "seen"]
+    assert house.dock()[0]
+    assert house.states() == ["confirmed"] * 2
+    assert house.findings() == []
+
+
+def test_a_heal_leaves_the_reserve_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    free = [house.store.disk()]
+    monkeypatch.setattr(house.store, "disk", lambda: (100, free[0][1], 100))
+    house.scrub.step()
+    assert path.read_bytes() != data
+    assert house.waiting() == 1
+    monkeypatch.undo()
+    house.later()
+    house.scrub.step()
+    assert path.read_bytes() == data
+
+
+def test_it_is_never_faster_than_it_is_told(house: House) -> None:
+    collected(house, *range(1, 20))
+    house.settings = ScrubConfig(rate=64 << 10)
+    began = house.time.mono
+    while house.scrub.step() == 0:
+        pass
+    size = sum(house.path(number).stat().st_size for number in range(1, 20))
+    assert house.figures().due == 0
+    assert house.time.mono - began >= size / (64 << 10) - 1
+    assert house.pauses < (house.time.mono - began) + 20
+
+
+def test_a_docking_goes_first_and_an_end_is_prompt(house: House) -> None:
+    collected(house, 1, 2)
+    house.busy = lambda: True
+    house.waits_left = 3
+    with pytest.raises(Stopping):
+        house.scrub.step()
+    assert house.figures().due == 2
+
+
+def test_progress_survives_a_restart_and_the_longest_unread_comes_first(house: House) -> None:
+    collected(house, 1, 2, 3)
+    first = scrubs.due(house.catalog.read(), time.time(), 3600.0, 1)
+    house.catalog.write(lambda tx: scrubs.read(tx, first, time.time()))
+    house.restart()
+    assert first[0] not in scrubs.due(house.catalog.read(), time.time(), 3600.0, 10)
+    assert house.figures().due == 2
+    house.catalog.write(lambda tx: scrubs.read(tx, first, time.time() + 10 * 365 * 86400))
+    assert house.figures().due == 3  # a wrong clock postpones nothing for ever
+
+
+def test_the_disk_serves_its_thread_last(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    got = list[int]()
+    libc, number = ctypes.CDLL(None), {"x86_64": 252, "aarch64": 31}[platform.machine()]
+
+    def work() -> None:
+        become_idle()
+        got.append(libc.syscall(number, 1, 0) >> 13)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert got == [3] or "refuses the idle class" in caplog.text
+    assert libc.syscall(number, 1, 0) >> 13 != 3  # that of another thread stays as it was
+
+
+def test_its_thread_starts_reads_and_ends(house: House) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    thread = house.thread()
+    thread.start()
+    until = threading.Event()
+    for _ in range(3000):
+        if house.figures().healed:
+            break
+        until.wait(0.01)
+    assert thread.stop(10)
+    assert path.read_bytes() == data
+    assert thread.problem is None
+
+
+def test_what_uploading_found_to_be_rotten_is_healed_from_another_centre(house: House) -> None:
+    collected(house, 1)
+    [clip] = house.clips()
+    path, data = spoil(house.path(1))
+    house.reopen_delivery(clip)  # a second target does not have it yet
+    house.catalog.write(lambda tx: rot.found(tx, clip, Problem("not-equal", {"part": 0})))
+    assert house.states() == ["quarantined"]
+    house.scrub.step()
+    assert path.read_bytes() == data
+    assert house.states() == ["stored"]
+
+
+def test_another_clip_with_the_same_content_is_left_alone(house: House) -> None:
+    collected(house, 1, sent=False)
+    data = house.files()[NAME.format(1, 1)]
+    spoil(house.path(1))
+    house.scrub.step()
+    (house.card / NAME.format(1, 1)).unlink()
+    house.put(NAME.format(7, 7), data)
+    assert house.dock()[0]
+    house.send()
+    assert house.states() == ["confirmed", "quarantined"]
+    house.age()
+    house.later()
+    house.scrub.step()
+    assert house.states() == ["confirmed", "quarantined"]
+    assert house.path(7).read_bytes() == data
+
+
+def test_what_its_recorder_has_put_there_while_it_was_fetched_stays(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    real = house.fetch
+
+    def fetch(*given: Any) -> Any:
+        come = real(*given)
+        assert house.dock()[0]  # copied again, and put in its place
+        assert path.read_bytes() == data
+        return come
+
+    monkeypatch.setattr(house, "fetch", fetch)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    there = path.stat().st_ino
+    assert house.waiting() == 1
+    house.later()
+    house.scrub.step()
+    assert (house.waiting(), path.stat().st_ino) == (0, there)
+    assert [told["source"] for told in house.events("healed")] == ["here"]
+    assert list(house.store.incoming.iterdir()) == []
