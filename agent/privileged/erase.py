@@ -40,7 +40,7 @@ class Fate(NamedTuple):
     #: `erased` · why it was left alone: `gone`, `elsewhere` (a link, another mount), `not-a-file`, `linked`
     #: (it has another name too), `alike` (another name differs from it in case only), `differs`, `refused`
     #: (because of another file), or an errno's name ·
-    #: `uncertain`: removed, and the disk may not have kept that
+    #: `uncertain`: not there, and the disk may show it again
     outcome: str
 
 
@@ -109,7 +109,7 @@ def erase(site: Site, files: Sequence[Doomed]) -> list[Fate]:
         if not fates:
             raise
         log.error("after an erasure: %s", e)
-        fates = {path: "uncertain" if fate == "erased" else fate for path, fate in fates.items()}
+        fates = {path: _doubted(fate) for path, fate in fates.items()}
     return _confirmed(site.point, [Fate(file.path, fates.get(file.path, "refused")) for file in files])
 
 
@@ -208,9 +208,7 @@ def _unlink(folder: int, name: str, file: Doomed) -> str:
 def _sync(root: int, fates: dict[str, str]) -> None:
     if _libc.syncfs(ctypes.c_int(root)) != 0:
         code = ctypes.get_errno()
-        for path, fate in fates.items():
-            if fate == "erased":
-                fates[path] = "uncertain"
+        fates.update({path: _doubted(fate) for path, fate in fates.items()})
         log.error("cannot sync after an erasure: %s", os.strerror(code))
 
 
@@ -221,7 +219,12 @@ def _confirmed(point: Path, fates: list[Fate]) -> list[Fate]:
             return [fate if _agrees(root, fate) else Fate(fate.path, "uncertain") for fate in fates]
     except OSError as e:
         log.error("cannot look at the recorder after an erasure: %s", e)
-        return [Fate(path, "uncertain" if outcome == "erased" else outcome) for path, outcome in fates]
+        return [Fate(path, _doubted(outcome)) for path, outcome in fates]
+
+
+def _doubted(outcome: str) -> str:
+    """By a disk that may be away: on FAT no name is found any more then."""
+    return "uncertain" if outcome in ("erased", "gone") else outcome
 
 
 def _agrees(root: int, fate: Fate) -> bool:

@@ -96,13 +96,26 @@ def test_a_removal_that_fails_is_told_and_the_others_are_done(
     assert docked.names() == set(names[after:])
 
 
+class Lost:
+    """A disk that is not there any more."""
+
+    def syncfs(self, _: object) -> int:
+        return -1
+
+
+def test_of_a_disk_that_was_pulled_nothing_is_called_gone(
+    docked: Docked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT finds no name any more, once its disk does not answer."""
+    monkeypatch.setattr(erasing, "_libc", Lost())
+    monkeypatch.setattr(erasing, "_unlink", broken(1, errno.ENOENT, erasing._unlink))
+    assert set(docked.erase().values()) == {"uncertain"}
+    assert docked.names() == {"b.mp4", "c.mp4"}
+
+
 def test_what_a_disk_may_not_have_kept_is_not_called_erased(
     docked: Docked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Lost:
-        def syncfs(self, _: object) -> int:
-            return -1
-
     monkeypatch.setattr(erasing, "_libc", Lost())
     assert set(docked.erase().values()) == {"uncertain"}
     docked.assert_read_only()
