@@ -132,6 +132,7 @@ class House:
         self.station.clock.epoch = 0.0
         self.catalog: Catalog = self.station.catalog
         self.book = Book()
+        self.station.uploads = self.station.make_uploads(lock=self.book.lock)
         self.clock = Clock(lambda: self.trusted, lambda: self.now, lambda: self.mono)
         self.watch = ClockWatch(self.catalog, self.clock, lambda: self.mono)
         self.release = Release(
