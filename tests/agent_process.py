@@ -33,7 +33,7 @@ IMPATIENT = """
 from agent.upload import breaker, scheduler
 from agent.upload.retry import Backoff
 from agent.upload.targets import http
-http.Wire.__init__.__defaults__ = ((2.0, 2.0), 30.0)
+http.Wire.__init__.__defaults__ = ((2.0, 2.0), 30.0, *http.Wire.__init__.__defaults__[2:])
 breaker.AUTH_PROBE, breaker.OPEN = 0.5, Backoff(0.1, cap=0.5, patience=1.0)
 make = scheduler.Uploads.__init__
 def impatient(self, *args, **named):

@@ -307,12 +307,23 @@ def _is_kept(city: City, key: str) -> bool:
 
 
 def _of_doubt(city: City, key: str) -> bool:
-    """A station may hold it in a state of its own: it could not send, or has not told yet."""
-    for house in city.houses.values():
-        for number, account in house.said.clips.items():
-            if account.key == key and house.station.state(number) not in ("confirmed", "released"):
-                return True
-    return False
+    """A station may hold it in a state of its own: it could not send, or has not told yet. And a hold on an
+    officer's time covers more than was certainly recorded then."""
+    accounts = [
+        (account, house.station.state(number))
+        for house in city.houses.values()
+        for number, account in house.said.clips.items()
+        if account.key == key
+    ]
+    held = {
+        hold.value
+        for house in city.houses.values()
+        for hold in house.said.holds.values()
+        if hold.scope == "officer"
+    }
+    return any(
+        state not in ("confirmed", "released") or account.officer in held for account, state in accounts
+    )
 
 
 def test_the_account_says_no_where_something_is_kept(tmp_path: Path) -> None:
