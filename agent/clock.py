@@ -122,10 +122,12 @@ class Clock:
         with self._lock:
             self.jumped = math.inf
 
-    def believe(self) -> None:
-        """Somebody says that it is right."""
+    def believe(self, wall: float, passed: float) -> None:
+        """Somebody says that it was right when it was at `wall`: what comes is compared with that."""
         with self._lock:
-            self.jumped = self._ahead = self._last = None
+            self.jumped = self._last = None
+            self._ahead, self._since = wall - passed, passed
+            self._person = wall - passed
 
     def _vouched(self, wall: float, passed: float) -> bool:
         ahead = wall - passed

@@ -61,8 +61,7 @@ class ClockWatch:
             return door.note(tx, "clock-confirmed", None, {**facts, "now": wall})
 
         event = self._catalog.write(work)
-        self._clock.believe()
-        self._clock.vouch(wall - passed)
+        self._clock.believe(wall, passed)
         return event, wall
 
 

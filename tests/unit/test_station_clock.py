@@ -126,3 +126,15 @@ def test_a_server_does_not_lift_what_a_jump_has_suspended(catalog: Catalog) -> N
     assert watch.now() is None
     watch.confirm({"name": "p1"})
     assert watch.now() == machine.wall
+
+
+@pytest.mark.parametrize("synchronised", [False, True])
+def test_a_jump_right_after_somebody_said_that_it_is_right_is_a_jump(
+    catalog: Catalog, synchronised: bool
+) -> None:
+    machine = Machine(synchronised=synchronised)
+    watch = ClockWatch(catalog, machine.clock)
+    watch.confirm({"name": "p1"})
+    machine.wall -= 700 * JUMP
+    machine.clock.vouch(machine.wall - machine.passed)  # whoever vouches for it now
+    assert watch.now() is None
