@@ -28,10 +28,10 @@ EVERY = int(os.environ.get("RECORDER_STATION_EVERY", "17"))
 HELD, FRESH = NAME.format(2, 2), NAME.format(5, 5)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
     """Four clips that the centre has, one of them held, and one that it does not have."""
-    house = House(tmp_path_factory.mktemp("prepared") / "house", time.time)
+    house = House(tmp_path / "prepared", time.time)
     house.record(1, 2, 3, 4, size=5000)
     house.dock()
     house.send()
