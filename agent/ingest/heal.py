@@ -40,8 +40,8 @@ def bring(
     wait: Callable[[float], object],
     buffer: memoryview,
 ) -> str:
-    """The clip's bytes, as they were, on the disk under a name of their own; from which target. Raises
-    NotHealed, StoreFull, OSError, Stopping."""
+    """The clip's bytes, as they were, on the disk under a name of their own (`aside`), which the caller
+    removes, also after an error; from which target. Raises NotHealed, StoreFull, OSError, Stopping."""
     place = aside(store, clip.id)
 
     def put(pieces: Iterator[bytes]) -> None:
@@ -50,14 +50,10 @@ def bring(
             raise NotEqual(clip=clip.id)
 
     _need(store, clip.manifest.size)
-    try:
-        come = fetch(clip.id, put, wait)
-        check()
-        if not isinstance(come, str):
-            raise NotHealed(clip.id, come)
-    except BaseException:
-        place.unlink(missing_ok=True)
-        raise
+    come = fetch(clip.id, put, wait)
+    check()
+    if not isinstance(come, str):
+        raise NotHealed(clip.id, come)
     return come
 
 

@@ -228,17 +228,18 @@ class Scrub:
         rotten = heal.as_it_is(path)
         try:
             target = heal.bring(self._store, clip, self._fetch, self._pace.check, self._wait, self._buffer)
+            with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
+                if heal.as_it_is(path) == rotten:
+                    heal.exchange(self._store, self._wanted(clip.id))
+                    self._commit(clip, target)
+                    return
         except heal.NotHealed:
             # Whoever confirmed it has to show that it has it.
             self._catalog.write(lambda tx: rot.again(tx, clip.id))
             raise
-        with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
-            if heal.as_it_is(path) == rotten:
-                heal.exchange(self._store, self._wanted(clip.id))
-                self._commit(clip, target)
-                return
+        finally:  # its room is wanted, whatever ended this
+            heal.aside(self._store, clip.id).unlink(missing_ok=True)
         # Its recorder was docked meanwhile, and has put another file there: that one is looked at first.
-        heal.aside(self._store, clip.id).unlink(missing_ok=True)
         raise Retry("scrub-not-healed", clip=clip.id, reason="changed")
 
     def _wanted(self, number: int) -> StoredClip:

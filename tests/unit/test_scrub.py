@@ -390,3 +390,40 @@ def test_what_its_recorder_has_put_there_while_it_was_fetched_stays(
     assert (house.waiting(), path.stat().st_ino) == (0, there)
     assert [told["source"] for told in house.events("healed")] == ["here"]
     assert list(house.store.incoming.iterdir()) == []
+
+
+def test_a_heal_that_nobody_wants_any_more_leaves_nothing_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    spoil(house.path(1))
+    [clip] = house.clips()
+    real = house.fetch
+
+    def fetch(*given: Any) -> Any:
+        come = real(*given)
+        house.catalog.write(lambda tx: rot.forget(tx, clip))  # as a docking does that begins to copy it again
+        return come
+
+    monkeypatch.setattr(house, "fetch", fetch)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    assert list(house.store.incoming.iterdir()) == []
+
+
+def test_a_heal_that_fails_in_the_end_gives_its_room_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as short:
+        short.setattr(house.store, "set_aside", full)
+        house.scrub.step()
+    assert list(house.store.incoming.iterdir()) == []
+    house.later()
+    house.scrub.step()
+    assert path.read_bytes() == data
