@@ -103,6 +103,8 @@ class Scrub:
             self._failed = None
             with self._catalog.reading() as db:
                 self._due.extend(scrubs.due(db, self._wall(), self._config().every, _AHEAD))
+            if not self._due:
+                self._rests = None  # for nothing
         until = self._monotonic() + _TURN
         while self._due and not self._resting() and self._monotonic() < until:
             clip = self._due.popleft()

@@ -427,3 +427,17 @@ def test_a_heal_that_fails_in_the_end_gives_its_room_back(
     house.later()
     house.scrub.step()
     assert path.read_bytes() == data
+
+
+def test_once_nothing_is_left_to_be_read_it_is_not_said_to_rest(house: House) -> None:
+    collected(house, *range(1, 5), sent=False)
+    for number in range(1, 5):
+        spoil(house.path(number))
+    house.scrub.step()
+    assert house.scrub.problem is not None
+    for _ in range(2):  # the fourth is believed; then there is none
+        house.time.mono += scrub.REST
+        house.scrub.step()
+    assert house.states() == ["quarantined"] * 4
+    assert house.figures().due == 0
+    assert house.scrub.problem is None
