@@ -211,6 +211,8 @@ class Scrub:
             return
         except (StationError, OSError) as error:
             _log.error("clip %d cannot be made whole now: %s", mark.clip, error)
+        except Exception:  # noqa: BLE001 - told, and tried again: it keeps no other clip from being read
+            _log.exception("clip %d cannot be made whole now", mark.clip)
         failures, _ = self._tries[mark.clip]
         pause = min(LONGEST, FIRST * 2.0 ** min(failures, 32))
         self._tries[mark.clip] = failures + 1, self._monotonic() + pause

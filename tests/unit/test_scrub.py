@@ -441,3 +441,22 @@ def test_once_nothing_is_left_to_be_read_it_is_not_said_to_rest(house: House) ->
     assert house.states() == ["quarantined"] * 4
     assert house.figures().due == 0
     assert house.scrub.problem is None
+
+
+def test_a_fault_in_one_heal_keeps_nothing_else_from_being_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2, 3)
+    path, data = spoil(house.path(1))
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("what a centre said and nobody thought of")
+
+    with monkeypatch.context() as odd:
+        odd.setattr(house, "fetch", broken)
+        house.scrub = house.make(house.pause)
+        house.scrub.step()
+    assert (house.figures().due, house.waiting()) == (0, 1)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    assert path.read_bytes() == data
