@@ -24,7 +24,7 @@ class Mark(NamedTuple):
 
     @property
     def hopeless(self) -> bool:
-        """Only its recorder can help."""
+        """Only its recorder can help, or its disk that comes to itself."""
         return self.state is S.QUARANTINED and not self.sent
 
 

@@ -67,6 +67,7 @@ class Scrub:
         self._believed = IN_A_ROW  # so many more clips, before a whole one was read
         self._rests_until, self._away = 0.0, False  # away: the store itself is not there
         self._tries: dict[int, tuple[int, float]] = {}  # clip: (failures, when it is tried again)
+        self._first = True  # no copy that is rotten was looked at yet
         self._rests: Problem | None = None
         self._failed: Problem | None = None
 
@@ -192,10 +193,15 @@ class Scrub:
     # making whole
 
     def _heal_all(self) -> None:
-        marks = rot.marks(self._catalog.read())
-        self._tries = {mark.clip: self._tries.get(mark.clip, (0, 0.0)) for mark in marks if not mark.hopeless}
+        """What is hopeless is read once at each start, and then as often as everything: it may have been its
+        disk alone, or somebody has put its bytes back."""
+        marks, now = rot.marks(self._catalog.read()), self._monotonic()
+        later = 0.0 if self._first else now + self._config().every
+        first = {mark.clip: (0, later if mark.hopeless else 0.0) for mark in marks}
+        self._tries = {clip: self._tries.get(clip, none) for clip, none in first.items()}
+        self._first = False
         for mark in marks:
-            if not mark.hopeless and self._tries[mark.clip][1] <= self._monotonic():
+            if self._tries[mark.clip][1] <= self._monotonic():
                 self._try(mark)
 
     def _try(self, mark: Mark) -> None:
@@ -214,7 +220,7 @@ class Scrub:
         except Exception:  # noqa: BLE001 - told, and tried again: it keeps no other clip from being read
             _log.exception("clip %d cannot be made whole now", mark.clip)
         failures, _ = self._tries[mark.clip]
-        pause = min(LONGEST, FIRST * 2.0 ** min(failures, 32))
+        pause = self._config().every if mark.hopeless else min(LONGEST, FIRST * 2.0 ** min(failures, 32))
         self._tries[mark.clip] = failures + 1, self._monotonic() + pause
 
     def _heal(self, mark: Mark) -> None:
@@ -222,6 +228,8 @@ class Scrub:
         clip = self._wanted(mark.clip)
         if self._look(clip) is None:  # its recorder has made it whole, or an agent that died right then
             self._commit(clip, "here")
+        elif mark.hopeless:
+            raise heal.NotHealed(clip.id, [Problem("export-no-target")])
         elif not mark.sent:  # the centre has lost it meanwhile
             self._catalog.write(lambda tx: rot.found(tx, clip.id, Problem("not-equal", {"why": "lost"})))
         else:

@@ -460,3 +460,25 @@ def test_a_fault_in_one_heal_keeps_nothing_else_from_being_read(
     house.scrub = house.make(house.pause)
     house.scrub.step()
     assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_disk_that_comes_to_itself_gives_back_what_was_quarantined_for_it(
+    house: House, restarted: bool
+) -> None:
+    collected(house, 1, 2, sent=False)
+    path, data = spoil(house.path(1))
+    house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]
+    path.write_bytes(data)  # as a plug that sits again, or a copy that an administrator put there
+    house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]  # it is not read at every step
+    if restarted:
+        house.scrub = house.make(house.pause)
+    else:
+        house.time.mono += house.settings.every
+    house.scrub.step()
+    assert house.states() == ["stored"] * 2
+    assert [told["source"] for told in house.events("healed")] == ["here"]
+    house.send()
+    assert house.states() == ["confirmed"] * 2
