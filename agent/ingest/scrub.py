@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from agent.catalog import Catalog, documents, rot, scrubs
@@ -176,7 +177,7 @@ class Scrub:
         try:
             if self._store.described(clip):
                 return
-            with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
+            with self._alone(clip):
                 with self._catalog.reading() as db:
                     now = scrubs.here(db, clip.id)
                 if now is not None and not self._store.described(now):
@@ -184,6 +185,10 @@ class Scrub:
                     _log.warning("the sidecar of clip %d was written anew", clip.id)
         except OSError as error:
             _log.error("the sidecar of clip %d cannot be written: %s", clip.id, error)
+
+    def _alone(self, clip: StoredClip) -> AbstractContextManager[None]:
+        """No docking of its recorder is under way meanwhile. Raises Stopping."""
+        return self._locks.hold(str(clip.document["recorder"]), self._pace.check)
 
     def _keep(self) -> None:
         if read := self._read:
@@ -227,7 +232,8 @@ class Scrub:
         """Raises WrongState when it is nobody's concern any more, NotHealed, StoreFull, OSError, Stopping."""
         clip = self._wanted(mark.clip)
         if self._look(clip) is None:  # its recorder has made it whole, or an agent that died right then
-            self._commit(clip, "here")
+            with self._alone(clip):  # a docking that has listed it as quarantined would fail
+                self._commit(clip, "here")
         elif mark.hopeless:
             raise heal.NotHealed(clip.id, [Problem("export-no-target")])
         elif not mark.sent:  # the centre has lost it meanwhile
@@ -240,7 +246,7 @@ class Scrub:
         rotten = heal.as_it_is(path)
         try:
             target = heal.bring(self._store, clip, self._fetch, self._pace.check, self._wait, self._buffer)
-            with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
+            with self._alone(clip):
                 if heal.as_it_is(path) == rotten:
                     heal.exchange(self._store, self._wanted(clip.id))
                     self._commit(clip, target)

@@ -482,3 +482,20 @@ def test_a_disk_that_comes_to_itself_gives_back_what_was_quarantined_for_it(
     assert [told["source"] for told in house.events("healed")] == ["here"]
     house.send()
     assert house.states() == ["confirmed"] * 2
+
+
+def test_what_is_whole_again_is_so_for_no_docking_that_is_under_way(house: House) -> None:
+    collected(house, 1, 2, sent=False)
+    path, data = spoil(house.path(1))
+    house.scrub.step()
+    path.write_bytes(data)
+    house.scrub = house.make(house.pause)
+    recorder = house.catalog.read().execute("SELECT recorder FROM clips").fetchone()[0]
+    with house.ingest.locks.hold(recorder, lambda: None):  # it has listed the clip as one to be copied
+        house.waits_left = 0
+        with pytest.raises(Stopping):
+            house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]
+    house.waits_left = 1_000_000
+    house.scrub.step()
+    assert house.states() == ["stored"] * 2
