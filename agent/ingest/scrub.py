@@ -173,7 +173,8 @@ class Scrub:
         _log.critical("reading what is stored rests: %s", problem)
 
     def _check_sidecar(self, clip: StoredClip) -> None:
-        """Written anew when it is not what the catalog says. One that cannot be written keeps no other."""
+        """Written anew when it is not what the catalog says. One that cannot be written keeps no other; it is
+        looked at again with its clip."""
         try:
             if self._store.described(clip):
                 return
@@ -183,12 +184,20 @@ class Scrub:
                 if now is not None and not self._store.described(now):
                     self._store.rewrite_sidecar(now)
                     _log.warning("the sidecar of clip %d was written anew", clip.id)
-        except OSError as error:
+        except (OSError, Retry) as error:
             _log.error("the sidecar of clip %d cannot be written: %s", clip.id, error)
 
     def _alone(self, clip: StoredClip) -> AbstractContextManager[None]:
-        """No docking of its recorder is under way meanwhile. Raises Stopping."""
-        return self._locks.hold(str(clip.document["recorder"]), self._pace.check)
+        """No docking of its recorder is under way meanwhile. Raises Stopping; Retry where one does not end:
+        its thread may hang in the kernel for ever."""
+        until = self._monotonic() + REST
+
+        def beat() -> None:
+            self._pace.check()
+            if self._monotonic() > until:
+                raise Retry("scrub-not-healed", clip=clip.id, reason="docked")
+
+        return self._locks.hold(str(clip.document["recorder"]), beat)
 
     def _keep(self) -> None:
         if read := self._read:

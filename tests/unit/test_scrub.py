@@ -499,3 +499,21 @@ def test_what_is_whole_again_is_so_for_no_docking_that_is_under_way(house: House
     house.waits_left = 1_000_000
     house.scrub.step()
     assert house.states() == ["stored"] * 2
+
+
+def test_a_docking_that_never_ends_does_not_end_the_reading(house: House) -> None:
+    collected(house, 1, 2, 3)
+    for number in (1, 2, 3):
+        sidecar = house.path(number).with_name(house.path(number).name + ".json")
+        sidecar.write_text("{}")
+    recorder = house.catalog.read().execute("SELECT recorder FROM clips").fetchone()[0]
+
+    def wait(seconds: float) -> bool:
+        house.time.mono += max(seconds, scrub.REST / 2)
+        return house.pause(0)
+
+    house.scrub = house.make(wait)
+    with house.ingest.locks.hold(recorder, lambda: None):
+        for _ in range(3):
+            house.scrub.step()
+    assert house.figures().due == 0
