@@ -22,6 +22,7 @@ from agent.ingest.locks import Locks
 from agent.ingest.pace import Pace
 from agent.ingest.pipeline import BUFFER
 from agent.ingest.reread import Rot, look
+from agent.ingest.room import Disk
 from agent.ingest.store import Store
 from agent.model import ClipState, Problem, StoredClip, printable
 
@@ -43,13 +44,15 @@ class Settings(Protocol):
 
 
 class Scrub:
-    """`fetch`: clips from the centre. `healed`: there may be something to send again. `busy`: recorders are
-    being copied. `wait`: for so many seconds; True when the agent ends."""
+    """`disk`: without what dockings were promised. `fetch`: clips from the centre. `healed`: there may be
+    something to send again. `busy`: recorders are being copied. `wait`: for so many seconds; True when the
+    agent ends."""
 
     def __init__(
         self,
         catalog: Catalog,
         store: Store,
+        disk: Disk,
         locks: Locks,
         config: Callable[[], Settings],
         fetch: Fetch,
@@ -59,7 +62,7 @@ class Scrub:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._catalog, self._store, self._locks = catalog, store, locks
+        self._catalog, self._store, self._disk, self._locks = catalog, store, disk, locks
         self._config, self._fetch, self._healed, self._wait = config, fetch, healed, wait
         self._wall, self._monotonic = wall, monotonic
         self._pace = Pace(lambda: config().rate, busy, wait, monotonic)
@@ -254,7 +257,9 @@ class Scrub:
         path = self._store.path(clip.key)
         rotten = heal.as_it_is(path)
         try:
-            target = heal.bring(self._store, clip, self._fetch, self._pace.check, self._wait, self._buffer)
+            target = heal.bring(
+                self._store, self._disk, clip, self._fetch, self._pace.check, self._wait, self._buffer
+            )
             with self._alone(clip):
                 if heal.as_it_is(path) == rotten:
                     heal.exchange(self._store, self._wanted(clip.id))

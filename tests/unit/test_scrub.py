@@ -265,7 +265,7 @@ def test_a_heal_leaves_the_reserve_alone(house: House, monkeypatch: pytest.Monke
     collected(house, 1)
     path, data = spoil(house.path(1))
     free = [house.store.disk()]
-    monkeypatch.setattr(house.store, "disk", lambda: (100, free[0][1], 100))
+    monkeypatch.setattr(house.ingest.room, "_disk", lambda: (100, free[0][1], 100))
     house.scrub.step()
     assert path.read_bytes() != data
     assert house.waiting() == 1
@@ -517,3 +517,18 @@ def test_a_docking_that_never_ends_does_not_end_the_reading(house: House) -> Non
         for _ in range(3):
             house.scrub.step()
     assert house.figures().due == 0
+
+
+def test_a_heal_takes_no_room_that_a_docking_was_promised(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    monkeypatch.setattr(house.ingest.room, "_disk", lambda: (1 << 30, 1 << 31, 0))
+    with house.ingest.room.promise("another recorder") as promise:
+        assert promise.take([(1 << 30) - len(data) // 2])
+        house.scrub.step()
+        assert path.read_bytes() != data
+    house.later()
+    house.scrub.step()
+    assert path.read_bytes() == data
