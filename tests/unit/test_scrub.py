@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import sqlite3
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent import durable
 from agent.catalog import rot, scrubs
 from agent.config.schema import ScrubConfig
 from agent.errors import DeviceGone, Stopping
@@ -532,3 +534,23 @@ def test_a_heal_takes_no_room_that_a_docking_was_promised(
     house.later()
     house.scrub.step()
     assert path.read_bytes() == data
+
+
+def test_a_copy_in_the_place_of_one_that_is_gone_has_all_its_folders_on_the_disk(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path = house.path(1)
+    shutil.rmtree(path.parent.parent)  # the day, and the recorder
+    house.target.down = True
+    house.scrub.step()
+    synced, real = set[Path](), durable.sync_folder
+
+    def sync(folder: Path) -> None:
+        real(folder)
+        synced.add(folder)
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    assert house.dock()[0]
+    assert path.is_file()
+    assert {path.parent, path.parent.parent, house.store.clips} <= synced
