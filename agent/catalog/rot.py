@@ -55,6 +55,7 @@ def healed(tx: sqlite3.Connection, clip: int, source: str) -> bool:
         return False
     if state is S.QUARANTINED:
         door.change(tx, clip, state, S.STORED, reason="healed")
+        reconfirm.back(tx, clip)
     door.note(tx, "healed", clip, {"source": source})
     return True
 

@@ -554,3 +554,14 @@ def test_a_copy_in_the_place_of_one_that_is_gone_has_all_its_folders_on_the_disk
     assert house.dock()[0]
     assert path.is_file()
     assert {path.parent, path.parent.parent, house.store.clips} <= synced
+
+
+def test_who_had_confirmed_what_was_quarantined_is_asked_for_it_again_once_it_is_whole(house: House) -> None:
+    collected(house, 1)
+    [clip] = house.clips()
+    spoil(house.path(1))
+    house.reopen_delivery(clip)  # a second target does not have it yet
+    house.scrub.step()
+    assert house.states() == ["stored"]
+    rows = house.catalog.read().execute("SELECT state, asked FROM deliveries").fetchall()
+    assert [tuple(row) for row in rows] == [("confirmed", 0.0)]
