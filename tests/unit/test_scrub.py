@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ import pytest
 from agent import durable
 from agent.catalog import rot, scrubs
 from agent.config.schema import ScrubConfig
-from agent.errors import DeviceGone, Stopping
+from agent.errors import DeviceGone, NotEqual, Stopping
 from agent.ingest import reread, scrub
 from agent.ingest.pace import become_idle
 from agent.model import Problem
 from tests.dockside import Heard
 from tests.erasing import NAME
-from tests.scrubbing import House, spoil
+from tests.scrubbing import FOREVER, House, spoil
 
 pytestmark = pytest.mark.usefixtures("trusted_clock")
 
@@ -565,3 +566,105 @@ def test_who_had_confirmed_what_was_quarantined_is_asked_for_it_again_once_it_is
     assert house.states() == ["stored"]
     rows = house.catalog.read().execute("SELECT state, asked FROM deliveries").fetchall()
     assert [tuple(row) for row in rows] == [("confirmed", 0.0)]
+
+
+def test_a_clip_that_became_another_one_while_its_file_was_read_is_not_rotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2)
+    path, _ = spoil(house.path(1))
+    key, real = house.key(1), reread.look
+
+    def copied_anew(*given: Any) -> Any:
+        found = real(*given)
+        if given[0] == path:
+            house.catalog.write(lambda tx: tx.execute("UPDATE clips SET key = 'x' WHERE key = ?", (key,)))
+        return found
+
+    monkeypatch.setattr(scrub, "look", copied_anew)
+    house.scrub.step()
+    assert house.events("rotten") == []
+
+
+def test_a_disk_that_others_fill_meanwhile_ends_a_heal(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    looks = iter([(1 << 30, 1 << 31, 0)])
+    monkeypatch.setattr(house.ingest.room, "_disk", lambda: next(looks, (0, 1 << 31, 0)))
+    house.scrub.step()
+    assert path.read_bytes() != data
+    assert list(house.store.incoming.iterdir()) == []
+
+
+def test_what_was_read_under_a_clock_that_was_ahead_is_read_again(house: House) -> None:
+    house.record(1, 2)
+    assert house.dock()[0]
+    assert house.figures().due == 0
+    house.catalog.write(lambda tx: tx.execute("UPDATE clips SET stored_at = stored_at + ?", (FOREVER,)))
+    house.scrub.step()
+    rows = house.catalog.read().execute("SELECT at FROM scrubs").fetchall()
+    assert len(rows) == 2
+    assert house.figures().due == 0
+
+
+def test_the_only_clip_is_not_gone_where_its_folder_is_on_another_disk_than_the_catalog(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, sent=False)
+    spoil(house.path(1), "gone")
+    with monkeypatch.context() as away:
+        away.setattr("agent.ingest.presence.catalog_path", lambda root: Path("/proc/version"))
+        house.scrub.step()
+    assert house.states() == ["stored"]
+    assert house.scrub.problem is not None
+    assert house.scrub.problem.key == "scrub-no-store"
+    house.time.mono += scrub.REST
+    house.scrub.step()
+    assert house.states() == ["quarantined"]
+
+
+def test_it_is_the_disk_that_is_read_and_not_the_memory(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    dropped, real = list[tuple[int, tuple[int, ...]]](), durable.drop_cache
+
+    def drop(fd: int, *where: int) -> None:
+        dropped.append((os.fstat(fd).st_ino, where))
+        real(fd, *where)
+
+    monkeypatch.setattr(durable, "drop_cache", drop)
+    house.scrub.step()
+    assert dropped[0] == (house.path(1).stat().st_ino, ())  # all of it, before the first byte
+
+
+def test_a_centre_that_sends_without_end_fills_no_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 100 * len(data):
+            sent += len(data)
+            yield data
+
+    def fetch(clip: int, put: Callable[[Iterator[bytes]], None], wait: Any) -> list[Problem]:
+        with pytest.raises(NotEqual):
+            put(endless())
+        return [Problem("export-other-bytes")]
+
+    monkeypatch.setattr(house, "fetch", fetch)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    assert sent == 2 * len(data)
+    assert path.read_bytes() != data
+
+
+def test_a_bit_that_flipped_in_memory_alone_is_no_rot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1, sent=False)
+    real, flips = reread.look, iter([reread.Rot("differs", (0,))])
+    monkeypatch.setattr(scrub, "look", lambda *given: next(flips, None) or real(*given))
+    house.scrub.step()
+    assert house.events("rotten") == []
+    assert (house.states(), house.figures().due) == (["stored"], 0)
