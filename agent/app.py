@@ -229,6 +229,7 @@ class Station:
         return Scrub(
             self._catalog,
             self._store,
+            self._ingest.room.disk,
             self._ingest.locks,
             lambda: live.current.scrub,
             self._fetch_back,

@@ -36,8 +36,8 @@ class House(erasing.House):
 
     def make(self, wait: Callable[[float], bool]) -> Scrub:
         return Scrub(
-            self.catalog, self.store, self.ingest.locks, lambda: self.settings, self.fetch, lambda: None,
-            lambda: self.busy(), wait, time.time, self.time,
+            self.catalog, self.store, self.ingest.room.disk, self.ingest.locks, lambda: self.settings,
+            self.fetch, lambda: None, lambda: self.busy(), wait, time.time, self.time,
         )  # fmt: skip
 
     def thread(self) -> Scrubber:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
-from agent.catalog import door, handover, lives, priority, rot
+from agent.catalog import door, handover, lives, priority, reconfirm, rot
 from agent.model import COLLECTED, ClipState, Identity, Manifest, SourceClip, raw
 
 S = ClipState
@@ -145,9 +145,10 @@ def mark_important(tx: sqlite3.Connection, clip: int) -> None:
 
 
 def _set_important(tx: sqlite3.Connection, clip: int) -> None:
-    """Where it was confirmed it is asked for as soon as may be: it is to be locked for longer."""
+    """Where it was confirmed it is asked for as soon as may be, also after it was released: it is to be
+    locked for longer."""
     tx.execute("UPDATE clips SET important = 1 WHERE id = ?", (clip,))
-    tx.execute("UPDATE deliveries SET asked = 0 WHERE clip = ? AND asked IS NOT NULL", (clip,))
+    reconfirm.soon(tx, [clip])
 
 
 def strayed(db: sqlite3.Connection, identity: Identity, there: Set[str]) -> tuple[list[int], list[int]]:

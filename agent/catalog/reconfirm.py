@@ -103,6 +103,14 @@ def soon(tx: sqlite3.Connection, clips: Iterable[int], *, prove: bool = False) -
     return done.rowcount
 
 
+def back(tx: sqlite3.Connection, clip: int) -> None:
+    """It was quarantined, and nobody was to be asked for it any more; it is here again: who had confirmed it
+    is asked next."""
+    tx.execute(
+        "UPDATE deliveries SET asked = 0 WHERE clip = ? AND state = 'confirmed' AND asked IS NULL", (clip,)
+    )
+
+
 def prove_soon(tx: sqlite3.Connection, which: Iterable[tuple[int, str]]) -> int:
     """As `soon`, of these (clip, target) alone: another target that has just proved a clip does not do so
     again, which may be to read all of it, because this one is silent."""

@@ -24,7 +24,7 @@ class Mark(NamedTuple):
 
     @property
     def hopeless(self) -> bool:
-        """Only its recorder can help."""
+        """Only its recorder can help, or its disk that comes to itself."""
         return self.state is S.QUARANTINED and not self.sent
 
 
@@ -55,6 +55,7 @@ def healed(tx: sqlite3.Connection, clip: int, source: str) -> bool:
         return False
     if state is S.QUARANTINED:
         door.change(tx, clip, state, S.STORED, reason="healed")
+        reconfirm.back(tx, clip)
     door.note(tx, "healed", clip, {"source": source})
     return True
 

@@ -236,6 +236,7 @@ class _Card:
         digest = hashlib.sha256()
         try:
             with open(self.all.store.path(one.key), "rb", opener=durable.opener) as file:
+                durable.drop_cache(file.fileno())
                 while block := file.read(_BLOCK):
                     self.reporter.check()
                     digest.update(block)

@@ -14,6 +14,7 @@ from pathlib import Path
 from agent import durable
 from agent.errors import NotEqual, StationError, StoreFull
 from agent.ingest import reread
+from agent.ingest.room import Disk
 from agent.ingest.store import Store
 from agent.model import Manifest, Problem, StoredClip
 
@@ -34,30 +35,28 @@ class NotHealed(StationError):
 
 def bring(
     store: Store,
+    disk: Disk,
     clip: StoredClip,
     fetch: Fetch,
     check: Callable[[], None],
     wait: Callable[[float], object],
     buffer: memoryview,
 ) -> str:
-    """The clip's bytes, as they were, on the disk under a name of their own; from which target. Raises
+    """The clip's bytes, as they were, on the disk under a name of their own (`aside`), which the caller
+    removes, also after an error; from which target. `disk`: without what dockings were promised. Raises
     NotHealed, StoreFull, OSError, Stopping."""
     place = aside(store, clip.id)
 
     def put(pieces: Iterator[bytes]) -> None:
-        _write(store, place, pieces, clip.manifest, check)
+        _write(disk, place, pieces, clip.manifest, check)
         if reread.look(place, clip.manifest, lambda size: check(), buffer) is not None:
             raise NotEqual(clip=clip.id)
 
-    _need(store, clip.manifest.size)
-    try:
-        come = fetch(clip.id, put, wait)
-        check()
-        if not isinstance(come, str):
-            raise NotHealed(clip.id, come)
-    except BaseException:
-        place.unlink(missing_ok=True)
-        raise
+    _need(disk, clip.manifest.size)
+    come = fetch(clip.id, put, wait)
+    check()
+    if not isinstance(come, str):
+        raise NotHealed(clip.id, come)
     return come
 
 
@@ -88,15 +87,15 @@ def aside(store: Store, clip: int) -> Path:
     return store.incoming / f"healing-{clip}"
 
 
-def _need(store: Store, size: int) -> None:
+def _need(disk: Disk, size: int) -> None:
     """All of the reserve stays: what was promised to dockings may need a part of it. Raises StoreFull."""
-    free, _, reserve = store.disk()
+    free, _, reserve = disk()
     if free - size < reserve:
         raise StoreFull(free=free, needed=size, reserve=reserve)
 
 
 def _write(
-    store: Store, place: Path, pieces: Iterator[bytes], manifest: Manifest, check: Callable[[], None]
+    disk: Disk, place: Path, pieces: Iterator[bytes], manifest: Manifest, check: Callable[[], None]
 ) -> None:
     """Raises NotEqual, StoreFull."""
     done, digest, asked = 0, hashlib.sha256(), 0
@@ -107,7 +106,7 @@ def _write(
             if done > manifest.size:
                 raise NotEqual(why="longer")
             if done >= asked:  # somebody else may have used the room
-                _need(store, manifest.size - done + len(piece))
+                _need(disk, manifest.size - done + len(piece))
                 asked = done + manifest.part_size
             digest.update(piece)
             data = memoryview(piece)

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from agent.catalog import Catalog, documents, rot, scrubs
@@ -21,6 +22,7 @@ from agent.ingest.locks import Locks
 from agent.ingest.pace import Pace
 from agent.ingest.pipeline import BUFFER
 from agent.ingest.reread import Rot, look
+from agent.ingest.room import Disk
 from agent.ingest.store import Store
 from agent.model import ClipState, Problem, StoredClip, printable
 
@@ -42,13 +44,15 @@ class Settings(Protocol):
 
 
 class Scrub:
-    """`fetch`: clips from the centre. `healed`: there may be something to send again. `busy`: recorders are
-    being copied. `wait`: for so many seconds; True when the agent ends."""
+    """`disk`: without what dockings were promised. `fetch`: clips from the centre. `healed`: there may be
+    something to send again. `busy`: recorders are being copied. `wait`: for so many seconds; True when the
+    agent ends."""
 
     def __init__(
         self,
         catalog: Catalog,
         store: Store,
+        disk: Disk,
         locks: Locks,
         config: Callable[[], Settings],
         fetch: Fetch,
@@ -58,7 +62,7 @@ class Scrub:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._catalog, self._store, self._locks = catalog, store, locks
+        self._catalog, self._store, self._disk, self._locks = catalog, store, disk, locks
         self._config, self._fetch, self._healed, self._wait = config, fetch, healed, wait
         self._wall, self._monotonic = wall, monotonic
         self._pace = Pace(lambda: config().rate, busy, wait, monotonic)
@@ -67,6 +71,7 @@ class Scrub:
         self._believed = IN_A_ROW  # so many more clips, before a whole one was read
         self._rests_until, self._away = 0.0, False  # away: the store itself is not there
         self._tries: dict[int, tuple[int, float]] = {}  # clip: (failures, when it is tried again)
+        self._first = True  # no copy that is rotten was looked at yet
         self._rests: Problem | None = None
         self._failed: Problem | None = None
 
@@ -103,6 +108,8 @@ class Scrub:
             self._failed = None
             with self._catalog.reading() as db:
                 self._due.extend(scrubs.due(db, self._wall(), self._config().every, _AHEAD))
+            if not self._due:
+                self._rests = None  # for nothing
         until = self._monotonic() + _TURN
         while self._due and not self._resting() and self._monotonic() < until:
             clip = self._due.popleft()
@@ -169,18 +176,31 @@ class Scrub:
         _log.critical("reading what is stored rests: %s", problem)
 
     def _check_sidecar(self, clip: StoredClip) -> None:
-        """Written anew when it is not what the catalog says. One that cannot be written keeps no other."""
+        """Written anew when it is not what the catalog says. One that cannot be written keeps no other; it is
+        looked at again with its clip."""
         try:
             if self._store.described(clip):
                 return
-            with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
+            with self._alone(clip):
                 with self._catalog.reading() as db:
                     now = scrubs.here(db, clip.id)
                 if now is not None and not self._store.described(now):
                     self._store.rewrite_sidecar(now)
                     _log.warning("the sidecar of clip %d was written anew", clip.id)
-        except OSError as error:
+        except (OSError, Retry) as error:
             _log.error("the sidecar of clip %d cannot be written: %s", clip.id, error)
+
+    def _alone(self, clip: StoredClip) -> AbstractContextManager[None]:
+        """No docking of its recorder is under way meanwhile. Raises Stopping; Retry where one does not end:
+        its thread may hang in the kernel for ever."""
+        until = self._monotonic() + REST
+
+        def beat() -> None:
+            self._pace.check()
+            if self._monotonic() > until:
+                raise Retry("scrub-not-healed", clip=clip.id, reason="docked")
+
+        return self._locks.hold(str(clip.document["recorder"]), beat)
 
     def _keep(self) -> None:
         if read := self._read:
@@ -190,10 +210,15 @@ class Scrub:
     # making whole
 
     def _heal_all(self) -> None:
-        marks = rot.marks(self._catalog.read())
-        self._tries = {mark.clip: self._tries.get(mark.clip, (0, 0.0)) for mark in marks if not mark.hopeless}
+        """What is hopeless is read once at each start, and then as often as everything: it may have been its
+        disk alone, or somebody has put its bytes back."""
+        marks, now = rot.marks(self._catalog.read()), self._monotonic()
+        later = 0.0 if self._first else now + self._config().every
+        first = {mark.clip: (0, later if mark.hopeless else 0.0) for mark in marks}
+        self._tries = {clip: self._tries.get(clip, none) for clip, none in first.items()}
+        self._first = False
         for mark in marks:
-            if not mark.hopeless and self._tries[mark.clip][1] <= self._monotonic():
+            if self._tries[mark.clip][1] <= self._monotonic():
                 self._try(mark)
 
     def _try(self, mark: Mark) -> None:
@@ -209,15 +234,20 @@ class Scrub:
             return
         except (StationError, OSError) as error:
             _log.error("clip %d cannot be made whole now: %s", mark.clip, error)
+        except Exception:  # noqa: BLE001 - told, and tried again: it keeps no other clip from being read
+            _log.exception("clip %d cannot be made whole now", mark.clip)
         failures, _ = self._tries[mark.clip]
-        pause = min(LONGEST, FIRST * 2.0 ** min(failures, 32))
+        pause = self._config().every if mark.hopeless else min(LONGEST, FIRST * 2.0 ** min(failures, 32))
         self._tries[mark.clip] = failures + 1, self._monotonic() + pause
 
     def _heal(self, mark: Mark) -> None:
         """Raises WrongState when it is nobody's concern any more, NotHealed, StoreFull, OSError, Stopping."""
         clip = self._wanted(mark.clip)
         if self._look(clip) is None:  # its recorder has made it whole, or an agent that died right then
-            self._commit(clip, "here")
+            with self._alone(clip):  # a docking that has listed it as quarantined would fail
+                self._commit(clip, "here")
+        elif mark.hopeless:
+            raise heal.NotHealed(clip.id, [Problem("export-no-target")])
         elif not mark.sent:  # the centre has lost it meanwhile
             self._catalog.write(lambda tx: rot.found(tx, clip.id, Problem("not-equal", {"why": "lost"})))
         else:
@@ -227,18 +257,21 @@ class Scrub:
         path = self._store.path(clip.key)
         rotten = heal.as_it_is(path)
         try:
-            target = heal.bring(self._store, clip, self._fetch, self._pace.check, self._wait, self._buffer)
+            target = heal.bring(
+                self._store, self._disk, clip, self._fetch, self._pace.check, self._wait, self._buffer
+            )
+            with self._alone(clip):
+                if heal.as_it_is(path) == rotten:
+                    heal.exchange(self._store, self._wanted(clip.id))
+                    self._commit(clip, target)
+                    return
         except heal.NotHealed:
             # Whoever confirmed it has to show that it has it.
             self._catalog.write(lambda tx: rot.again(tx, clip.id))
             raise
-        with self._locks.hold(str(clip.document["recorder"]), self._pace.check):
-            if heal.as_it_is(path) == rotten:
-                heal.exchange(self._store, self._wanted(clip.id))
-                self._commit(clip, target)
-                return
+        finally:  # its room is wanted, whatever ended this
+            heal.aside(self._store, clip.id).unlink(missing_ok=True)
         # Its recorder was docked meanwhile, and has put another file there: that one is looked at first.
-        heal.aside(self._store, clip.id).unlink(missing_ok=True)
         raise Retry("scrub-not-healed", clip=clip.id, reason="changed")
 
     def _wanted(self, number: int) -> StoredClip:

@@ -136,10 +136,12 @@ class Store:
             return
         if os.path.lexists(final):
             self.set_aside(twin.id, final)
-        durable.make_folders(final.parent, self.clips)
+        folders = durable.make_folders(final.parent, self.clips)
         durable.rename_noreplace(self.partial(clip), final)
         self._write_sidecar(twin)
         self.flush([self.sidecar(twin.key)])
+        for folder in folders:
+            durable.sync_folder(folder)
 
     def discard(self, clip: int) -> None:
         """Forget a copy on its way: it starts over, or it is not needed."""

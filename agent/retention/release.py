@@ -56,6 +56,7 @@ class Release:
     ) -> None:
         self._catalog, self._book, self._path, self._disk = catalog, book, path, disk
         self._config, self._targets, self.now, self._healthy = config, targets, now, healthy
+        self._stuck: dict[str, OSError] = {}  # by the key of what could not be removed in this step
 
     def step(self, stopping: Callable[[], bool] = lambda: False) -> Done:
         """One look at every confirmed clip, where `retention.release` is on; what was let go before is
@@ -63,9 +64,14 @@ class Release:
         now = self.now()  # the clock is watched all the same
         if not self._healthy():
             return Done()
+        self._stuck.clear()
         self.remove()
-        if now is None or not self._config().release:
-            return Done()
+        done = Done() if now is None or not self._config().release else self._let_all_go(now, stopping)
+        if self._stuck:
+            raise next(iter(self._stuck.values()))
+        return done
+
+    def _let_all_go(self, now: float, stopping: Callable[[], bool]) -> Done:
         released = asked = 0
         due = self._due(now)
         while self._goes_on(stopping) and (group := list(islice(due, _GROUP))):
@@ -73,32 +79,37 @@ class Release:
             released += gone
             if silent and asked < _ASKED:
                 asked += self._catalog.write(lambda tx, silent=silent: reconfirm.prove_soon(tx, silent))  # type: ignore[misc]
+            if gone and not self.remove():
+                break  # more tombstones would make no room
         return Done(released, asked)
 
     def _goes_on(self, stopping: Callable[[], bool]) -> bool:
         return not stopping() and self._healthy() and self._config().release
 
-    def remove(self) -> None:
-        """The files of what was released. One that cannot be removed keeps no other; raises OSError then."""
-        after, failed = 0, list[OSError]()
+    def remove(self) -> int:
+        """The files of what was released; of how many clips they went. One that cannot be removed keeps no
+        other; `step` raises what stood in its way."""
+        after = went = 0
         while found := removals.waiting(self._catalog.read(), after, _GROUP):
             after = found[-1][0]
-            gone = [clip for clip, key in found if self._removed(key, failed)]
+            gone = [clip for clip, key in found if self._removed(key)]
             for folder in {self._path(key).parent for _, key in found}:
                 if folder.is_dir():
                     durable.sync_folder(folder)
             self._catalog.write(lambda tx, gone=gone: removals.done(tx, gone))  # type: ignore[misc]
-        if failed:
-            raise failed[0]
+            went += len(gone)
+        return went
 
-    def _removed(self, key: str, failed: list[OSError]) -> bool:
+    def _removed(self, key: str) -> bool:
+        if key in self._stuck:
+            return False
         path = self._path(key)
         try:
             for file in (path, path.with_name(path.name + ".json")):
                 file.unlink(missing_ok=True)
         except OSError as error:
             _log.error("what was released cannot be removed: %s", error)
-            failed.append(error)
+            self._stuck[key] = error
             return False
         return True
 
@@ -152,9 +163,7 @@ class Release:
                     silent += [(row.id, one.params["target"]) for one in left]
             return gone, silent
 
-        done = self._catalog.write(work)
-        self.remove()
-        return done
+        return self._catalog.write(work)
 
     def _let_go(
         self, tx: sqlite3.Connection, keeping: Keeping, row: Row, now: float, *, early: bool

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent import durable
 from agent.config import EraseConfig
 from agent.dock.mounts import FolderPort
 from tests.erasing import NAME, RECORDER, House
@@ -276,6 +277,25 @@ def test_what_rotted_at_the_station_stays_on_the_recorder(house: House) -> None:
     house.dock()
     assert set(house.files()) == {NAME.format(1, 1)}
     assert certificate(house)["left"] == {"not-whole-here": 1}
+
+
+def test_the_last_look_at_the_copy_here_is_at_the_disk_and_not_at_the_memory(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.record(1, 2)
+    house.dock()
+    house.order.config = EraseConfig(enabled=True, after="stored")
+    copies = {path.stat().st_ino for path in house.store.clips.rglob("*.mp4")}
+    dropped, real = set[int](), durable.drop_cache
+
+    def drop(fd: int, *where: int) -> None:
+        dropped.add(os.fstat(fd).st_ino)
+        real(fd, *where)
+
+    monkeypatch.setattr(durable, "drop_cache", drop)
+    house.dock()
+    assert house.files() == {}
+    assert copies <= dropped
 
 
 def test_nobody_is_accused_of_what_the_station_erased_itself(confirmed: House) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import Catalog, door, lengthened, reconfirm
+from agent.catalog import Catalog, door, intake, lengthened, reconfirm
 from agent.clock import Stamp
 from agent.config.roster import parse
 from agent.model import ClipState
@@ -88,6 +88,14 @@ def test_whatever_lengthens_has_the_centre_asked_for_what_is_locked_too_short(
     assert lock(house) == 2
     assert asked(house) == [*clips]
     assert lock(house) == 0
+
+
+def test_a_clip_that_was_released_and_is_marked_by_its_officer_now_is_asked_for(house: House) -> None:
+    here, gone = confirmed(house)
+    house.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = NULL WHERE clip = ?", (gone,)))
+    for clip in (here, gone):
+        house.catalog.write(lambda tx, clip=clip: intake.mark_important(tx, clip))  # type: ignore[misc]
+    assert asked(house) == [here, gone]
 
 
 def test_what_is_locked_long_enough_is_left_alone(house: House) -> None:

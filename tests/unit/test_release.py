@@ -1,5 +1,6 @@
 """What keeps a local copy is asked again in the commit that lets it go; the files follow the commit."""
 
+import errno
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,3 +163,47 @@ def test_many_small_steps_are_a_large_one(house: House) -> None:
     assert house.watch.now()
     house.now += DAY * 0.9
     assert house.watch.now() is None
+
+
+def test_a_file_that_cannot_be_removed_is_told_and_keeps_no_other(house: House) -> None:
+    first, path = clip(house), house.station.path(house.said.clips[clip(house)].key)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        house.release.step()
+    house.dock()
+    house.send()
+    house.wait(31 * DAY)
+    house.watch.now()
+    for _ in range(2):  # the centre is asked first
+        with pytest.raises(OSError, match="directory"):
+            house.release.step()
+        house.send()
+    [other] = set(house.said.clips) - {first}
+    assert house.station.state(other) == "released"
+    assert not house.station.path(house.said.clips[other].key).exists()
+    path.rmdir()
+    house.release.step()
+    assert removals.waiting(house.catalog.read(), 0, 10) == []
+
+
+def test_where_nothing_can_be_removed_no_more_is_released(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.retention.release._GROUP", 1)
+    for _ in range(2):
+        house.dock()
+    house.send()
+    house.wait(31 * DAY)
+    house.watch.now()
+    house.release.step()
+    house.send()
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refused)
+        with pytest.raises(OSError, match="Read-only"):
+            house.release.step()
+    assert [house.station.state(one) for one in house.said.clips].count("released") == 1

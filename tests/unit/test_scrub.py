@@ -4,23 +4,26 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import durable
 from agent.catalog import rot, scrubs
 from agent.config.schema import ScrubConfig
-from agent.errors import DeviceGone, Stopping
+from agent.errors import DeviceGone, NotEqual, Stopping
 from agent.ingest import reread, scrub
 from agent.ingest.pace import become_idle
 from agent.model import Problem
 from tests.dockside import Heard
 from tests.erasing import NAME
-from tests.scrubbing import House, spoil
+from tests.scrubbing import FOREVER, House, spoil
 
 pytestmark = pytest.mark.usefixtures("trusted_clock")
 
@@ -265,7 +268,7 @@ def test_a_heal_leaves_the_reserve_alone(house: House, monkeypatch: pytest.Monke
     collected(house, 1)
     path, data = spoil(house.path(1))
     free = [house.store.disk()]
-    monkeypatch.setattr(house.store, "disk", lambda: (100, free[0][1], 100))
+    monkeypatch.setattr(house.ingest.room, "_disk", lambda: (100, free[0][1], 100))
     house.scrub.step()
     assert path.read_bytes() != data
     assert house.waiting() == 1
@@ -390,3 +393,278 @@ def test_what_its_recorder_has_put_there_while_it_was_fetched_stays(
     assert (house.waiting(), path.stat().st_ino) == (0, there)
     assert [told["source"] for told in house.events("healed")] == ["here"]
     assert list(house.store.incoming.iterdir()) == []
+
+
+def test_a_heal_that_nobody_wants_any_more_leaves_nothing_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    spoil(house.path(1))
+    [clip] = house.clips()
+    real = house.fetch
+
+    def fetch(*given: Any) -> Any:
+        come = real(*given)
+        house.catalog.write(lambda tx: rot.forget(tx, clip))  # as a docking does that begins to copy it again
+        return come
+
+    monkeypatch.setattr(house, "fetch", fetch)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    assert list(house.store.incoming.iterdir()) == []
+
+
+def test_a_heal_that_fails_in_the_end_gives_its_room_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as short:
+        short.setattr(house.store, "set_aside", full)
+        house.scrub.step()
+    assert list(house.store.incoming.iterdir()) == []
+    house.later()
+    house.scrub.step()
+    assert path.read_bytes() == data
+
+
+def test_once_nothing_is_left_to_be_read_it_is_not_said_to_rest(house: House) -> None:
+    collected(house, *range(1, 5), sent=False)
+    for number in range(1, 5):
+        spoil(house.path(number))
+    house.scrub.step()
+    assert house.scrub.problem is not None
+    for _ in range(2):  # the fourth is believed; then there is none
+        house.time.mono += scrub.REST
+        house.scrub.step()
+    assert house.states() == ["quarantined"] * 4
+    assert house.figures().due == 0
+    assert house.scrub.problem is None
+
+
+def test_a_fault_in_one_heal_keeps_nothing_else_from_being_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2, 3)
+    path, data = spoil(house.path(1))
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("what a centre said and nobody thought of")
+
+    with monkeypatch.context() as odd:
+        odd.setattr(house, "fetch", broken)
+        house.scrub = house.make(house.pause)
+        house.scrub.step()
+    assert (house.figures().due, house.waiting()) == (0, 1)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_disk_that_comes_to_itself_gives_back_what_was_quarantined_for_it(
+    house: House, restarted: bool
+) -> None:
+    collected(house, 1, 2, sent=False)
+    path, data = spoil(house.path(1))
+    house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]
+    path.write_bytes(data)  # as a plug that sits again, or a copy that an administrator put there
+    house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]  # it is not read at every step
+    if restarted:
+        house.scrub = house.make(house.pause)
+    else:
+        house.time.mono += house.settings.every
+    house.scrub.step()
+    assert house.states() == ["stored"] * 2
+    assert [told["source"] for told in house.events("healed")] == ["here"]
+    house.send()
+    assert house.states() == ["confirmed"] * 2
+
+
+def test_what_is_whole_again_is_so_for_no_docking_that_is_under_way(house: House) -> None:
+    collected(house, 1, 2, sent=False)
+    path, data = spoil(house.path(1))
+    house.scrub.step()
+    path.write_bytes(data)
+    house.scrub = house.make(house.pause)
+    recorder = house.catalog.read().execute("SELECT recorder FROM clips").fetchone()[0]
+    with house.ingest.locks.hold(recorder, lambda: None):  # it has listed the clip as one to be copied
+        house.waits_left = 0
+        with pytest.raises(Stopping):
+            house.scrub.step()
+    assert house.states() == ["quarantined", "stored"]
+    house.waits_left = 1_000_000
+    house.scrub.step()
+    assert house.states() == ["stored"] * 2
+
+
+def test_a_docking_that_never_ends_does_not_end_the_reading(house: House) -> None:
+    collected(house, 1, 2, 3)
+    for number in (1, 2, 3):
+        sidecar = house.path(number).with_name(house.path(number).name + ".json")
+        sidecar.write_text("{}")
+    recorder = house.catalog.read().execute("SELECT recorder FROM clips").fetchone()[0]
+
+    def wait(seconds: float) -> bool:
+        house.time.mono += max(seconds, scrub.REST / 2)
+        return house.pause(0)
+
+    house.scrub = house.make(wait)
+    with house.ingest.locks.hold(recorder, lambda: None):
+        for _ in range(3):
+            house.scrub.step()
+    assert house.figures().due == 0
+
+
+def test_a_heal_takes_no_room_that_a_docking_was_promised(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    monkeypatch.setattr(house.ingest.room, "_disk", lambda: (1 << 30, 1 << 31, 0))
+    with house.ingest.room.promise("another recorder") as promise:
+        assert promise.take([(1 << 30) - len(data) // 2])
+        house.scrub.step()
+        assert path.read_bytes() != data
+    house.later()
+    house.scrub.step()
+    assert path.read_bytes() == data
+
+
+def test_a_copy_in_the_place_of_one_that_is_gone_has_all_its_folders_on_the_disk(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    path = house.path(1)
+    shutil.rmtree(path.parent.parent)  # the day, and the recorder
+    house.target.down = True
+    house.scrub.step()
+    synced, real = set[Path](), durable.sync_folder
+
+    def sync(folder: Path) -> None:
+        real(folder)
+        synced.add(folder)
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    assert house.dock()[0]
+    assert path.is_file()
+    assert {path.parent, path.parent.parent, house.store.clips} <= synced
+
+
+def test_who_had_confirmed_what_was_quarantined_is_asked_for_it_again_once_it_is_whole(house: House) -> None:
+    collected(house, 1)
+    [clip] = house.clips()
+    spoil(house.path(1))
+    house.reopen_delivery(clip)  # a second target does not have it yet
+    house.scrub.step()
+    assert house.states() == ["stored"]
+    rows = house.catalog.read().execute("SELECT state, asked FROM deliveries").fetchall()
+    assert [tuple(row) for row in rows] == [("confirmed", 0.0)]
+
+
+def test_a_clip_that_became_another_one_while_its_file_was_read_is_not_rotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2)
+    path, _ = spoil(house.path(1))
+    key, real = house.key(1), reread.look
+
+    def copied_anew(*given: Any) -> Any:
+        found = real(*given)
+        if given[0] == path:
+            house.catalog.write(lambda tx: tx.execute("UPDATE clips SET key = 'x' WHERE key = ?", (key,)))
+        return found
+
+    monkeypatch.setattr(scrub, "look", copied_anew)
+    house.scrub.step()
+    assert house.events("rotten") == []
+
+
+def test_a_disk_that_others_fill_meanwhile_ends_a_heal(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    looks = iter([(1 << 30, 1 << 31, 0)])
+    monkeypatch.setattr(house.ingest.room, "_disk", lambda: next(looks, (0, 1 << 31, 0)))
+    house.scrub.step()
+    assert path.read_bytes() != data
+    assert list(house.store.incoming.iterdir()) == []
+
+
+def test_what_was_read_under_a_clock_that_was_ahead_is_read_again(house: House) -> None:
+    house.record(1, 2)
+    assert house.dock()[0]
+    assert house.figures().due == 0
+    house.catalog.write(lambda tx: tx.execute("UPDATE clips SET stored_at = stored_at + ?", (FOREVER,)))
+    house.scrub.step()
+    rows = house.catalog.read().execute("SELECT at FROM scrubs").fetchall()
+    assert len(rows) == 2
+    assert house.figures().due == 0
+
+
+def test_the_only_clip_is_not_gone_where_its_folder_is_on_another_disk_than_the_catalog(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, sent=False)
+    spoil(house.path(1), "gone")
+    with monkeypatch.context() as away:
+        away.setattr("agent.ingest.presence.catalog_path", lambda root: Path("/proc/version"))
+        house.scrub.step()
+    assert house.states() == ["stored"]
+    assert house.scrub.problem is not None
+    assert house.scrub.problem.key == "scrub-no-store"
+    house.time.mono += scrub.REST
+    house.scrub.step()
+    assert house.states() == ["quarantined"]
+
+
+def test_it_is_the_disk_that_is_read_and_not_the_memory(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1)
+    dropped, real = list[tuple[int, tuple[int, ...]]](), durable.drop_cache
+
+    def drop(fd: int, *where: int) -> None:
+        dropped.append((os.fstat(fd).st_ino, where))
+        real(fd, *where)
+
+    monkeypatch.setattr(durable, "drop_cache", drop)
+    house.scrub.step()
+    assert dropped[0] == (house.path(1).stat().st_ino, ())  # all of it, before the first byte
+
+
+def test_a_centre_that_sends_without_end_fills_no_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1)
+    path, data = spoil(house.path(1))
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 100 * len(data):
+            sent += len(data)
+            yield data
+
+    def fetch(clip: int, put: Callable[[Iterator[bytes]], None], wait: Any) -> list[Problem]:
+        with pytest.raises(NotEqual):
+            put(endless())
+        return [Problem("export-other-bytes")]
+
+    monkeypatch.setattr(house, "fetch", fetch)
+    house.scrub = house.make(house.pause)
+    house.scrub.step()
+    assert sent == 2 * len(data)
+    assert path.read_bytes() != data
+
+
+def test_a_bit_that_flipped_in_memory_alone_is_no_rot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1, sent=False)
+    real, flips = reread.look, iter([reread.Rot("differs", (0,))])
+    monkeypatch.setattr(scrub, "look", lambda *given: next(flips, None) or real(*given))
+    house.scrub.step()
+    assert house.events("rotten") == []
+    assert (house.states(), house.figures().due) == (["stored"], 0)
