@@ -320,6 +320,7 @@ class Station:
 
     def _take_rules_over(self, config: Config) -> None:
         book.follow(self._catalog, config.retention, faulty=self._live.faulty)
+        self._catalog.write(lambda tx: lengthened.follow(tx, locking(config.targets)))
         roster.take_over(self._catalog, self._live.roster)
         self._kept_otherwise()
 
@@ -394,7 +395,11 @@ class Station:
                 "clock": clock_check(clock.trusted),
                 "clips": clips_check(self._counts),
                 "retention": retention_check(lambda: self._retention.problem),
-                "scrub": scrub_check(lambda: self._scrub.problem, lambda: rot.waiting(self._catalog.read())),
+                "scrub": scrub_check(
+                    lambda: self._scrub.problem,
+                    lambda: rot.waiting(self._catalog.read()),
+                    lambda: self._scrub.behind,
+                ),
                 "deadline": deadline_check(
                     Remembered(self._overdue, _HOLDS), lambda: live.current.upload.deadline
                 ),

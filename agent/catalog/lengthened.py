@@ -6,11 +6,12 @@ Functions that take `tx` run inside `Catalog.write`.
 
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from agent.catalog import meta
 
-_KEY = "lengthened"
+_KEY, _LOCKING = "lengthened", "locking-targets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class Lengthened:
 
 def note(tx: sqlite3.Connection, event: int) -> None:
     _put(tx, Lengthened(event))
+
+
+def follow(tx: sqlite3.Connection, locking: Collection[str]) -> None:
+    """These targets are to keep clips under a lock. One that was not to before has all to lock yet."""
+    if set(locking) - set(json.loads(meta.get(tx, _LOCKING) or "[]")):
+        (last,) = tx.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+        note(tx, last)
+    meta.put(tx, _LOCKING, json.dumps(sorted(locking)))
 
 
 def standing(db: sqlite3.Connection) -> Lengthened | None:

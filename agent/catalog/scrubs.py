@@ -39,6 +39,12 @@ def due(db: sqlite3.Connection, now: float, every: float, most: int) -> list[int
     return [int(row[0]) for row in rows]
 
 
+def oldest(db: sqlite3.Connection) -> float | None:
+    """When that clip was read, or stored, which was not read for longest; None: there is none."""
+    row = db.execute(f"SELECT min({_READ}) {_STORED}").fetchone()
+    return None if row[0] is None else float(row[0])
+
+
 def here(db: sqlite3.Connection, clip: int) -> StoredClip | None:
     """None when its file should not be here (any more), or is known not to be whole."""
     row = db.execute(f"SELECT 1 {_STORED} AND c.id = ?", (clip,)).fetchone()

@@ -71,6 +71,8 @@ class Scrub:
         self._believed = IN_A_ROW  # so many more clips, before a whole one was read
         self._rests_until, self._away = 0.0, False  # away: the store itself is not there
         self._tries: dict[int, tuple[int, float]] = {}  # clip: (failures, when it is tried again)
+        self._unreadable: set[int] = set()  # tried in this round: they keep no other from being read
+        self._oldest: float | None = None  # when that clip was read last that was not read for longest
         self._first = True  # no copy that is rotten was looked at yet
         self._rests: Problem | None = None
         self._failed: Problem | None = None
@@ -79,6 +81,13 @@ class Scrub:
     def problem(self) -> Problem | None:
         """Why it stands still, or what could not be read."""
         return self._rests or self._failed
+
+    @property
+    def behind(self) -> float | None:
+        """Seconds since the longest unread clip was read, when that is twice as long as it should be."""
+        oldest, every = self._oldest, self._config().every
+        since = self._wall() - oldest if oldest is not None else 0.0
+        return since if since > 2 * every else None
 
     def step(self) -> float:
         """Make whole what is rotten, then read for a while; the seconds until there is more to do. Raises
@@ -105,11 +114,7 @@ class Scrub:
 
     def _read_on(self) -> None:
         if not self._due:
-            self._failed = None
-            with self._catalog.reading() as db:
-                self._due.extend(scrubs.due(db, self._wall(), self._config().every, _AHEAD))
-            if not self._due:
-                self._rests = None  # for nothing
+            self._look_ahead()
         until = self._monotonic() + _TURN
         while self._due and not self._resting() and self._monotonic() < until:
             clip = self._due.popleft()
@@ -118,11 +123,23 @@ class Scrub:
             if stored is not None:
                 self._one(stored)
 
+    def _look_ahead(self) -> None:
+        most = _AHEAD + len(self._unreadable)
+        with self._catalog.reading() as db:
+            due = scrubs.due(db, self._wall(), self._config().every, most)
+            self._oldest = scrubs.oldest(db)
+        self._due.extend(clip for clip in due if clip not in self._unreadable)
+        if not self._due:
+            self._rests = None  # for nothing
+            self._failed = None
+            self._unreadable.clear()
+
     def _one(self, clip: StoredClip) -> None:
         try:
             rotten = self._look(clip) and self._look(clip)  # twice: a bit may have flipped in memory
         except OSError as error:  # that says nothing of its bytes
             self._failed = Problem("scrub-failed", {"error": str(error)})
+            self._unreadable.add(clip.id)
             _log.error("clip %d cannot be read again: %s", clip.id, error)
             return
         if rotten is not None:

@@ -26,6 +26,11 @@ class Scrubber(threading.Thread):
         """Why nothing is read again; None: all is well."""
         return self._fault or self._scrub.problem
 
+    @property
+    def behind(self) -> float | None:
+        """As of `Scrub`."""
+        return self._scrub.behind
+
     def run(self) -> None:
         become_idle()
         while not self._ending.is_set():

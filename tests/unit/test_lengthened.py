@@ -79,6 +79,17 @@ def other_unit(house: House) -> None:
     roster.take_over(house.catalog, parse(text.encode(), Path("roster.csv")))
 
 
+def test_a_store_whose_locks_are_switched_on_later_is_asked_for_all_that_it_has(house: House) -> None:
+    clips = confirmed(house)
+    longer(house)
+    assert lock(house, locking=set()) == 0, "without a lock there is none to grow"
+    for locking, asks in ((set(), []), ({"centre"}, list(clips)), ({"centre"}, [])):
+        house.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = 5"))
+        house.catalog.write(lambda tx, locking=locking: lengthened.follow(tx, locking))  # type: ignore[misc]
+        lock(house, locking=locking)
+        assert asked(house) == asks
+
+
 @pytest.mark.parametrize("lengthen", [reopened, longer, longer_and_shorter, other_unit])
 def test_whatever_lengthens_has_the_centre_asked_for_what_is_locked_too_short(
     house: House, lengthen: Callable[[House], None]

@@ -668,3 +668,46 @@ def test_a_bit_that_flipped_in_memory_alone_is_no_rot(house: House, monkeypatch:
     house.scrub.step()
     assert house.events("rotten") == []
     assert (house.states(), house.figures().due) == (["stored"], 0)
+
+
+def test_clips_that_may_not_be_read_keep_none_behind_them_from_being_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(house, 1, 2, 3, 4)
+    monkeypatch.setattr("agent.ingest.scrub._AHEAD", 1)
+    shut = {str(house.path(number)) for number in (1, 2)}
+    real, tried = os.open, list[str]()
+
+    def refusing(path: object, *given: object, **named: object) -> int:
+        if str(path) in shut:
+            tried.append(str(path))
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refusing)
+    for _ in range(4):
+        house.scrub.step()
+    assert house.figures().due == 2
+    assert (sorted(tried), house.scrub.problem is not None) == (sorted(shut), True)
+    house.scrub.step()  # a round has ended
+    house.scrub.step()
+    assert len(tried) > 2, "they are tried again"
+
+
+def test_a_station_that_never_gets_to_read_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected(house, 1, 2)
+    for _ in range(2):  # the second look finds that all was read
+        house.scrub.step()
+    assert house.scrub.behind is None
+    now, every = time.time(), house.settings.every
+    monkeypatch.setattr(time, "time", lambda: now + 2 * every + 60)
+    scrub = house.make(house.pause)
+    house.busy = lambda: True
+    house.waits_left = 100
+    with pytest.raises(Stopping):
+        scrub.step()
+    assert scrub.behind is not None and scrub.behind > 2 * every
+    house.busy, house.waits_left = (lambda: False), 1_000_000
+    for _ in range(3):
+        scrub.step()
+    assert scrub.behind is None
