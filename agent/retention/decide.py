@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.retention.rules import Rule
 
 Span = tuple[Rule, float, float]  # a rule, and the ages in seconds from which and up to which it protects
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """`until` is in seconds since the epoch, `math.inf` for ever. `by`: the rule that ends last; None: no
     rule speaks of the clip, and what nothing speaks of is kept."""
 

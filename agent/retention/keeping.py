@@ -53,7 +53,7 @@ class Keeping:
         return bool(self._holds)
 
     def holds(self, row: Row) -> list[Hold]:
-        return legal.covering(row, self._holds)
+        return legal.covering(row, self._holds) if self._holds else []
 
     def at_centre(self, row: Row, recorded: float | None, now: float) -> Kept:
         """Without holds. `recorded`: as `retained.began` tells; for ever while nobody knows it."""
