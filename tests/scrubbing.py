@@ -154,3 +154,11 @@ def spoil(path: Path, how: str = "flip") -> tuple[Path, bytes]:
             path.unlink()
             path.with_name(path.name + ".json").unlink()
     return path, data
+
+
+def collected(house: House, *numbers: int, sent: bool = True) -> None:
+    house.record(*numbers)
+    assert house.dock()[0]
+    if sent:
+        house.send()
+    house.age()
