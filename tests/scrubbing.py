@@ -157,6 +157,7 @@ def spoil(path: Path, how: str = "flip") -> tuple[Path, bytes]:
 
 
 def collected(house: House, *numbers: int, sent: bool = True) -> None:
+    """Clips that are here and, when `sent`, at the centre; all are due to be read again."""
     house.record(*numbers)
     assert house.dock()[0]
     if sent:

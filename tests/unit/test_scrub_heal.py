@@ -1,4 +1,4 @@
-"""What is rotten is made whole again, from a real folder centre or from its recorder; nothing else is harmed."""
+"""What is rotten is made whole again, from a real folder centre or its recorder; nothing else is harmed."""
 
 import errno
 import shutil
