@@ -2,10 +2,12 @@
 what belongs to another.
 
 The programs of its makers look, and change nothing (`-n`). What a plug that was pulled too early leaves on
-FAT is no damage of any file: a mark, a count, clusters that no file has. Everything else is.
+FAT is no damage of any file: a mark, a count, clusters that no file has, a piece of a long name without its
+file, a table that lags behind the other (see `tables`). Everything else is.
 """
 
 import errno
+import logging
 import os
 import re
 import shutil
@@ -13,6 +15,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.privileged.tables import only_freed
+
+_TOLD = 1000  # characters of what a program says; a card chooses the names in it
 _LONGEST = 120.0  # seconds; reading the tables of a large card by USB 2 takes some
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _EXT = ("e2fsck", "-f", "-n")
@@ -35,10 +40,15 @@ _HARMLESS = re.compile(
     r"|Reclaimed \d+ unused clusters? \(\d+ bytes\)\."
     r"|Free cluster summary wrong \(\d+ vs\. really \d+\)"
     r"|  Auto-correcting\."
+    r'|Orphaned long file name part ".*"'
+    r"|  Auto-deleting\."
     r"|Leaving filesystem unchanged\."
     r"|.*: \d+ files, \d+/\d+ clusters"
     r"|"
 )
+#: And where the tables differ in what is free alone.
+_OF_TABLES = frozenset({"FATs differ but appear to be intact.", "  Using first FAT."})
+_log = logging.getLogger(__name__)
 
 
 def check(node: Path, fs_type: str) -> None:
@@ -61,10 +71,14 @@ def check(node: Path, fs_type: str) -> None:
     except subprocess.TimeoutExpired as e:
         raise OSError(errno.ETIMEDOUT, "checking it took too long", str(node)) from e
     said = os.fsdecode(ran.stdout).splitlines()
-    if ran.returncode == 0 or (fs_type == "vfat" and ran.returncode == 1 and _harmless(said)):
+    if ran.returncode == 0 or (fs_type == "vfat" and ran.returncode == 1 and _harmless(said, node)):
         return
+    _log.warning("%s of %s: %s", program[0], node, ascii("\n".join(said))[:_TOLD])
     raise OSError(errno.EUCLEAN, f"damaged, says {program[0]} ({ran.returncode})", str(node))
 
 
-def _harmless(said: Sequence[str]) -> bool:
-    return bool(said) and all(_HARMLESS.fullmatch(line) for line in said)
+def _harmless(said: Sequence[str], node: Path) -> bool:
+    others = [line for line in said if line not in _OF_TABLES]
+    if not others or not all(_HARMLESS.fullmatch(line) for line in others):
+        return False
+    return len(others) == len(said) or only_freed(node)

@@ -15,14 +15,14 @@ _FREE, _END = 0, 0x0FFFFFFF
 
 
 class Fat:
-    """A FAT32 image of 40 MiB with the files `a.mp4` and `b.mp4`, edited byte by byte."""
+    """A FAT32 image of 40 MiB with `a.mp4`, `b.mp4` and a long name, edited byte by byte."""
 
     def __init__(self, folder: Path) -> None:
         self.image = folder / "fat.img"
         with self.image.open("wb") as empty:
             empty.truncate(40 << 20)
         _run("mkfs.fat", "-F", "32", "-s", "1", self.image)
-        for name in ("a.mp4", "b.mp4"):
+        for name in ("a.mp4", "b.mp4", "a long name.mp4"):
             (folder / name).write_bytes(name.encode() * 1000)
             _run("mcopy", "-i", self.image, folder / name, f"::{name}")
         self.data = bytearray(self.image.read_bytes())
@@ -47,6 +47,14 @@ class Fat:
     def point(self, cluster: int, to: int) -> None:
         for copy in range(self.copies):
             struct.pack_into("<I", self.data, self.fat + copy * self.length + 4 * cluster, to)
+
+    def free(self, cluster: int, *copies: int) -> None:
+        """Its chain, as these copies of the table tell it."""
+        while 2 <= cluster < 0x0FFFFFF8:
+            after = self.next(cluster)
+            for copy in copies:
+                struct.pack_into("<I", self.data, self.fat + copy * self.length + 4 * cluster, _FREE)
+            cluster = after
 
     def judged(self) -> int:
         """The errno; 0 when it is whole."""
@@ -74,7 +82,7 @@ def fat(tmp_path: Path) -> Fat:
     return Fat(tmp_path)
 
 
-A, B = b"A       MP4", b"B       MP4"
+A, B, LONG = b"A       MP4", b"B       MP4", b"ALONGN~1MP4"
 
 
 def test_a_card_that_is_whole_may_be_written_to(fat: Fat) -> None:
@@ -110,6 +118,26 @@ def test_what_a_pull_in_the_middle_of_an_erasure_leaves_is_no_damage(fat: Fat) -
     could not be finished at the next docking."""
     fat.data[65] |= 1
     fat.data[fat.data.index(A)] = 0xE5
+    assert fat.judged() == 0
+
+
+@pytest.mark.parametrize("copy", [0, 1])
+def test_a_pull_between_the_two_tables_is_no_damage(fat: Fat, copy: int) -> None:
+    """One of them has freed what was removed, the other has not yet."""
+    first = fat.first(A)
+    fat.data[fat.data.index(A)] = 0xE5
+    fat.free(first, copy)
+    fat.data[fat.fat + fat.length + 7] ^= 0x08  # and the mark of the mount, which the tables have, too
+    assert fat.judged() == 0
+
+
+def test_a_table_that_has_lost_what_a_name_needs_is_refused(fat: Fat) -> None:
+    fat.free(fat.first(A), 0)
+    assert fat.judged() == errno.EUCLEAN
+
+
+def test_a_pull_in_the_middle_of_a_long_name_is_no_damage(fat: Fat) -> None:
+    fat.data[fat.data.index(LONG)] = 0xE5
     assert fat.judged() == 0
 
 
