@@ -1,8 +1,8 @@
 """The two tables of a FAT32 card, side by side.
 
 Removing a file frees its clusters in the one, then in the other: a plug that is pulled between the two leaves
-clusters that only one of them calls free. Any other difference is damage. Layout: "Microsoft FAT32 File System
-Specification", 1.03, sections 3 and 4.
+clusters that only one of them calls free. Any other difference is damage. Layout: "Microsoft FAT32 File
+System Specification", 1.03, sections 3 and 4.
 """
 
 import errno
