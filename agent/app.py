@@ -1,8 +1,8 @@
 """The station: makes every room, hands each what it needs, starts and stops them in order.
 
-The only file that knows all others. Start: what is committed must be true before anything is added
-to it, and everything that was stored must find its way on before the next recorder is read. Stop: the
-other way round.
+The only file that knows all others, with `agent/checks.py`, which wires the health checks. Start: what is
+committed must be true before anything is added to it, and everything that was stored must find its way on
+before the next recorder is read. Stop: the other way round.
 """
 
 import logging
@@ -14,11 +14,11 @@ from datetime import date
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
-from agent.catalog import Catalog, deliveries, findings, home, lengthened, priority, queries, released, rot
+from agent.catalog import Catalog, deliveries, findings, home, lengthened, queries
 from agent.catalog.check import CatalogCheck
+from agent.checks import Watched, board
 from agent.config import Config
 from agent.config.live import LiveConfig
-from agent.custody.clocks import ledger
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
 from agent.custody.evidence import exported, viewed
@@ -45,7 +45,7 @@ from agent.ingest.store import Store
 from agent.model import ClipState, Problem, Reporter, SlotState
 from agent.privileged.client import Helper
 from agent.privileged.verbs import InProcess
-from agent.retention import book, handin, roster
+from agent.retention import book, roster
 from agent.retention.book import Book
 from agent.retention.clockwatch import ClockWatch
 from agent.retention.commands import Commands
@@ -55,24 +55,6 @@ from agent.retention.locks import lock_what_lengthened, locking
 from agent.retention.release import Release
 from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
-from agent.status.health.boot import boot_check
-from agent.status.health.catalog import catalog_check
-from agent.status.health.centre import centre_check
-from agent.status.health.clips import clips_check
-from agent.status.health.clock import clock_check
-from agent.status.health.configuration import configuration_check
-from agent.status.health.custody import custody_check
-from agent.status.health.deadline import deadline_check
-from agent.status.health.disk import disk_check, filling_check
-from agent.status.health.findings import findings_check
-from agent.status.health.handin import handin_check
-from agent.status.health.hotplug import hotplug_check
-from agent.status.health.recorders import clocks_check
-from agent.status.health.retention import retention_check
-from agent.status.health.scrub import scrub_check
-from agent.status.health.surfaces import surfaces_check
-from agent.status.health.targets import targets_check
-from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources, snapshot
 from agent.supervise import Supervisor
 from agent.upload import back
@@ -92,8 +74,6 @@ log = logging.getLogger(__name__)
 
 _STOP = 9.0  # seconds for all rooms together; systemd is told ten
 _WEB_STOP = 1.0
-_HOLDS = 60.0  # seconds that an answer holds which looks through all that waits, or through every docking
-_HOLDS_REPORT = 600.0  # the same, of one that looks at every clip of a day
 _COPYING = (SlotState.IDENTIFYING, SlotState.COLLECTING)
 _SOURCE_LIMIT = 90.0  # seconds; sources of events come round every 30
 
@@ -376,69 +356,27 @@ class Station:
         ).all()
 
     def _health(self) -> HealthBoard:
-        live = self._live
-        return HealthBoard(
-            {
-                "boot": boot_check(booted.problems, lambda: self._data_problem),
-                "disk": disk_check(
-                    self._store.disk,
-                    lambda: self._ingest.room.wanted() > 0,
-                    lambda: self._retention.making_room,
-                ),
-                "filling": filling_check(self._filling),
-                "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
-                "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in self._sources]),
-                "catalog": catalog_check(self._check.checking, self._check.damage),
-                "targets": targets_check(lambda: list(live.current.targets), self._uploads.failing),
-                "centre": centre_check(self._uploads.untold, lambda: released.counted(self._catalog.read())),
-                "custody": custody_check(self._log_problems),
-                "clock": clock_check(clock.trusted),
-                "clips": clips_check(self._counts),
-                "retention": retention_check(lambda: self._retention.problem),
-                "scrub": scrub_check(
-                    lambda: self._scrub.problem,
-                    lambda: rot.waiting(self._catalog.read()),
-                    lambda: self._scrub.behind,
-                ),
-                "deadline": deadline_check(
-                    Remembered(self._overdue, _HOLDS), lambda: live.current.upload.deadline
-                ),
-                "web": surfaces_check(lambda: self._web.problems()),
-                "recorders": clocks_check(Remembered(self._wrong_clocks, _HOLDS)),
-                "handin": handin_check(
-                    Remembered(self._late_today, _HOLDS_REPORT),
-                    Remembered(self._away, _HOLDS_REPORT),
-                    handin.AWAY,
-                ),
-                "findings": findings_check(
-                    lambda: findings.count(self._catalog.read()), lambda: self._judge.failing
-                ),
-            }
+        return board(
+            Watched(
+                live=self._live,
+                data_problem=self._data_problem,
+                catalog=self._catalog,
+                check=self._check,
+                disk=self._store.disk,
+                room=self._ingest.room,
+                filling=self._filling,
+                sources=self._sources,
+                uploads=self._uploads,
+                log=self._log_problems,
+                retention=self._retention,
+                scrub=self._scrub,
+                judge=self._judge,
+                web=lambda: self._web.problems(),
+            )
         )
 
     def _counts(self) -> dict[str, int]:
         return queries.counts(self._catalog.read())
-
-    def _wrong_clocks(self) -> list[str]:
-        return ledger.wrong(self._catalog.read())
-
-    def _late_today(self) -> int:
-        """Of clips; 0 while nobody knows what day it is."""
-        if not clock.trusted():
-            return 0
-        return handin.late(self._catalog.read(), date.today(), time.time())
-
-    def _away(self) -> list[str]:
-        if not clock.trusted():
-            return []
-        db = self._catalog.read()
-        return handin.away(db, roster.in_force(db), time.time())
-
-    def _overdue(self) -> int:
-        """Of clips; 0 while nobody knows what time it is."""
-        if not clock.trusted():
-            return 0
-        return priority.overdue(self._catalog.read(), time.time() - self._live.current.upload.deadline)
 
     def _summary(self) -> str:
         counts = self._counts()

@@ -59,9 +59,10 @@ RULES: dict[str, set[str]] = {
     "agent.image": GROUND | {"agent.config"},
     "agent.cli": {"agent", "drivers"},
     "agent.app": {"agent", "drivers"},
+    "agent.checks": {"agent"},
 }
-#: Only these may import the module that knows all others.
-APP = {"agent.app": {"agent.cli.run"}}
+#: Only these may import the modules that know all others.
+APP = {"agent.app": {"agent.cli.run"}, "agent.checks": {"agent.app"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"
@@ -179,6 +180,7 @@ def test_every_module_says_why_it_is_there_and_stays_small(module: str) -> None:
         ("agent.web.app", "from rich.table import Table"),
         ("agent.status.snapshot", "from agent import app"),
         ("agent.cli.status", "import agent.app"),
+        ("agent.web.app", "from agent.checks import board"),
         ("agent.privileged.helper", "import yaml"),
         ("agent.privileged.helper", "from agent.model import Device"),
         ("agent.custody.verifier", "from cryptography.exceptions import InvalidSignature"),
