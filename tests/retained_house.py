@@ -2,6 +2,7 @@
 release; and an account of its own of what must not go, by which every release is judged.
 """
 
+import math
 import random
 import shutil
 from collections.abc import Callable
@@ -281,7 +282,8 @@ class House:
         if self.watch.now() is None and suspended(self.catalog.read()) and self.trusted:
             self.say("clock-confirm")
             self.said.vouched = self.now - self.mono
-        self.said.jumped = self.clock.jumped is not None
+        # It is where it was, also where nobody keeps it yet: that is enough, unless a restart lies between.
+        self.said.jumped = self.clock.jumped is not None and math.isinf(self.clock.jumped)
 
     def tick(self) -> None:
         """Something happens at a time that is believed, as it does on every station every day."""
