@@ -91,6 +91,13 @@ def all_confirmed(db: sqlite3.Connection) -> Iterator[Row]:
     return _paged(db, f"{_CONFIRMED} AND c.id > ?")
 
 
+def confirmed_by(db: sqlite3.Connection, moment: float, now: float) -> Iterator[Row]:
+    """The same without those of which it is certain, at `now`, that the centre confirmed them after
+    `moment`."""
+    certain = "e.clock_trusted = 0 OR e.at <= ? OR e.at > ?"
+    return _paged(db, f"{_CONFIRMED} AND ({certain}) AND c.id > ?", moment, now)
+
+
 def confirmed_together(db: sqlite3.Connection) -> Iterator[Row]:
     """The same in far fewer rows, for what rules ask and holds do not: one for all clips of a docking of
     which the same is known and that were confirmed in the same hour, with the last of these moments and the
@@ -101,9 +108,10 @@ def confirmed_together(db: sqlite3.Connection) -> Iterator[Row]:
         yield from map(Row._make, rows)
 
 
-def _paged(db: sqlite3.Connection, query: str) -> Iterator[Row]:
-    after = 0
-    while rows := db.execute(f"{query} ORDER BY c.id LIMIT {_PAGE}", (after,)).fetchall():
+def _paged(db: sqlite3.Connection, query: str, *values: float) -> Iterator[Row]:
+    after, cursor = 0, db.cursor()
+    cursor.row_factory = None  # bare tuples: a Row is made of each anyway
+    while rows := cursor.execute(f"{query} ORDER BY c.id LIMIT {_PAGE}", (*values, after)).fetchall():
         after = rows[-1][0]
         yield from map(Row._make, rows)
 

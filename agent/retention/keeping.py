@@ -29,13 +29,15 @@ class Keeping:
         self._rules, self._holds = tuple(rules), holds
         self._units_of, self._sources_of = units_of, sources_of
         self._known: dict[tuple[object, ...], _Matched] = {}
+        #: Nothing goes from here earlier than so many seconds after its confirmation.
+        self.shortest = min((rule.local for rule in self._rules), default=math.inf)
 
     def matched(self, row: Row) -> "_Matched":
         """Worked out once for all clips of which the same is known."""
-        officer = row.labelled_officer or row.officer
-        key = (row.important, row.category, officer, row.recorder, row.case, row.case_closed)
+        key: tuple[object, ...] = row[2:9]  # from the recorder to whether the case is closed
         known = self._known.get(key)
         if known is None:
+            officer = row.labelled_officer or row.officer
             facts = Facts(
                 important=bool(row.important),
                 category=row.category,

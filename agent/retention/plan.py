@@ -18,7 +18,7 @@ class Going(NamedTuple):
 def plan(db: sqlite3.Connection, keeping: Keeping, now: float, ahead: float) -> Iterator[Going]:
     """Clips whose local copies may go within `ahead` seconds, by rising id."""
     end = now + ahead
-    for row in retained.all_confirmed(db):
+    for row in retained.confirmed_by(db, end - keeping.shortest, now):
         until, by = keeping.here(row, retained.confirmed(db, row, now))
         if until <= end and not keeping.holds(row):
             yield Going(row, until, by.name if by else "")

@@ -119,7 +119,8 @@ class Release:
         db, targets = self._catalog.read(), self._targets()
         keeping, short = self._book.keeping(db), self._lacking() > 0
         early: list[tuple[float, int]] = []
-        for row in retained.all_confirmed(db):
+        least = min(keeping.shortest, self._config().grace) if short else keeping.shortest
+        for row in retained.confirmed_by(db, now - least, now):
             confirmed = retained.confirmed(db, row, now)
             if confirmed is None or keeping.holds(row):
                 continue

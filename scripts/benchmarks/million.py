@@ -86,6 +86,21 @@ def let_all_be_confirmed(path: Path, now: float, proved: int) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def let_others_stay(path: Path, now: float, due: int) -> None:
+    """As if the centre had confirmed all but the first `due` of them just now, so that only those may go."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -1000000")
+        (last,) = db.execute(
+            "SELECT max(id) FROM (SELECT id FROM clips ORDER BY id LIMIT ?)", (due,)
+        ).fetchone()
+        with _triggers_rest(db):
+            db.execute(
+                "UPDATE events SET at = ? WHERE seq IN (SELECT event FROM clips WHERE id > ?)", (now, last)
+            )
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 @contextmanager
 def _triggers_rest(db: sqlite3.Connection) -> Iterator[None]:
     """Those that count, too; so all is counted afterwards."""
