@@ -1,6 +1,7 @@
 """The station: makes every room, hands each what it needs, starts and stops them in order.
 
-The only file that knows all others, with `agent/checks.py`, which wires the health checks. Start: what is
+The only file that knows all others, with `agent/checks.py` and `agent/surfaces.py`, which wire the health
+checks, and what is shown. Start: what is
 committed must be true before anything is added to it, and everything that was stored must find its way on
 before the next recorder is read. Stop: the other way round.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from agent import __version__, booted, clock, lock
+from agent import __version__, booted, clock, lock, surfaces
 from agent.access import Access
 from agent.catalog import Catalog, deliveries, findings, home, lengthened, queries
 from agent.catalog.check import CatalogCheck
@@ -291,14 +292,24 @@ class Station:
     def _make_web(self, config: Config) -> WebServer:
         clips = catalog_clips(self._catalog.read)
         found = explain.lister(self._catalog, self._texts)
-        asked = {
+        ordered = {
             **commands(self._uploads),
             **explain.commands(self._catalog, self._texts),
             **self._custody_commands(),
             **self._retention_commands(),
             **self._access_commands(),
         }
-        app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
+        rooms = surfaces.Rooms(
+            self._live, self._catalog, self._store.root, self._uploads, self._looked_at, ordered
+        )
+        app = application(
+            self._looked_at,
+            clips,
+            found,
+            lambda: self._live.current.station.language,
+            surfaces.asked(rooms),
+            self._access,
+        )
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:

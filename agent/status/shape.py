@@ -1,7 +1,9 @@
 """The shape of `GET /status`. Stable: screens, monitoring and scripts read it. docs/status.md explains
 every field (a test keeps it so). Times are seconds since the epoch, sizes are bytes."""
 
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 
 class ProblemShape(TypedDict):

@@ -7,17 +7,23 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
+from agent.access.access import Access
+from agent.access.roles import Right, Role, may
 from agent.errors import Reject
 from agent.status.plain import plain
 from agent.status.snapshot import Sources, snapshot
 from agent.web.answers import as_json, refusal
+from agent.web.api.app import PREFIX, api
+from agent.web.api.asked import Asked
 from agent.web.clips import ClipReader, parse
-from agent.web.commands import Commands, door
+from agent.web.commands import door
+from agent.web.door import Door
 from agent.web.findings import FindingReader
 from agent.web.findings import parse as parse_findings
 from agent.web.guard import Guard, local_user
+from agent.web.rate import Rate
 from agent.words import LANGUAGES, words
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -28,14 +34,20 @@ def application(
     clips: ClipReader,
     findings: FindingReader,
     language: Callable[[], str],
-    commands: Commands,
+    asked: Asked,
+    access: Access,
 ) -> Starlette:
     """`clips` and `findings` read the catalog; `language` is the configured one, asked at each opening of the
-    page.
+    page. `asked`: whom the published interface asks; `access`: who may.
 
     Endpoints are plain functions: Starlette runs them on threads, so a slow read stops no other."""
 
     def status(request: Request) -> Response:
+        caller = request.scope["caller"]
+        if caller is None or not may(caller, Right.SEE_STATUS):
+            return refusal("login-needed" if caller is None else "forbidden", 401 if caller is None else 403)
+        if not may(caller, Right.SEE_NAMES) or caller.units or caller.role is Role.OFFICER:
+            return refusal("forbidden", 403)  # /api/v1/status tells what is for this one
         return as_json(snapshot(sources))
 
     def healthz(request: Request) -> Response:
@@ -46,6 +58,8 @@ def application(
         return as_json({"ready": not waiting_for, "waiting_for": waiting_for}, 503 if waiting_for else 200)
 
     def list_clips(request: Request) -> Response:
+        if local_user(request.scope) is None:
+            return refusal("local-only", 403)
         try:
             query = parse(request.query_params)
         except Reject as error:
@@ -53,14 +67,13 @@ def application(
         return as_json([plain(row) for row in clips(query)])
 
     def list_findings(request: Request) -> Response:
+        if local_user(request.scope) is None:
+            return refusal("local-only", 403)
         try:
             query = parse_findings(request.query_params)
         except Reject as error:
             return refusal(error.key, 400, error.params)
-        rows = [plain(row) for row in findings(*query)]
-        if local_user(request.scope) is None:  # what people wrote may name others
-            rows = [{name: value for name, value in row.items() if name != "explanation"} for row in rows]
-        return as_json(rows)
+        return as_json([plain(row) for row in findings(*query)])
 
     def page(request: Request) -> Response:
         chosen = language() if language() in LANGUAGES else LANGUAGES[0]
@@ -74,11 +87,12 @@ def application(
             Route("/readyz", readyz),
             Route("/clips", list_clips),
             Route("/findings", list_findings),
-            Route("/commands/{name}", door(commands), methods=["POST"]),
+            Route("/commands/{name}", door(asked.commands), methods=["POST"]),
+            Mount(PREFIX, api(asked, access)),
             Route("/words/{language}.json", _words),
             *_static(),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard), Middleware(Rate), Middleware(Door, access=access)],
     )
 
 

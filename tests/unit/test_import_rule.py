@@ -56,14 +56,17 @@ RULES: dict[str, set[str]] = {
     },
     "agent.access": STAGE,
     "agent.status": STAGE | {"agent.words"},
-    "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
+    "agent.web": GROUND
+    | {"agent.config", "agent.words", "agent.status", "agent.access"}
+    | {f"agent.catalog.{name}" for name in ("queries", "search", "listing")},
     "agent.image": GROUND | {"agent.config"},
     "agent.cli": {"agent", "drivers"},
     "agent.app": {"agent", "drivers"},
     "agent.checks": {"agent"},
+    "agent.surfaces": {"agent"},
 }
 #: Only these may import the modules that know all others.
-APP = {"agent.app": {"agent.cli.run"}, "agent.checks": {"agent.app"}}
+APP = {"agent.app": {"agent.cli.run"}, "agent.checks": {"agent.app"}, "agent.surfaces": {"agent.app"}}
 #: What would cost the daemon megabytes stays in the commands.
 HEAVY = {"typer": "agent.cli", "rich": "agent.cli"}
 UNKNOWN = "what only its run will tell"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.access import Access
+from agent.access.access import Access
 from agent.catalog import Catalog
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
@@ -17,6 +17,7 @@ from agent.status.health import HealthBoard
 from agent.status.health.surfaces import surfaces_check
 from agent.status.snapshot import Sources
 from agent.web import WebServer, application, catalog_clips
+from agent.web.api.asked import Asked, LogHead, TargetFact
 
 
 @dataclass(slots=True)
@@ -39,12 +40,16 @@ class Station:
     language: str = "en"
     trusted: bool = True  # its clock
     findings: list[dict[str, Any]] = field(default_factory=list)
+    units: dict[str, list[str]] = field(default_factory=dict)  # officer → theirs
+    targets: list[TargetFact] = field(default_factory=list)
+    head: LogHead | None = None
+    now: float = 1000.0  # of no clock in particular
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.catalog = Catalog.open(self.folder / "catalog.db")
-        self.access = Access(self.catalog)
+        self.access = Access(self.catalog, lambda: self.now)
         self.socket = self.folder / "run" / "agent.sock"
         self.health = HealthBoard({"web": surfaces_check(lambda: self.server.problems())})
         sources = Sources(
@@ -64,8 +69,18 @@ class Station:
         uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
         commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
         commands |= self.access.commands()
+        asked = Asked(
+            sources=sources,
+            read=self.catalog.read,
+            units_of=lambda officer: frozenset(self.units.get(officer, ())),
+            targets=lambda: self.targets,
+            head=lambda: self.head,
+            receipt=self._receipt,
+            commands=commands,
+            facts=lambda: {"station": {"name": "Test station"}},
+        )
         app = application(
-            sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, commands
+            sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, asked, self.access
         )
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
 
@@ -80,6 +95,9 @@ class Station:
             raise Reject("no-such-clip", clip="404")
         self.commands.append((arguments, who))
         return {"recorder": "1234567", "clips": 12}
+
+    def _receipt(self, docking: int) -> bytes:
+        return f"receipt of {docking}".encode()
 
     def _explain(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         self.commands.append((arguments, who))

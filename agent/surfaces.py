@@ -1,0 +1,74 @@
+"""What the pages and the published interface are told by: hands them whom they ask. Beside `agent/app.py`,
+above all rooms.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.catalog import Catalog, handover, meta
+from agent.config.live import LiveConfig
+from agent.custody.evidence import receipts
+from agent.custody.log import opening
+from agent.custody.log.reading import Log
+from agent.errors import Reject, Stop
+from agent.retention.roster import protecting
+from agent.status.snapshot import Sources
+from agent.upload.live import LiveUploads
+from agent.web.api.asked import Asked, LogHead, TargetFact
+from agent.web.commands import Commands
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Whom the surfaces ask."""
+
+    live: LiveConfig
+    catalog: Catalog
+    store: Path
+    uploads: LiveUploads
+    looked_at: Sources
+    commands: Commands
+
+    def units_of(self, officer: str) -> frozenset[str]:
+        return protecting(self.catalog.read()).units_of(officer)
+
+    def targets(self) -> list[TargetFact]:
+        failing = self.uploads.failing()
+        targets = self.live.current.targets
+        return [TargetFact(name, target.kind, failing.get(name)) for name, target in targets.items()]
+
+    def head(self) -> LogHead | None:
+        try:
+            log = self._log()
+        except (Reject, Stop):
+            return None  # none yet, or one that cannot be read: health tells why
+        return LogHead(log.origin, log.head.size, log.head.root.hex(), log.note.data.decode())
+
+    def receipt(self, docking: int) -> bytes:
+        """Raises Reject, Stop `log-unreadable`."""
+        return receipts.of_event(self._log(), handover.event_of_docking(self.catalog.read(), docking)).data
+
+    def facts(self) -> Mapping[str, Any]:
+        return self.live.current.model_dump(mode="json")  # secrets are in files of their own
+
+    def _log(self) -> Log:
+        number = meta.get(self.catalog.read(), opening.META)
+        if number is None:
+            raise Reject("no-log-yet")
+        return Log(self.store / "custody" / number)
+
+
+def asked(rooms: Rooms) -> Asked:
+    read: Callable[[], Any] = rooms.catalog.read
+    return Asked(
+        sources=rooms.looked_at,
+        read=read,
+        units_of=rooms.units_of,
+        targets=rooms.targets,
+        head=rooms.head,
+        receipt=rooms.receipt,
+        commands=rooms.commands,
+        facts=rooms.facts,
+    )

@@ -1,0 +1,118 @@
+"""What people may have the station do. Each order is a command of the narrow door, given in the caller's
+name, and an entry of the log."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from agent.access.roles import Caller, Right, may
+from agent.errors import Reject
+from agent.status.plain import exact
+from agent.web.api import shapes
+from agent.web.api.answers import answer
+from agent.web.api.asked import Asked
+from agent.web.api.clips import ClipId, one
+from agent.web.api.who import Collecting, Holding, Known, Labelling
+
+_MOST = 1_000  # clips of one order
+_TEXT = 500
+_NAME = 200
+_LARGEST = 2**63 - 1
+Number = Annotated[int, Path(ge=1, le=_LARGEST)]
+Said = Mapping[str, str | None]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Reason(_Body):
+    reason: str = Field(min_length=1, max_length=_TEXT)
+
+
+class Labels(Reason):
+    """What is not given stays as it is; an empty text takes a label away."""
+
+    clips: list[Annotated[int, Field(ge=1, le=_LARGEST)]] = Field(min_length=1, max_length=_MOST)
+    category: str | None = Field(None, max_length=_NAME)
+    case: str | None = Field(None, max_length=_NAME)
+    important: Literal["yes", "no", ""] | None = None
+    officer: str | None = Field(None, max_length=_NAME)
+    note: str | None = Field(None, max_length=_TEXT)
+
+
+class NewHold(Reason):
+    """`since` and `until`: of an officer alone; local times as people write them."""
+
+    scope: Literal["clip", "recorder", "officer", "case"]
+    value: str = Field(min_length=1, max_length=_NAME)
+    since: str = Field("", max_length=40)
+    until: str = Field("", max_length=40)
+
+
+class Retried(_Body):
+    clip: int | None = Field(None, ge=1, le=_LARGEST, description="Without one: all that failed.")
+
+
+def routes(asked: Asked) -> APIRouter:
+    router = APIRouter(tags=["orders"])
+
+    def give(request: Request, caller: Caller, name: str, said: Said, status: int = 200) -> Response:
+        work = asked.commands.get(name)
+        if work is None:  # a station without its data disk keeps nothing that would be gone at the next start
+            raise Reject("not-found", what=name)
+        told = work({key: value for key, value in said.items() if value is not None}, caller.who)
+        return answer(request, {"done": True, **exact(told)}, status)
+
+    @router.post("/labels", response_model=shapes.Told)
+    def label(request: Request, body: Labels, caller: Labelling) -> Response:
+        """Label clips. What lets any of them go earlier waits for a second person."""
+        for clip in body.clips:
+            one(asked, clip, caller)
+        said = body.model_dump(exclude={"clips"}, exclude_none=True)
+        clips = ",".join(str(clip) for clip in body.clips)
+        return give(request, caller, "label", {**said, "clips": clips, "person": caller.name})
+
+    @router.post("/holds", response_model=shapes.Told, status_code=201)
+    def hold(request: Request, body: NewHold, caller: Holding) -> Response:
+        """Hold what this covers, whatever the rules say, until somebody lifts it."""
+        said = {**body.model_dump(), "person": caller.name}
+        return give(request, caller, "hold-set", said, 201)
+
+    @router.post("/holds/{hold}/lift", response_model=shapes.Told)
+    def lift(request: Request, hold: Number, body: Reason, caller: Holding) -> Response:
+        """Lift a hold: a second person has to agree."""
+        said = {"hold": str(hold), "reason": body.reason, "person": caller.name}
+        return give(request, caller, "hold-lift", said)
+
+    @router.post("/asks/{asked_for}/agree", response_model=shapes.Told)
+    def agree(request: Request, asked_for: Number, caller: Known) -> Response:
+        """Agree, as the second person, to what another one asked for."""
+        if not (may(caller, Right.HOLD) or may(caller, Right.LABEL)):
+            raise HTTPException(403)
+        return give(request, caller, "agree", {"asked": str(asked_for), "person": caller.name})
+
+    @router.post("/clips/{clip}/first", response_model=shapes.Told)
+    def first(request: Request, clip: ClipId, caller: Collecting) -> Response:
+        """Send this clip before all others."""
+        one(asked, clip, caller)
+        return give(request, caller, "upload-now", {"clip": str(clip)})
+
+    @router.post("/slots/{slot}/first", response_model=shapes.Told)
+    def slot_first(request: Request, slot: str, caller: Collecting) -> Response:
+        """Send what the recorder in this slot brings before all others."""
+        told: dict[str, Any] = dict(asked.commands["upload-slot"]({"slot": slot}, caller.who))
+        if not may(caller, Right.SEE_NAMES):
+            told.pop("recorder", None)
+        return answer(request, {"done": True, **exact(told)})
+
+    @router.post("/retry", response_model=shapes.Told)
+    def retry(request: Request, body: Retried, caller: Collecting) -> Response:
+        """Try again now what failed."""
+        return give(request, caller, "upload-retry", {"clip": None if body.clip is None else str(body.clip)})
+
+    return router

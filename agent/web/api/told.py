@@ -1,0 +1,129 @@
+"""From what the rooms know to what is told, and to whom: names are masked for whom they do not concern."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.access.roles import Caller, Right, concerns, may, sees
+from agent.model import printable
+from agent.status.plain import plain
+from agent.status.shape import IssueShape, SlotShape
+from agent.web.api import shapes
+from agent.web.api.answers import MASKED, local, moment
+
+UnitsOf = Callable[[str], frozenset[str]]
+
+
+def visible(caller: Caller, units_of: UnitsOf) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a row with an officer may be told to the caller at all."""
+
+    def shown(row: Mapping[str, Any]) -> bool:
+        officer = str(row["officer"])
+        return any(sees(caller, unit, officer) for unit in units_of(officer) or ("",))
+
+    return shown
+
+
+def named(caller: Caller, units_of: UnitsOf, officer: str) -> Callable[[str], str]:
+    """What the caller may read of names of that officer's recordings."""
+    if any(concerns(caller, unit, officer) for unit in units_of(officer) or ("",)):
+        return printable
+    return _masked
+
+
+def _masked(name: str) -> str:
+    return MASKED if name else ""
+
+
+def slot(row: SlotShape, caller: Caller, units_of: UnitsOf) -> shapes.Slot:
+    name = named(caller, units_of, row["officer"])
+    changed: dict[str, Any] = {
+        "recorder": name(row["recorder"]),
+        "officer": name(row["officer"]),
+        "since": moment(row["since"]),
+    }
+    if name is _masked:  # parameters are paths and numbers
+        changed["problems"] = [{"key": one["key"], "params": {}} for one in row["problems"]]
+    return {**row, **changed}  # type: ignore[typeddict-item]
+
+
+def issue(row: IssueShape, caller: Caller) -> shapes.Issue:
+    params = row["params"]
+    if not may(caller, Right.SEE_NAMES):
+        params = {name: value for name, value in params.items() if not isinstance(value, str | list)}
+    return {"key": row["key"], "severity": row["severity"], "params": params, "since": moment(row["since"])}
+
+
+def clip(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Clip:
+    name = named(caller, units_of, row["officer"])
+    return {
+        "clip": row["id"],
+        "state": row["state"],
+        "recorder": name(row["recorder"]),
+        "officer": name(row["officer"]),
+        "path": name(row["path"]),
+        "size": row["size"],
+        "kind": row["kind"],
+        "important": row["important"],
+        "partial": row["partial"],
+        "assigned": row["assigned"],
+        "category": plain(row["category"]),
+        "case": plain(row["case_number"]),
+        "recorded_at": local(row["recorded_at"]),
+        "time_source": row["time_source"],
+        "docking": row["docking"],
+        "slot": plain(row["slot"]),
+        "docked_at": moment(row["docked_at"]),
+        "docked_at_trusted": row["docked_trusted"],
+        "stored_at": moment(row["stored_at"]),
+        "sha256": row["sha256"] or None,
+        "merged_into": row["merged_into"],
+    }
+
+
+def docking(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Docking:
+    name = named(caller, units_of, row["officer"])
+    return {
+        "docking": row["id"],
+        "slot": plain(row["slot"]),
+        "recorder": name(row["recorder"]),
+        "officer": name(row["officer"]),
+        "started": moment(row["started"]),
+        "started_trusted": bool(row["clock_trusted"]),
+        "ended": moment(row["ended"]),
+        "outcome": row["outcome"],
+        "clips": row["clips"],
+        "bytes": row["bytes"],
+    }
+
+
+def recorder(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Recorder:
+    name = named(caller, units_of, row["officer"])
+    return {
+        "recorder": name(row["recorder"]),
+        "officer": name(row["officer"]),
+        "docking": row["docking"],
+        "slot": plain(row["slot"]),
+        "started": moment(row["started"]),
+        "ended": moment(row["ended"]),
+        "outcome": row["outcome"],
+    }
+
+
+def hold(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Hold:
+    names = may(caller, Right.SEE_NAMES)
+    value: Callable[[str], str] = printable if names else _masked
+    if row["scope"] == "officer":
+        value = named(caller, units_of, row["value"])
+    elif row["scope"] == "recorder" and caller.units:
+        value = _masked
+    return {
+        "hold": row["id"],
+        "scope": row["scope"],
+        "value": value(row["value"]),
+        "since": local(row["since"]),
+        "until": local(row["until"]),
+        "set_at": moment(row["at"]),
+        "set_at_trusted": bool(row["clock_trusted"]),
+        "set_by": printable(row["who"] or "") if names else MASKED,
+        "lifted_at": moment(row["lifted_at"]),
+    }
