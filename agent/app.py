@@ -21,6 +21,7 @@ from agent.catalog.check import CatalogCheck
 from agent.checks import Watched, board
 from agent.config import Config
 from agent.config.live import LiveConfig
+from agent.config.web import place
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
 from agent.custody.evidence import exported, viewed
@@ -310,7 +311,7 @@ class Station:
             surfaces.asked(rooms),
             self._access,
         )
-        return WebServer(app, config.web.host, config.web.port, config.web.socket)
+        return WebServer(app, *place(config.web.listen), config.web.socket, surfaces.lan(config.web))
 
     def _take_rules_over(self, config: Config) -> None:
         book.follow(self._catalog, config.retention, faulty=self._live.faulty)

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.catalog import Catalog, handover, meta
 from agent.config.live import LiveConfig
+from agent.config.web import WebConfig, place
 from agent.custody.evidence import receipts
 from agent.custody.log import opening
 from agent.custody.log.reading import Log
@@ -18,6 +19,7 @@ from agent.status.snapshot import Sources
 from agent.upload.live import LiveUploads
 from agent.web.api.asked import Asked, LogHead, TargetFact
 from agent.web.commands import Commands
+from agent.web.server import Lan
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,9 @@ def asked(rooms: Rooms) -> Asked:
         commands=rooms.commands,
         facts=rooms.facts,
     )
+
+
+def lan(config: WebConfig) -> Lan | None:
+    if config.lan is None or config.certificate is None or config.certificate_key is None:
+        return None
+    return Lan(*place(config.lan), config.certificate, config.certificate_key)

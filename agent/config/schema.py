@@ -18,7 +18,6 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
-    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
@@ -30,11 +29,10 @@ from agent.config.ports import input_name, input_port
 from agent.config.retention import RetentionConfig
 from agent.config.targets import Target
 from agent.config.units import Duration, Rate, Size, show_rate
+from agent.config.web import WebConfig
 
 _SLOWEST = 64 << 10  # bytes in a second: some servers wait no longer than five minutes for a part of 8 MiB
-_SOCKET_PATH_LIMIT = 107  # bytes: sun_path of struct sockaddr_un, less its final NUL
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", re.ASCII)
-_LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
 
 
 def _slot_name(name: str) -> str:
@@ -56,12 +54,6 @@ def _not_on_image(path: Path | None, info: ValidationInfo) -> Path | None:
     return path
 
 
-def _socket_path(path: Path) -> Path:
-    if len(bytes(path)) > _SOCKET_PATH_LIMIT:
-        raise ValueError(f"is too long for a socket: at most {_SOCKET_PATH_LIMIT} bytes")
-    return path
-
-
 def _fast_enough(rate: int) -> int:
     if rate < _SLOWEST:
         raise ValueError(f"should be at least {show_rate(_SLOWEST)}: else servers give up waiting for a part")
@@ -72,13 +64,6 @@ def _worth_it(rate: int) -> int:
     if rate < _SLOWEST:
         raise ValueError(f"should be at least {show_rate(_SLOWEST)}: else nothing is ever read to its end")
     return rate
-
-
-def _listen(value: object) -> str:
-    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or int(found[2]) > 65535:
-        raise ValueError("should be host:port such as `127.0.0.1:8080` or `[::1]:8080`")
-    return found[0]
 
 
 SlotName = Annotated[
@@ -252,24 +237,6 @@ class ScrubConfig(Section):
     rate: Annotated[Rate, AfterValidator(_worth_it)] = Field(
         default=4 << 20, description="Never faster than so many bytes in a second."
     )
-
-
-class WebConfig(Section):
-    listen: Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})] = Field(
-        default="127.0.0.1:8080", description="Address of the status page, host:port. Port 0 is any free one."
-    )
-    socket: Annotated[AbsolutePath, AfterValidator(_socket_path)] = Field(
-        default=Path("/run/recorder-station/agent.sock"), description="The Unix socket that commands talk to."
-    )
-
-    @property
-    def host(self) -> str:
-        """Without the brackets of an IPv6 address."""
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
 
 
 class Config(Section):

@@ -1,11 +1,15 @@
-"""One uvicorn server on a thread of its own, behind both doors."""
+"""The doors, and uvicorn behind them on a thread of its own: one server for this machine, one for the network,
+so that a crowd at the one keeps nobody from the other.
+"""
 
 import asyncio
 import logging
 import socket
+import ssl
 import struct
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio.to_thread
 import uvicorn
@@ -22,26 +26,48 @@ log = logging.getLogger(__name__)
 _WORKERS = 4  # threads that answer: each keeps a connection to the catalog
 _GRACE_SECONDS = 2  # for answers under way at stop; the agent as a whole has ten
 _UCRED = struct.Struct("3i")  # pid, uid, gid
+_CONNECTIONS = 200  # at each server: each costs a file descriptor, which dockings need, too
+_PATIENCE = 15  # seconds for the first request of a connection
+
+
+class Lan(NamedTuple):
+    """The door to the network. Port 0 is any free one."""
+
+    host: str
+    port: int
+    certificate: Path
+    key: Path
 
 
 class WebServer:
-    """Serves `app` on TCP (`host`, `port`; 0 is any free one) and on the Unix socket `path`.
+    """Serves `app` on TCP (`host`, `port`; 0 is any free one), on the Unix socket `path`, and over TLS at
+    `lan`.
 
     A door that cannot be opened is a problem to show, never a reason not to collect."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, path: Path) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, path: Path, lan: Lan | None = None) -> None:
         self._app = app
         self._host = host
         self._port = port
         self._path = path
+        self._lan = lan
         self._failed: list[Problem] = []
-        self._server: _Server | None = None
+        self._servers: list[_Server] = []
         self._thread: threading.Thread | None = None
         self._stopping = False
         self.port: int | None = None  # the TCP port in use; None while there is none
+        self.lan_port: int | None = None
 
     def start(self) -> None:
-        """Returns when both doors are open or have been noted as failed."""
+        """Returns when all doors are open or have been noted as failed."""
+        served = [(None, self._local()), *self._outside()]
+        works = [(_Server(self._app, context), doors) for context, doors in served if doors]
+        if works:
+            self._servers = [server for server, _ in works]
+            self._thread = threading.Thread(target=_serve, args=(works,), name="web", daemon=True)
+            self._thread.start()
+
+    def _local(self) -> list[socket.socket]:
         doors: list[socket.socket] = []
         try:
             tcp = bind_tcp(self._host, self._port)
@@ -54,20 +80,30 @@ class WebServer:
             self._born = self._path.lstat()
         except Stop as error:
             self._note(error)
-        if doors:
-            self._server = _Server(self._app)
-            self._thread = threading.Thread(target=self._server.run, args=(doors,), name="web", daemon=True)
-            self._thread.start()
+        return doors
+
+    def _outside(self) -> list[tuple[ssl.SSLContext, list[socket.socket]]]:
+        if self._lan is None:
+            return []
+        try:
+            context = _context(self._lan)
+            door = bind_tcp(self._lan.host, self._lan.port)
+        except Stop as error:
+            self._note(error)
+            return []
+        self.lan_port = door.getsockname()[1]
+        return [(context, [door])]
 
     def stop(self, timeout: float) -> bool:
         """Lets answers under way end. Whether the thread ended within `timeout` seconds."""
         self._stopping = True
-        if self._server is None or self._thread is None:
+        if self._thread is None:
             return True
         # The name goes before the door: who comes now is told that no agent runs.
         if not self._is_failed("web-socket-failed"):
             remove_unix(self._path, self._born)
-        self._server.ask_to_end()
+        for server in self._servers:
+            server.ask_to_end()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -88,10 +124,30 @@ class WebServer:
         return any(problem.key == key for problem in self._failed)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its ten ticks a second: an idle station sleeps."""
+def _context(lan: Lan) -> ssl.SSLContext:
+    """Raises Stop `web-certificate-failed`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(lan.certificate, lan.key)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or str(error)
+        raise Stop("web-certificate-failed", path=str(lan.certificate), reason=reason) from error
+    return context
 
-    def __init__(self, app: ASGIApp) -> None:
+
+def _serve(works: "list[tuple[_Server, list[socket.socket]]]") -> None:
+    async def all_of_them() -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _WORKERS
+        await asyncio.gather(*(server.serve(doors) for server, doors in works))
+
+    asyncio.run(all_of_them())
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its ten ticks a second: an idle station sleeps. `context`: over TLS."""
+
+    def __init__(self, app: ASGIApp, context: ssl.SSLContext | None) -> None:
         config = uvicorn.Config(
             app,
             http=_PeerProtocol,
@@ -106,13 +162,11 @@ class _Server(uvicorn.Server):
             date_header=False,  # the ticks are there to renew it
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
+        config.load()
+        config.ssl = context
         super().__init__(config)
         self._end_asked = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = _WORKERS
-        await super().startup(sockets)
 
     async def main_loop(self) -> None:
         self._wake = asyncio.Event()
@@ -130,12 +184,22 @@ class _Server(uvicorn.Server):
 
 
 class _PeerProtocol(H11Protocol):
-    """Puts the peer of a Unix socket into `scope["client"]` as ("uid", uid), told by the kernel."""
+    """Puts the peer of a Unix socket into `scope["client"]` as ("uid", uid), told by the kernel. Turns away
+    whom there are too many of, and who opens a connection and asks for nothing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > _CONNECTIONS:
+            transport.abort()
+            return
+        self._hurry = self.loop.call_later(_PATIENCE, self._asked_nothing)
         peer: socket.socket = transport.get_extra_info("socket")
         if peer.family == socket.AF_UNIX:
             credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
             _, uid, _ = _UCRED.unpack(credentials)
             self.client = (UID, uid)
+
+    def _asked_nothing(self) -> None:
+        """The first request is not there yet, or not whole; later ones have uvicorn's own limit."""
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.abort()

@@ -11,6 +11,7 @@ from agent.config.layers import ENVIRONMENT, STATION_FILE
 from agent.config.retention import SHIPPED_CLASSES
 from agent.config.schema import DockConfig, SlotConfig
 from agent.config.targets import FolderTarget
+from agent.config.web import place
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_without_any_file_the_defaults_are_the_configuration(tmp_path: Path) -> 
     assert config.store.reserve == 512 << 20
     assert config.dock.stuck_after == 60.0
     assert config.dock.simulated_rack is None
-    assert (config.web.host, config.web.port) == ("127.0.0.1", 8080)
+    assert place(config.web.listen) == ("127.0.0.1", 8080)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "dock:\nstore:\n  # path: /x\ntargets:\n"])
