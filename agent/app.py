@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from agent import __version__, booted, clock, lock
+from agent.access import Access
 from agent.catalog import Catalog, deliveries, findings, home, lengthened, queries
 from agent.catalog.check import CatalogCheck
 from agent.checks import Watched, board
@@ -98,6 +99,7 @@ class Station:
         self._ready = False
         config = live.current
         self._catalog = Catalog.open(home.settle(store))
+        self._access = Access(self._catalog)
         self._clock = ClockWatch(self._catalog, clock.ours)
         self._check = CatalogCheck(self._catalog)
         self._book = Book()
@@ -294,6 +296,7 @@ class Station:
             **explain.commands(self._catalog, self._texts),
             **self._custody_commands(),
             **self._retention_commands(),
+            **self._access_commands(),
         }
         app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
@@ -354,6 +357,10 @@ class Station:
             self._clock,
             self._kept_otherwise,
         ).all()
+
+    def _access_commands(self) -> Mapping[str, custody_commands.Command]:
+        """An account that is gone at the next start is none."""
+        return {} if self._data_problem else self._access.commands()
 
     def _health(self) -> HealthBoard:
         return board(

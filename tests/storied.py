@@ -33,6 +33,8 @@ TOLD = {
     "cases": "SELECT * FROM cases ORDER BY number",
     "holds": "SELECT * FROM holds ORDER BY id",
     "rulesets": "SELECT * FROM rulesets ORDER BY id",
+    "accounts": "SELECT name, role, units, officer, removed, event FROM accounts ORDER BY name",
+    "tokens": "SELECT id, name, expires, revoked FROM tokens ORDER BY id",
 }
 
 

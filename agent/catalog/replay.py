@@ -1,4 +1,4 @@
-"""What a lost catalog held of dockings, findings, clocks and retention, made anew from its events.
+"""What a lost catalog held of dockings, findings, clocks, retention and accounts, made anew from its events.
 
 A table that is to come back is a function here, by the kind of event that tells of it, and what it needs
 stands in that event. Clips are not made here: `lives` reads all events of one together. Their dockings come
@@ -13,6 +13,7 @@ from typing import Any
 from agent.catalog.events import Event
 from agent.catalog.faults import REFUSED
 from agent.catalog.findings import ELSEWHERE, EXPLAINED, HERE, OPEN
+from agent.catalog.replay_access import REPLAYS as OF_ACCESS
 from agent.catalog.replay_retention import REPLAYS
 
 Body = Mapping[str, Any]
@@ -137,4 +138,5 @@ _AFTER: _Replays = {
     **{f"finding-{state}": _finding_moved for state in (HERE, ELSEWHERE, EXPLAINED)},
     "finding-not-elsewhere": _looked,
     **REPLAYS,
+    **OF_ACCESS,
 }

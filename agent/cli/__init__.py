@@ -7,6 +7,7 @@ import typer
 
 from agent import __version__
 from agent.cli import (
+    account,
     agree,
     approval,
     audit,
@@ -31,6 +32,7 @@ from agent.cli import (
     scrub,
     status,
     target,
+    token,
     update,
     upload,
 )
@@ -85,6 +87,8 @@ app.command("agree")(agree.agree)
 app.add_typer(retention.app, name="retention")
 app.add_typer(centre.app, name="centre")
 app.command("scrub")(scrub.scrub)
+app.add_typer(account.app, name="account")
+app.add_typer(token.app, name="token")
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ from agent.web.guard import local_user
 #: (its arguments, who asks) → what there is to tell. By name, as in `/commands/NAME`.
 Commands = Mapping[str, Callable[[Mapping[str, str], str], Mapping[str, Any]]]
 
-#: Arguments that people write: they are not for the journal.
-_WRITTEN = frozenset({"text", "person", "reason", "note", "lines"})
+#: Arguments that people write, and what is secret: they are not for the journal.
+_WRITTEN = frozenset({"text", "person", "reason", "note", "lines", "password"})
 _LARGEST = 64 << 10  # bytes of arguments: carried heads with their proofs
 log = logging.getLogger(__name__)
 

@@ -54,6 +54,7 @@ RULES: dict[str, set[str]] = {
         "agent.retention.rules",
         "agent.upload.targets",
     },
+    "agent.access": STAGE,
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
     "agent.image": GROUND | {"agent.config"},

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import findings, holds, home, intake, labels, lives, priority
+from agent.catalog import accounts, findings, holds, home, intake, labels, lives, priority
+from agent.catalog.accounts import Account
 from agent.catalog.home import settle
 from agent.custody.log import heads, leaving, opening, signer
 from agent.custody.log.shelf import Shelf, read_bundle
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def station(tmp_path: Path, folder: Path) -> Iterator[Storied]:
     """Two dockings, clips under two names, a finding that is explained and one that is open, labels, holds,
-    a case and rules, all of it in the log, and the clips at the centre."""
+    a case and rules, accounts and tokens, all of it in the log, and the clips at the centre."""
     made = Storied(tmp_path / "station")
     assert made.side.dock(folder)[0]
     assert made.judge() == 0
@@ -46,6 +47,7 @@ def station(tmp_path: Path, folder: Path) -> Iterator[Storied]:
     made.side.catalog.write(lambda tx: findings.explain(tx, first, "custodian", "ab" * 32))
     made.side.catalog.write(lambda tx: findings.look(tx, first + 1, "centre", 1))
     made.side.catalog.write(lambda tx: _said(tx, min(made.states())))
+    made.side.catalog.write(_admitted)
     for rules in ({}, {"classes": {"ordinary": {"centre": "90 days"}}}):
         take_over(made.side.catalog, config(**rules))
     made.side.upload(tmp_path / "centre")
@@ -63,6 +65,19 @@ def _said(tx: sqlite3.Connection, clip: int) -> None:
     holds.lift(tx, holds.place(tx, {"scope": "clip", "value": str(clip)}, {}), {})
 
 
+def _admitted(tx: sqlite3.Connection) -> None:
+    for name in ("wang", "old", "back"):
+        accounts.put(tx, Account(name, "reviewer", ("一中队", "二中队")), {"who": "uid 0"})
+        accounts.set_password(tx, name, "scrypt$secret", {"who": "uid 0"})
+    accounts.put(tx, Account("wang", "officer", officer="000123"), {"who": "uid 0"})
+    for name in ("old", "back"):
+        accounts.remove(tx, name, {"who": "wang"})
+    accounts.put(tx, Account("back", "inspector"), {"who": "uid 0"})
+    for name, expires in (("zabbix", 4e9), ("prometheus", None)):
+        accounts.make_token(tx, name, name.encode(), expires, {"who": "uid 0"})
+    accounts.revoke_token(tx, "zabbix", {"who": "uid 0"})
+
+
 def test_all_that_the_log_holds_comes_back_under_its_own_numbers(station: Storied) -> None:
     before, last = station.told(), station.last()
     done = station.rebuild()
@@ -73,6 +88,24 @@ def test_all_that_the_log_holds_comes_back_under_its_own_numbers(station: Storie
         assert after[table] == rows, table
     assert set(station.states().values()) == {"stored", "merged"}
     assert station.side.states() == {"stored": 6, "merged": 1}  # as they are counted
+
+
+def test_nobody_logs_in_to_a_rebuilt_station_before_a_password_is_set_again(station: Storied) -> None:
+    """No event tells a hash, so none can come back."""
+    for entry in (row[0] for row in station.told()["events"]):
+        assert "scrypt" not in str(entry)
+    station.rebuild()
+    db = station.side.catalog.read()
+    assert [(one.name, one.role, one.password) for one in accounts.every(db)] == [
+        ("back", "inspector", None),
+        ("wang", "officer", None),
+    ]
+    assert [(one.name, one.hash) for one in accounts.tokens(db)] == [("prometheus", None)]
+    assert accounts.token_of(db, b"prometheus") is None
+    station.side.catalog.write(lambda tx: accounts.set_password(tx, "wang", "scrypt$new", {"who": "uid 0"}))
+    found = accounts.one(db, "wang")
+    assert found
+    assert (found.role, found.officer, found.password) == ("officer", "000123", "scrypt$new")
 
 
 def test_nothing_of_the_rebuild_stays_in_the_catalog(station: Storied) -> None:

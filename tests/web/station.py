@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.access import Access
 from agent.catalog import Catalog
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
@@ -43,6 +44,7 @@ class Station:
 
     def __post_init__(self) -> None:
         self.catalog = Catalog.open(self.folder / "catalog.db")
+        self.access = Access(self.catalog)
         self.socket = self.folder / "run" / "agent.sock"
         self.health = HealthBoard({"web": surfaces_check(lambda: self.server.problems())})
         sources = Sources(
@@ -61,6 +63,7 @@ class Station:
         )
         uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
         commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
+        commands |= self.access.commands()
         app = application(
             sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, commands
         )

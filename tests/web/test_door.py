@@ -53,7 +53,7 @@ def test_an_answer_tells_what_there_is_to_tell(station: Station) -> None:
     assert answer.json() == {"done": True, "recorder": "1234567", "clips": 12}
 
 
-@pytest.mark.parametrize("argument", ["text", "person", "reason", "note", "lines"])
+@pytest.mark.parametrize("argument", ["text", "person", "reason", "note", "lines", "password"])
 def test_what_people_write_is_not_in_the_journal(
     station: Station, caplog: pytest.LogCaptureFixture, argument: str
 ) -> None:
