@@ -30,6 +30,9 @@ AT_RESTART = (
     "dock.input_ports",
     "dock.helper",
     "web.listen",
+    "web.lan",
+    "web.certificate",
+    "web.certificate_key",
     "web.socket",
 )
 _SETTLE = 0.3  # seconds without a change: editors write in several steps

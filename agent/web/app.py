@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib import resources
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from agent.errors import Reject
 from agent.status.plain import plain
 from agent.status.snapshot import Sources, snapshot
 from agent.web.answers import as_json, refusal
+from agent.web.api import problems
 from agent.web.api.app import PREFIX, api
 from agent.web.api.asked import Asked
 from agent.web.clips import ClipReader, parse
@@ -93,6 +95,7 @@ def application(
             *_static(),
         ],
         middleware=[Middleware(Guard), Middleware(Rate), Middleware(Door, access=access)],
+        exception_handlers={HTTPException: problems.of_http},
     )
 
 

@@ -51,7 +51,9 @@ class Door:
 
 
 def at_the_rack(scope: Scope) -> bool:
-    """Whether it comes from this machine itself."""
+    """Whether it comes from this machine itself, by the door that only this machine has."""
+    if scope["scheme"] != "http":
+        return False
     client = scope.get("client") or ("",)
     try:
         return ipaddress.ip_address(client[0]).is_loopback

@@ -1,5 +1,5 @@
-"""The doors, and uvicorn behind them on a thread of its own: one server for this machine, one for the network,
-so that a crowd at the one keeps nobody from the other.
+"""The doors, and uvicorn behind them on a thread of its own: a server for this machine, and one for the
+network, so that a crowd at the one keeps nobody from the other.
 """
 
 import asyncio

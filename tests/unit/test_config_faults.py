@@ -96,7 +96,11 @@ CASES = {
     "socket path": (f"web: {{socket: /{'x' * 107}}}\n", 1, "at most 107 bytes"),
     "listen without port": ("web: {listen: localhost}\n", 1, "should be host:port"),
     "listen to everybody": ("web: {listen: '0.0.0.0:80'}\n", 1, "would be open to the network, without TLS"),
-    "lan without certificate": ("web: {lan: '0.0.0.0:8443'}\n", 1, "needs `certificate` and `certificate_key`"),
+    "lan without certificate": (
+        "web: {lan: '0.0.0.0:8443'}\n",
+        1,
+        "needs `certificate` and `certificate_key`",
+    ),
     "listen beyond ports": ("web: {listen: 'localhost:65536'}\n", 1, "should be host:port"),
     "udev tag": ("dock: {tag: 'a b'}\n", 1, "`dock.tag`"),
     "slash in a slot": ("dock:\n  slots:\n    a/b: {port: x}\n", 3, "`dock.slots.a/b` is no name for a slot"),

@@ -187,7 +187,7 @@ def test_keys_that_need_a_restart_keep_their_value_and_say_so(station: Path) -> 
         "store: {path: /srv/x, reserve: 1 GiB}\n"
         "dock: {udev: false, tag: other, simulated_rack: /rack, mounts: /run/m, helper: /run/h,\n"
         "  stuck_after: 5 s, input_ports: {scanner: pci-0000:00:14.0-usb-0:4}}\n"
-        "web: {listen: '[::1]:80', socket: /run/s}\n"
+        "web: {listen: '[::1]:80', socket: /run/s, lan: '[::]:443', certificate: /c, certificate_key: /k}\n"
     )
     live.reload()
     assert set(live.restart_needed) == set(AT_RESTART)

@@ -29,7 +29,8 @@ class Outsider:
     """Somebody's browser: keeps its cookie, and says where its pages come from."""
 
     def __init__(self, station: Station, trusted: Path, token: str = "") -> None:
-        self._station, self._context = station, ssl.create_default_context(cafile=trusted)
+        self._station, self._trusted = station, trusted
+        self._context = ssl.create_default_context(cafile=trusted)
         self._token = token
         self.cookie = ""
 
@@ -65,4 +66,4 @@ def account(station: Station, name: str, role: Role, units: str = "", officer: s
 
 
 def token(station: Station, name: str) -> str:
-    return str(station.access.commands()["token-make"]({"name": name}, "uid 0")["token"])
+    return str(station.access.commands()["token-make"]({"name": name}, "uid 0")["secret"])

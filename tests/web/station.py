@@ -18,6 +18,7 @@ from agent.status.health.surfaces import surfaces_check
 from agent.status.snapshot import Sources
 from agent.web import WebServer, application, catalog_clips
 from agent.web.api.asked import Asked, LogHead, TargetFact
+from agent.web.server import Lan
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Answer:
 class Station:
     folder: Path
     port: int = 0
+    lan: tuple[Path, Path] | None = None  # certificate and key
     slots: list[SlotStatus] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     waiting_for: list[str] = field(default_factory=list)
@@ -82,7 +84,8 @@ class Station:
         app = application(
             sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, asked, self.access
         )
-        self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
+        lan = Lan("127.0.0.1", 0, *self.lan) if self.lan else None
+        self.server = WebServer(app, "127.0.0.1", self.port, self.socket, lan)
 
     def _accept(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         if arguments.get("target") == "unknown":

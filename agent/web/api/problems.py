@@ -60,7 +60,7 @@ def told(app: FastAPI) -> None:
     """From now on `app` says so of everything that is raised."""
     app.add_exception_handler(StationError, _of_station)
     app.add_exception_handler(RequestValidationError, _of_request)
-    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(HTTPException, of_http)
 
 
 def _of_station(request: Request, error: Exception) -> Response:
@@ -78,7 +78,8 @@ def _of_request(request: Request, error: Exception) -> Response:
     return details("bad-parameter", 400, {"name": where, "expected": first["msg"]})
 
 
-def _of_http(request: Request, error: Exception) -> Response:
+def of_http(request: Request, error: Exception) -> Response:
+    """Of a status that somebody raised: no such path, nobody is logged in, it is not for this one."""
     assert isinstance(error, HTTPException)
     answer = details(_KEYS.get(error.status_code, "bad-request"), error.status_code)
     for name, value in (error.headers or {}).items():

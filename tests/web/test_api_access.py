@@ -1,0 +1,110 @@
+"""Who may what, from where: every route of the published interface, for every role."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from agent.access.roles import Role
+from agent.catalog import intake
+from agent.model import Identity, SourceClip
+from tests.web.api_routes import MATRIX, ROUTES, A, C, I, M, O, R
+from tests.web.outside import Outsider, account, certificate, token
+from tests.web.station import Station, collecting
+
+#: The station, who asks by role, a docking and a clip of it.
+House = tuple[Station, dict[str, Outsider], int, int]
+
+
+@pytest.fixture(scope="module")
+def house(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("access")
+    crt, key = certificate(folder)
+    with Station(folder, lan=(crt, key)) as station:
+        station.slots = [collecting()]
+        who = Identity("R1", True, "F", "P1")
+
+        def work(tx: object) -> tuple[int, int]:
+            docking = intake.begin_docking(tx, "1", who)  # type: ignore[arg-type]
+            (clip,) = intake.see(tx, docking, who, [SourceClip("DCIM/R1_P1.mp4", 9, 5, officer="P1")])  # type: ignore[arg-type]
+            return docking, clip
+
+        docking, clip = station.catalog.write(work)
+        for role in Role:
+            units = "all" if role in (Role.CUSTODIAN, Role.REVIEWER) else ""
+            account(station, role, role, units, "P1" if role is Role.OFFICER else "")
+        people = {}
+        for role in Role:
+            people[role.value] = Outsider(station, crt)
+            assert people[role.value].login(role).status == 200
+        people[M] = Outsider(station, crt, token(station, "prometheus"))
+        people[""] = Outsider(station, crt)
+        yield station, people, docking, clip
+
+
+@pytest.mark.parametrize("route", MATRIX, ids=lambda route: " ".join(route[:2]))
+@pytest.mark.parametrize("who", [O, C, R, I, A, M, ""])
+def test_a_route_opens_to_whom_it_is_for_and_to_nobody_else(
+    house: House, route: tuple[str, str, str], who: str
+) -> None:
+    _, people, docking, clip = house
+    method, path, body = route
+    path = path.format(docking=docking, clip=clip)
+    said = json.loads(body.replace("CLIP", str(clip))) if body else None
+    status = people[who].ask(f"/api/v1{path}", method, said).status
+    if not who:
+        assert status == 401
+    elif who in MATRIX[route]:
+        assert status not in (401, 403)
+    else:
+        assert status == 403
+
+
+def test_the_table_speaks_of_every_route(house: House) -> None:
+    station, *_ = house
+    described = station.get_local("/api/v1/openapi.json").json()["paths"]
+    routes = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    # Coming in and going out are no matter of rights.
+    assert routes - {("POST", "/session"), ("DELETE", "/session")} == set(ROUTES)
+
+
+def test_an_administrator_reads_nobodys_name(house: House) -> None:
+    _, people, _docking, clip = house
+    for path in ("/status", "/slots", "/clips", f"/clips/{clip}", "/dockings", "/holds"):
+        text = people[A].ask(f"/api/v1{path}").body.decode()
+        for name in ("R1", "P1", "8888888", "000123", "a.mp4"):
+            assert name not in text, path
+    assert "R1" in people[I].ask("/api/v1/clips").body.decode()
+
+
+def test_an_officer_sees_only_what_is_theirs(house: House) -> None:
+    station, people, _, clip = house
+    other = Identity("R2", True, "G", "P2")
+
+    def work(tx: object) -> int:
+        docking = intake.begin_docking(tx, "2", other)  # type: ignore[arg-type]
+        return intake.see(tx, docking, other, [SourceClip("b.mp4", 9, 5, officer="P2")])[0]  # type: ignore[arg-type]
+
+    strange = station.catalog.write(work)
+    mine = people[O].ask("/api/v1/clips").json()["clips"]
+    assert [row["clip"] for row in mine] == [clip]
+    assert people[O].ask(f"/api/v1/clips/{strange}").status == 404
+    assert people[O].ask(f"/api/v1/clips/{clip}").status == 200
+    assert {row["officer"] for row in people[O].ask("/api/v1/dockings").json()["dockings"]} == {"P1"}
+
+
+def test_a_custodian_of_a_unit_sees_that_unit(house: House) -> None:
+    station, people, _, clip = house
+    station.units = {"P1": ["first"], "P2": ["second"]}
+    try:
+        account(station, "zhao", Role.CUSTODIAN, '["second"]')
+        zhao = Outsider(station, people[C]._trusted)
+        zhao.login("zhao")
+        assert all(row["officer"] == "P2" for row in zhao.ask("/api/v1/clips").json()["clips"])
+        assert zhao.ask(f"/api/v1/clips/{clip}").status == 404
+        body = {"clips": [clip], "category": "x", "reason": "r"}
+        assert zhao.ask("/api/v1/labels", "POST", body).status == 404
+    finally:
+        station.units = {}

@@ -1,0 +1,147 @@
+"""From the network: only over TLS, only who may, and never so many that the rack is kept from its page."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.access.roles import Role
+from tests.web.outside import PASSWORD, Outsider, account, certificate, token
+from tests.web.station import Station, collecting
+
+
+@pytest.fixture
+def trusted(tmp_path: Path) -> Path:
+    return certificate(tmp_path)[0]
+
+
+@pytest.fixture
+def station(tmp_path: Path, trusted: Path) -> Iterator[Station]:
+    with Station(tmp_path, lan=(trusted, trusted.with_suffix(".key"))) as running:
+        running.slots = [collecting()]
+        yield running
+
+
+def test_somebody_logs_in_looks_and_goes(station: Station, trusted: Path) -> None:
+    account(station, "wang", Role.INSPECTOR)
+    browser = Outsider(station, trusted)
+    assert browser.ask("/api/v1/status").status == 401
+    came = browser.login("wang")
+    assert came.status == 200 and came.json()["role"] == "inspector"
+    for part in ("__Host-session=", "HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+        assert part in came.headers["set-cookie"]
+    assert browser.ask("/api/v1/status").json()["slots"][0]["recorder"] == "8888888"
+    cookie = browser.cookie
+    assert browser.ask("/api/v1/session", "DELETE").status == 204
+    browser.cookie = cookie
+    assert browser.ask("/api/v1/status").status == 401
+
+
+def test_a_wrong_password_is_refused_alike_whoever_it_is_and_at_last_for_a_while(
+    station: Station, trusted: Path
+) -> None:
+    account(station, "wang", Role.INSPECTOR)
+    told = [
+        Outsider(station, trusted).login(name, "not the one at all").json() for name in ("wang", "nobody")
+    ]
+    assert [one["key"] for one in told] == ["login-failed", "login-failed"]
+    answers = [Outsider(station, trusted).login("wang", "still not the one") for _ in range(6)]
+    assert answers[-1].status == 429 and answers[-1].json()["key"] == "locked-out"
+    assert Outsider(station, trusted).login("wang").status == 429
+    station.now += 16 * 60
+    assert Outsider(station, trusted).login("wang").status == 200
+
+
+def test_a_machine_sees_the_state_and_nobodys_name(station: Station, trusted: Path) -> None:
+    machine = Outsider(station, trusted, token(station, "prometheus"))
+    shown = machine.ask("/api/v1/status")
+    assert (
+        shown.status == 200 and "8888888" not in shown.body.decode() and "000123" not in shown.body.decode()
+    )
+    assert machine.ask("/api/v1/clips").status == 403
+    assert Outsider(station, trusted, "rst_" + "a" * 43).ask("/api/v1/status").status == 401
+    station.access.commands()["token-revoke"]({"name": "prometheus"}, "uid 0")
+    assert machine.ask("/api/v1/status").status == 401
+
+
+@pytest.mark.parametrize("path", ["/status", "/clips", "/findings"])
+def test_what_is_for_the_rack_or_this_machine_is_not_for_the_network(
+    station: Station, trusted: Path, path: str
+) -> None:
+    assert Outsider(station, trusted).ask(path).status in (401, 403)
+
+
+def test_another_sites_page_can_order_nothing_with_somebodys_session(station: Station, trusted: Path) -> None:
+    account(station, "wang", Role.CUSTODIAN, "all")
+    browser = Outsider(station, trusted)
+    browser.login("wang")
+    for origin in ("https://elsewhere.example", "null", ""):
+        answer = browser.ask("/api/v1/retry", "POST", {}, {"Origin": origin})
+        assert answer.status == 403 and answer.json()["key"] == "other-site"
+    assert station.commands == []
+    assert browser.ask("/api/v1/retry", "POST", {}).status == 200
+    assert station.commands == [({}, "wang")]
+
+
+def test_a_login_from_another_sites_page_is_refused(station: Station, trusted: Path) -> None:
+    account(station, "wang", Role.INSPECTOR)
+    said = {"name": "wang", "password": PASSWORD}
+    answer = Outsider(station, trusted).ask(
+        "/api/v1/session", "POST", said, {"Origin": "https://elsewhere.example"}
+    )
+    assert answer.status == 403 and "set-cookie" not in answer.headers
+
+
+def test_nothing_is_told_without_tls(station: Station) -> None:
+    assert station.server.lan_port is not None
+    with socket.create_connection(("127.0.0.1", station.server.lan_port), timeout=10) as plain:
+        plain.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert plain.recv(100) == b""
+
+
+def test_a_thousand_that_come_and_ask_nothing_keep_nobody_out(station: Station, trusted: Path) -> None:
+    """Of the rack's own page not at all; over the network for as long as the patience lasts."""
+    context = ssl.create_default_context(cafile=trusted)
+    crowd: list[socket.socket] = []
+    try:
+        for _ in range(300):
+            raw = socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10)
+            crowd.append(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+        for _ in range(700):
+            crowd.append(socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10))
+        for path in ("/healthz", "/status"):
+            assert station.get(path).status == 200
+            assert station.get_local(path).status == 200
+    finally:
+        for one in crowd:
+            one.close()
+
+
+def test_who_sends_a_request_letter_by_letter_is_not_waited_for(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.web.server._PATIENCE", 0.5)
+    with socket.create_connection(("127.0.0.1", station.server.port or 0), timeout=10) as slow:
+        slow.sendall(b"GET /status HTTP/1.1\r\nHost: 127")
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            if slow.recv(100) == b"":
+                raise ConnectionResetError
+        assert time.monotonic() - began < 9
+
+
+def test_a_flood_from_one_address_is_slowed_and_the_commands_go_on(station: Station, trusted: Path) -> None:
+    answers = [station.get("/healthz").status for _ in range(400)]
+    assert set(answers) == {200, 429}
+    assert station.get_local("/status").status == 200
+
+
+def test_a_certificate_that_cannot_be_used_is_told_and_the_rack_has_its_page(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.crt"
+    broken.write_text("no certificate")
+    with Station(tmp_path, lan=(broken, broken)) as station:
+        assert [problem.key for problem in station.server.problems()] == ["web-certificate-failed"]
+        assert station.get("/healthz").status == 200
