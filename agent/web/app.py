@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.errors import Reject
+from agent.status.metrics import Exposition
 from agent.status.plain import plain
 from agent.status.snapshot import Sources, snapshot
 from agent.web.answers import as_json, refusal
@@ -29,6 +30,7 @@ def application(
     findings: FindingReader,
     language: Callable[[], str],
     commands: Commands,
+    metrics: Exposition,
 ) -> Starlette:
     """`clips` and `findings` read the catalog; `language` is the configured one, asked at each opening of the
     page.
@@ -37,6 +39,10 @@ def application(
 
     def status(request: Request) -> Response:
         return as_json(snapshot(sources))
+
+    def scrape(request: Request) -> Response:
+        body, media_type = metrics(request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": media_type})
 
     def healthz(request: Request) -> Response:
         return as_json({"alive": True})
@@ -70,6 +76,7 @@ def application(
         routes=[
             Route("/", page),
             Route("/status", status),
+            Route("/metrics", scrape),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/clips", list_clips),
