@@ -13,8 +13,8 @@ from agent.catalog import Catalog, door, events
 from agent.custody.log import signer
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.leaf import Event, entry
-from agent.custody.log.shelf import read_bundle
-from agent.custody.verifier import leaf_hash, node_hash
+from agent.custody.log.shelf import Shelf, read_bundle
+from agent.custody.verifier import Key, leaf_hash, node_hash
 from tests.custody_house import STATION, House, meddle
 
 
@@ -377,6 +377,18 @@ def test_a_log_that_stands_still_says_how_much_waits(station: House) -> None:
     station.log()
     assert station.problems() == ["log-gap"]
     assert station.keeper.figures() == (4, 3, None)
+
+
+def test_who_weighs_a_large_log_keeps_no_agent_from_ending(station: House) -> None:
+    station.happen(300)
+    station.log()
+    shelf = Shelf(station.custody / "1", f"station/{STATION}/1", _key(station))
+    assert shelf.weigh(lambda: False) == _weight(station)
+    assert shelf.weigh(lambda: True) is None
+
+
+def _key(station: House) -> Key:
+    return signer.published(station.custody / "key.pub")
 
 
 def _weight(station: House) -> int:

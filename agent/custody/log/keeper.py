@@ -93,7 +93,8 @@ class Keeper:
             return
         shelf = self._opened.shelf
         try:
-            self._weighed = shelf, shelf.weigh() - shelf.written
+            if (size := shelf.weigh(self._stopping.is_set)) is not None:
+                self._weighed = shelf, size - shelf.written
         except OSError as error:
             log.warning("the log cannot be weighed: %s", error)
 
@@ -117,8 +118,7 @@ class Keeper:
             self._stopping.wait(self._again if self._failed else self._gather)
             self._wake.clear()
             self._catch_up()
-            if not self._stopping.is_set():
-                self._weigh()
+            self._weigh()
         self.step()
 
     def _catch_up(self) -> None:

@@ -70,10 +70,15 @@ class Shelf:
         self.head = head
         return True
 
-    def weigh(self) -> int:
-        """Bytes of all its files. Looks at each of them: seconds, where there are a hundred thousand."""
-        files = (Path(at, name) for at, _, names in os.walk(self.folder) for name in names)
-        return sum(path.lstat().st_size for path in files)
+    def weigh(self, stopping: Callable[[], bool]) -> int | None:
+        """Bytes of all its files; None when it is `stopping` meanwhile. Looks at each of them: seconds, where
+        there are a hundred thousand."""
+        size = 0
+        for at, _, names in os.walk(self.folder):  # a folder has some hundred files, at most
+            if stopping():
+                return None
+            size += sum(Path(at, name).lstat().st_size for name in names)
+        return size
 
     def read(self, level: int, n: int) -> bytes:
         """A hash of the tree, as `tiles` asks for it."""
