@@ -16,9 +16,9 @@ from pathlib import Path
 
 from agent import __version__, booted, clock, lock, surfaces
 from agent.access import Access
-from agent.catalog import Catalog, deliveries, findings, home, lengthened, queries
+from agent.catalog import Catalog, backlog, deliveries, events, findings, home, lengthened, queries, rot
 from agent.catalog.check import CatalogCheck
-from agent.checks import Watched, board
+from agent.checks import Lateness, Watched, board
 from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.config.web import place
@@ -58,6 +58,7 @@ from agent.retention.locks import lock_what_lengthened, locking
 from agent.retention.release import Release
 from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
+from agent.status.metrics import Measured, Scrubbed, exposition
 from agent.status.snapshot import Sources, snapshot
 from agent.supervise import Supervisor
 from agent.upload import back
@@ -104,6 +105,8 @@ class Station:
         self._access = Access(self._catalog)
         self._clock = ClockWatch(self._catalog, clock.ours)
         self._check = CatalogCheck(self._catalog)
+        self._moved = backlog.Moved(events.last(self._catalog.read()))
+        self._late = Lateness(self._catalog, lambda: live.current.upload.deadline)
         self._book = Book()
         self._store = Store(store, lambda: live.current.store.reserve)
         self._who = self._station_id()
@@ -147,8 +150,8 @@ class Station:
             Tools(self._board, mounts, best, self._collect),
         )
         self._looked_at = self._look(config)
-        self._web = self._make_web(config)
         self._supervisor = Supervisor([self._dock_beats, self._catalog_beats])
+        self._web = self._make_web(config)
 
     def run(self) -> int:
         supervisor = self._supervisor
@@ -266,6 +269,7 @@ class Station:
             lambda: snapshot(self._looked_at),
             lambda log, size: leaving.steps(folder, log, size, told.first(self._catalog.read())),
             lambda: opening.number_of(self._catalog),
+            lambda: surfaces.address(self._live.current.web, self._web.lan_port),
         )
         return Reports(author, names.parse)
 
@@ -310,8 +314,35 @@ class Station:
             lambda: self._live.current.station.language,
             surfaces.asked(rooms),
             self._access,
+            exposition(self._looked_at, self._measured()),
         )
         return WebServer(app, *place(config.web.listen), config.web.socket, surfaces.lan(config.web))
+
+    def _measured(self) -> Measured:
+        read = self._catalog.read
+        return Measured(
+            amounts=lambda: backlog.by_state(read()),
+            moved=lambda: self._moved.look(read()),
+            waiting=self._waiting,
+            deadline=lambda: self._live.current.upload.deadline,
+            overdue=lambda: self._late.overdue() if clock.trusted() else None,
+            late_today=lambda: self._late.today() if clock.trusted() else None,
+            targets=self._uploads.fares,
+            clock_offset=clock.ours.offset,
+            log=lambda: self._custody.figures() if self._custody else None,
+            # Without the data disk nobody knows: the catalog in memory has seen none.
+            unsafe_shutdowns=lambda: None if self._data_problem else self._catalog.unsafe_shutdowns,
+            beats=self._beats,
+            scrub=lambda: Scrubbed(*self._scrub.figures),
+            rotten=lambda: rot.waiting(read()),
+        )
+
+    def _waiting(self) -> float | None:
+        """Seconds that the clip waits which waits longest."""
+        waits, since = backlog.waits_since(self._catalog.read())
+        if not waits:
+            return 0.0
+        return time.time() - since if since is not None and clock.trusted() else None
 
     def _take_rules_over(self, config: Config) -> None:
         book.follow(self._catalog, config.retention, faulty=self._live.faulty)
@@ -390,6 +421,7 @@ class Station:
                 retention=self._retention,
                 scrub=self._scrub,
                 judge=self._judge,
+                late=self._late,
                 web=lambda: self._web.problems(),
             )
         )
@@ -408,6 +440,11 @@ class Station:
         limit = self._live.current.dock.stuck_after + 60
         for name, idle in self._dock.beats().items():
             yield name, idle, limit if name.startswith("slot ") else _SOURCE_LIMIT
+
+    def _beats(self) -> Iterator[tuple[str, float, float]]:
+        """For who only looks on: a commit that hangs shows in the supervisor, who waits for it."""
+        yield "supervisor", self._supervisor.idle_for(), _SOURCE_LIMIT
+        yield from self._dock_beats()
 
     def _catalog_beats(self) -> Iterator[tuple[str, float, float]]:
         """A commit of nothing: while the writer hangs, this hangs, and so does the watchdog's beat."""

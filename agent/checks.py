@@ -44,6 +44,26 @@ _HOLDS = 60.0  # seconds that an answer holds which looks through all that waits
 _HOLDS_REPORT = 600.0  # the same, of one that looks at every clip of a day
 
 
+class Lateness:
+    """What is late, as far as it is known; 0 while nobody knows what time it is."""
+
+    def __init__(self, catalog: Catalog, deadline: Callable[[], float]) -> None:
+        """`deadline`: seconds from the docking of a clip to the centre."""
+        self._catalog, self._deadline = catalog, deadline
+        self.today = Remembered(self._today, _HOLDS_REPORT)  # clips that were handed in late
+        self.overdue = Remembered(self._overdue, _HOLDS)  # clips that wait for longer than the deadline
+
+    def _today(self) -> int:
+        if not clock.trusted():
+            return 0
+        return handin.late(self._catalog.read(), date.today(), time.time())
+
+    def _overdue(self) -> int:
+        if not clock.trusted():
+            return 0
+        return priority.overdue(self._catalog.read(), time.time() - self._deadline())
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """Whom the checks look at."""
@@ -61,6 +81,7 @@ class Watched:
     retention: Worker
     scrub: Scrubber
     judge: Judge
+    late: Lateness
     web: Callable[[], list[Problem]]
 
     def counts(self) -> dict[str, int]:
@@ -69,24 +90,12 @@ class Watched:
     def wrong_clocks(self) -> list[str]:
         return ledger.wrong(self.catalog.read())
 
-    def late_today(self) -> int:
-        """Of clips; 0 while nobody knows what day it is."""
-        if not clock.trusted():
-            return 0
-        return handin.late(self.catalog.read(), date.today(), time.time())
-
     def away(self) -> list[str]:
         """Recorders that were not brought for long."""
         if not clock.trusted():
             return []
         db = self.catalog.read()
         return handin.away(db, roster.in_force(db), time.time())
-
-    def overdue(self) -> int:
-        """Of clips; 0 while nobody knows what time it is."""
-        if not clock.trusted():
-            return 0
-        return priority.overdue(self.catalog.read(), time.time() - self.live.current.upload.deadline)
 
 
 def board(of: Watched) -> HealthBoard:
@@ -108,12 +117,10 @@ def board(of: Watched) -> HealthBoard:
             "scrub": scrub_check(
                 lambda: of.scrub.problem, lambda: rot.waiting(read()), lambda: of.scrub.behind
             ),
-            "deadline": deadline_check(Remembered(of.overdue, _HOLDS), lambda: live.current.upload.deadline),
+            "deadline": deadline_check(of.late.overdue, lambda: live.current.upload.deadline),
             "web": surfaces_check(of.web),
             "recorders": clocks_check(Remembered(of.wrong_clocks, _HOLDS)),
-            "handin": handin_check(
-                Remembered(of.late_today, _HOLDS_REPORT), Remembered(of.away, _HOLDS_REPORT), handin.AWAY
-            ),
+            "handin": handin_check(of.late.today, Remembered(of.away, _HOLDS_REPORT), handin.AWAY),
             "findings": findings_check(lambda: findings.count(read()), lambda: of.judge.failing),
         }
     )

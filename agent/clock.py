@@ -97,6 +97,14 @@ class Clock:
         with suppress(ValueError, OverflowError):  # what is no time says nothing
             self._server = parsedate_to_datetime(date).timestamp() - passed, passed
 
+    def offset(self) -> float | None:
+        """Seconds by which it is ahead of the authenticated server that was heard last, to about a second, as
+        a header tells no more; None when none was heard within a day."""
+        wall, passed = self._wall(), self._passed()
+        if self._server is None or passed - self._server[1] > FRESH:
+            return None
+        return wall - passed - self._server[0]
+
     def vouch(self, ahead: float) -> None:
         """An administrator said that it is right when it was by this much ahead of what had passed. Holds
         until it is set, or the machine is started anew."""

@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import sdnotify
@@ -30,6 +31,11 @@ class Supervisor:
         self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._stop = False
         self.failure = ""
+        self._came_round = time.monotonic()
+
+    def idle_for(self) -> float:
+        """Seconds since all beats were asked last, which hangs with what they ask. From any thread."""
+        return time.monotonic() - self._came_round
 
     def fatal(self, name: str) -> None:
         """A thread that must not end has ended: the process goes, systemd starts it anew."""
@@ -84,6 +90,7 @@ class Supervisor:
         shown = ""
         while not self._stop and not self.failure:
             late = self.late()
+            self._came_round = time.monotonic()
             if late:
                 log.error("no progress: %s", ", ".join(late))
             else:

@@ -17,6 +17,7 @@ from agent.errors import Reject, Stop
 from agent.retention.roster import protecting
 from agent.status.snapshot import Sources
 from agent.upload.live import LiveUploads
+from agent.web.address import reachable
 from agent.web.api.asked import Asked, LogHead, TargetFact
 from agent.web.commands import Commands
 from agent.web.server import Lan
@@ -80,3 +81,8 @@ def lan(config: WebConfig) -> Lan | None:
     if config.lan is None or config.certificate is None or config.certificate_key is None:
         return None
     return Lan(*place(config.lan), config.certificate, config.certificate_key)
+
+
+def address(config: WebConfig, port: int | None) -> str:
+    """Where other machines come in, `host:port`; "" where none may. `port`: the one that is open there."""
+    return "" if config.lan is None else reachable(place(config.lan).host, port)

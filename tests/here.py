@@ -117,6 +117,16 @@ def _seccomp() -> str:
     return ""
 
 
+def _network() -> str:
+    """An address of its own beside the loopback one; nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+    except OSError as e:
+        return f"no network: {e.strerror}"
+    return ""
+
+
 def _node() -> str:
     """For a server that is tested against; its modules come from a lock."""
     if why := _program("node") or _program("npm"):
@@ -153,6 +163,9 @@ CAPABILITIES: dict[str, Callable[[], str]] = {
     "go-note": _go_note,
     "rclone": lambda: _program("rclone"),
     "unzip": lambda: _program("unzip"),
+    "network": _network,
+    "promtool": lambda: _program("promtool"),
+    "prometheus": lambda: _program("prometheus"),
     "chromium": lambda: _program("chromium"),
     "qemu": _qemu,
     "image": _image,

@@ -67,7 +67,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
 #: Tokens are for machines, which need to know nobody.
 MACHINE = frozenset({_R.SEE_STATUS, _R.SCRAPE})
 #: Who stands before the rack sees which recorder is in which slot anyway.
-KIOSK = frozenset({_R.SEE_STATUS, _R.SEE_NAMES})
+KIOSK = frozenset({_R.SEE_STATUS, _R.SEE_NAMES, _R.SCRAPE})
 #: Whose account is bound to units; all others see the whole station, or nobody's but their own.
 OF_UNITS = frozenset({Role.CUSTODIAN, Role.REVIEWER})
 

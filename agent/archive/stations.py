@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.archive.replica import Replica
 from agent.archive.store import STATIONS, Store
@@ -17,6 +17,7 @@ SILENT = 7 * 86400.0  # seconds
 _AHEAD = 3600.0  # seconds that a station's clock may be ahead
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _STORY = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}", re.ASCII)
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", re.ASCII)
 _SEGMENT = re.compile(r"([0-9]{12})\.jsonl", re.ASCII)
 
 
@@ -105,6 +106,28 @@ class Stations:
         return "station-silent" if now - written > self._silent else ""
 
 
+class Told(NamedTuple):
+    """What a station says of itself; nothing of it is proved."""
+
+    id: str
+    name: str  # "" where its status cannot be read
+    written_at: float | None  # seconds since the epoch, by its own clock
+    address: str  # host:port of its pages; "" when it tells none
+    version: str
+
+
+def told_of(store: Store) -> list[Told]:
+    """Every station, by its id. Only its status is read, not its story. Raises what the store raises."""
+    ids = (name for name in store.below(STATIONS) if _ID.fullmatch(name))
+    return [_told(id, _status(store.read(f"{STATIONS}/{id}/status.json"))) for id in sorted(ids)]
+
+
+def _told(id: str, status: dict[str, Any]) -> Told:
+    name, address, version = (str(status.get(key, "")) for key in ("station", "address", "version"))
+    written = _number(status.get("written_at"))
+    return Told(id, name, written, address if _ADDRESS.fullmatch(address) else "", version)
+
+
 def _status(data: bytes | None) -> dict[str, Any]:
     try:
         said = json.loads(data or b"")
@@ -114,4 +137,9 @@ def _status(data: bytes | None) -> dict[str, Any]:
 
 
 def _number(said: object) -> float | None:
-    return float(said) if isinstance(said, (int, float)) and not isinstance(said, bool) else None
+    if not isinstance(said, (int, float)) or isinstance(said, bool):
+        return None
+    try:
+        return float(said)
+    except OverflowError:  # hundreds of digits
+        return None

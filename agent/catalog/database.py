@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent.catalog import faults
+from agent.catalog import faults, meta
 from agent.catalog.migrate import migrate
 from agent.clock import boot_id
 from agent.errors import CatalogError
@@ -27,6 +27,7 @@ Batch = list[tuple[Work, Future[Any]]]
 _GROUP = 64  # writes that may share one commit: bounds how long the first of them waits
 _WRITER_CACHE_KIB = 8192
 _READER_CACHE_KIB = 512  # up to 40 threads read
+_UNSAFE = "unsafe-shutdowns"  # in `meta`: how many agents ended without `close`
 
 
 class _Undone(Exception):
@@ -38,11 +39,12 @@ class _Reader(sqlite3.Connection):
 
 
 class Catalog:
-    """Open with `Catalog.open`. `unclean` tells whether the last agent ended without `close`."""
+    """Open with `Catalog.open`. `unclean` tells whether the last agent ended without `close`, and
+    `unsafe_shutdowns` how many did since this catalog began."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
-        self.unclean = _mark_running(connection)
+        self.unclean, self.unsafe_shutdowns = _mark_running(connection)
         self._connection = connection
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._local = threading.local()
@@ -216,8 +218,14 @@ class Catalog:
         return result, None
 
 
-def _mark_running(connection: sqlite3.Connection) -> bool:
-    """Note that an agent has it open; True when the note of an earlier one is still there."""
-    before = connection.execute("SELECT value FROM meta WHERE key = 'running'").fetchone()
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('running', ?)", (boot_id(),))
-    return before is not None
+def _mark_running(connection: sqlite3.Connection) -> tuple[bool, int]:
+    """Note that an agent has it open. (Whether the note of an earlier one is still there, how often one was
+    found by now); the count and the new note are one commit, so a cut in between counts nothing twice."""
+    connection.execute("BEGIN IMMEDIATE")
+    before = meta.get(connection, "running") is not None
+    count = int(meta.get(connection, _UNSAFE) or 0) + before
+    if before:
+        meta.put(connection, _UNSAFE, str(count))
+    meta.put(connection, "running", boot_id())
+    connection.execute("COMMIT")
+    return before, count

@@ -1,6 +1,6 @@
 """`recorder-station centre`: what the archive does, on a machine of its own; never a station.
 
-`plan` reads only. `expire` erases by a list that `plan` wrote, and by nothing else.
+`plan` and `stations` read only. `expire` erases by a list that `plan` wrote, and by nothing else.
 """
 
 import csv
@@ -24,6 +24,7 @@ from agent.archive.folder import FolderStore
 from agent.archive.plan import Archive, Plan
 from agent.archive.stations import SILENT
 from agent.archive.store import Store
+from agent.cli import stations as stations_of
 from agent.cli.asking import NameOption, ReasonOption
 from agent.cli.config import ConfigPath
 from agent.cli.speech import JsonOption, LanguageOption, Setting, screen, setting, told
@@ -116,6 +117,23 @@ def expire(
             typer.echo(f"{count}: {word('centre', why, chosen.language)}")
     if done.kept:
         raise typer.Exit(1)
+
+
+@app.command()
+def stations(
+    file_sd: stations_of.FileSdOption = False,
+    target: TargetOption = None,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
+    """List every station that tells of itself at the centre, and where its pages and metrics are."""
+    chosen = setting(config, lang)
+    with told(chosen.language):
+        if chosen.config is None:
+            raise ConfigError(list(chosen.faults))
+        store = _store(chosen.config, target)
+        stations_of.show(store, file_sd=file_sd, as_json=as_json, language=chosen.language)
 
 
 def _archive(chosen: Setting, target: str | None, days: float) -> Archive:

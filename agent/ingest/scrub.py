@@ -73,6 +73,7 @@ class Scrub:
         self._tries: dict[int, tuple[int, float]] = {}  # clip: (failures, when it is tried again)
         self._unreadable: set[int] = set()  # tried in this round: they keep no other from being read
         self._oldest: float | None = None  # when that clip was read last that was not read for longest
+        self.clips_read = self.bytes_read = 0  # that were whole, since the start
         self._first = True  # no copy that is rotten was looked at yet
         self._rests: Problem | None = None
         self._failed: Problem | None = None
@@ -85,9 +86,19 @@ class Scrub:
     @property
     def behind(self) -> float | None:
         """Seconds since the longest unread clip was read, when that is twice as long as it should be."""
-        oldest, every = self._oldest, self._config().every
-        since = self._wall() - oldest if oldest is not None else 0.0
-        return since if since > 2 * every else None
+        since = self.oldest or 0.0
+        return since if since > 2 * self.every else None
+
+    @property
+    def oldest(self) -> float | None:
+        """Seconds since that clip was read which was not for longest, as of the last look; None: there is
+        none, or nobody has looked yet."""
+        return None if self._oldest is None else self._wall() - self._oldest
+
+    @property
+    def every(self) -> float:
+        """Seconds within which each clip is to be read."""
+        return self._config().every
 
     def step(self) -> float:
         """Make whole what is rotten, then read for a while; the seconds until there is more to do. Raises
@@ -147,6 +158,7 @@ class Scrub:
             return
         self._believed, self._away, self._rests = IN_A_ROW, False, None
         self._read.append(clip.id)
+        self.clips_read, self.bytes_read = self.clips_read + 1, self.bytes_read + clip.manifest.size
         self._check_sidecar(clip)
 
     def _look(self, clip: StoredClip) -> Rot | None:

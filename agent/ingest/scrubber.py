@@ -31,6 +31,12 @@ class Scrubber(threading.Thread):
         """As of `Scrub`."""
         return self._scrub.behind
 
+    @property
+    def figures(self) -> tuple[int, int, float | None, float]:
+        """(clips and bytes read since the start, and as `oldest` and `every` of `Scrub`)"""
+        scrub = self._scrub
+        return scrub.clips_read, scrub.bytes_read, scrub.oldest, scrub.every
+
     def run(self) -> None:
         become_idle()
         while not self._ending.is_set():

@@ -14,7 +14,7 @@ from agent.catalog import findings, wanted
 from agent.catalog.findings import Open
 from agent.catalog.wanted import Names, Wanted
 from agent.model import folder_of
-from agent.upload.generation import Generation, same_place
+from agent.upload.generation import Generation
 from agent.upload.targets.base import Check
 from agent.upload.targets.collected import Collected
 
@@ -71,14 +71,14 @@ class Elsewhere:
 
     def _look_for(self, recorder: str, place: str) -> None:
         target, db = self._target, self._generation.read()
-        same_place(target, place)  # another store knows nothing of ours
+        self._generation.same_place(target, place)  # another store knows nothing of ours
         asked = [(finding, wanted.wanted(db, finding)) for finding in findings.opened(db, recorder)]
         since = min((one.since for _, one in asked), default="")
         for key in target.collected(folder_of(recorder), since, self._check):
             clip = wanted.there(key, self._names)
             for _, one in asked:
                 one.seen(clip)
-        same_place(target, place)  # nor does one that took its place while it was read
+        self._generation.same_place(target, place)  # nor does one that took its place while it was read
         self._check()
         self._generation.write(lambda tx, _: self._note(tx, asked, place))
 

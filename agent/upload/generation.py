@@ -5,8 +5,9 @@ An uploader of the last one may hang in a share for hours and then wake up: what
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from agent.catalog import Catalog, deliveries, places
 from agent.catalog.deliveries import PlaceChanged, ReceiptDiffers, Targets
@@ -19,11 +20,11 @@ Work = Callable[[sqlite3.Connection, Targets], object]
 _OF_ONE = (WrongState, ReceiptDiffers, PlaceChanged)
 
 
-def same_place(target: Target, place: str) -> None:
-    """Raises PlaceChanged when another store answers by now than `place`, which was greeted."""
-    now = target.place()
-    if now != place:
-        raise PlaceChanged(target=target.name, address=target.address, was=place, now=now)
+class Answer(NamedTuple):
+    """Of a target that was asked who it is."""
+
+    took: float  # seconds
+    at: float  # monotonic
 
 
 class Generation:
@@ -34,6 +35,7 @@ class Generation:
         self._places = dict.fromkeys(targets, "")  # changed on the catalog's thread only
         self._ended = False
         self._disowned: dict[tuple[str, int], str] = {}
+        self._answers: dict[str, Answer] = {}
 
     def read(self) -> sqlite3.Connection:
         return self._catalog.read()
@@ -41,6 +43,25 @@ class Generation:
     def place(self, target: str) -> str:
         """Empty until the target was asked."""
         return self._places[target]
+
+    def who(self, target: Target) -> str:
+        """Which place says that it is `target` now. It is a small question, asked before and behind all else:
+        so it tells how long the target takes to answer."""
+        began = time.monotonic()
+        place = target.place()
+        now = time.monotonic()
+        self._answers[target.name] = Answer(now - began, now)
+        return place
+
+    def same_place(self, target: Target, place: str) -> None:
+        """Raises PlaceChanged when another store answers by now than `place`, which was greeted."""
+        now = self.who(target)
+        if now != place:
+            raise PlaceChanged(target=target.name, address=target.address, was=place, now=now)
+
+    def answer(self, target: str) -> Answer | None:
+        """Its last one; None while it gave none."""
+        return self._answers.get(target)
 
     @property
     def ended(self) -> bool:

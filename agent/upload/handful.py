@@ -18,7 +18,7 @@ from agent.catalog.deliveries import Delivery, Targets
 from agent.errors import NotEqual, Rejected, StationError, Stopping, WrongState
 from agent.model import Receipt, StoredClip
 from agent.upload import local
-from agent.upload.generation import Work, same_place
+from agent.upload.generation import Work
 from agent.upload.targets.base import Check
 from agent.upload.targets.short import Short
 from agent.upload.worker import Courier
@@ -77,12 +77,13 @@ class Handful:
         self._check()  # after the tokens were read, as in `Courier.deliver`
         self._turn(ones[0].clip.id)
         with self._blaming(ones[0]):
-            same_place(self._target, place)
+            self._generation.same_place(self._target, place)
         taken = list(self._send(self._begin(ones)))
         receipts = {one.clip.id: receipt for one, receipt in self._ask(taken)}
         if receipts:
             with self._blaming(taken[0]):
-                same_place(self._target, place)  # asked last: who answers now has answered before
+                # Asked last: who answers now has answered before.
+                self._generation.same_place(self._target, place)
         told = [one for one in taken if one.clip.id in receipts]
         self._commit(
             [(one, self._sent(one)) for one in taken]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.catalog import Catalog, deliveries, places, priority, reconfirm
 from agent.config import Config
@@ -20,6 +21,12 @@ log = logging.getLogger(__name__)
 #: Seconds that uploads under the former configuration may take to leave their clip. Who takes longer hangs:
 #: it is left behind with nothing to say, and what it had half-sent is sent anew.
 _STOP = 10.0
+
+
+class Fare(NamedTuple):
+    up: bool  # it takes clips now, as far as is known
+    took: float | None  # seconds until it said last who it is; None: it did not yet
+    since: float | None  # seconds since that
 
 
 class LiveUploads:
@@ -133,6 +140,24 @@ class LiveUploads:
         for one in self._all():
             for name, seconds in one.hanging().items():
                 found[name] = Problem("target-hangs", {"seconds": seconds})
+        return found
+
+    def fares(self) -> dict[str, Fare]:
+        """How each target fares. One whose configuration cannot be applied takes nothing."""
+        found = {name: Fare(False, None, None) for name in self._failure}
+        if (uploads := self._uploads) is None:
+            return found
+        now = time.monotonic()
+        silent = self._reports.silent() if self._reports else {}
+        hanging = {name for one in self._all() for name in one.hanging()}
+        for name, facts in uploads.facts().items():
+            answer = uploads.generation.answer(name)
+            if answer is None:
+                found[name] = Fare(False, None, None)
+                continue
+            takes = facts.greeted and facts.breaker == "closed" and name not in hanging | self._failure.keys()
+            # Without clips on their way only the reports notice that it is gone.
+            found[name] = Fare(takes and answer.at > silent.get(name, 0.0), answer.took, now - answer.at)
         return found
 
     def untold(self) -> Iterator[tuple[str, Problem]]:

@@ -17,7 +17,7 @@ from agent.catalog.deliveries import Delivery, ReceiptDiffers, Targets
 from agent.errors import AuthFailed, NotEqual, Rejected, StationError, Stopping, Transient, WrongState
 from agent.model import DeliveryState, Lock, Problem, Receipt, StoredClip, printable, spans
 from agent.upload import local
-from agent.upload.generation import Generation, same_place
+from agent.upload.generation import Generation
 from agent.upload.limits import Limits
 from agent.upload.targets.base import Check, Target, go_on
 
@@ -46,7 +46,7 @@ class Courier:
     def greet(self, target: Target) -> None:
         """Ask who is behind the target's name. Until then nothing that it ever confirmed counts. Raises
         PlaceChanged when it is another one than it was bound to."""
-        place = target.place()
+        place = self.generation.who(target)
         if before := self.generation.found(target.name, target.address, place):
             _log.warning(
                 "%s: %s is another place now (%s, it was %s), and accepted: clips that wait are sent there",
@@ -131,7 +131,7 @@ class Courier:
         return False
 
     def _same_place(self, target: Target) -> None:
-        same_place(target, self.generation.place(target.name))
+        self.generation.same_place(target, self.generation.place(target.name))
 
     def _read(self, clip: StoredClip, token: str, target: Target, check: Check) -> Receipt:
         """Read back. Bytes that cannot be read again and again, of a clip that the target says it has, are

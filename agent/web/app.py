@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from agent.access.access import Access
 from agent.access.roles import Right, Role, may
 from agent.errors import Reject
+from agent.status.metrics import Exposition
 from agent.status.plain import plain
 from agent.status.snapshot import Sources, snapshot
 from agent.web.answers import as_json, refusal
@@ -38,6 +39,7 @@ def application(
     language: Callable[[], str],
     asked: Asked,
     access: Access,
+    metrics: Exposition,
 ) -> Starlette:
     """`clips` and `findings` read the catalog; `language` is the configured one, asked at each opening of the
     page. `asked`: whom the published interface asks; `access`: who may.
@@ -51,6 +53,13 @@ def application(
         if not may(caller, Right.SEE_NAMES) or caller.units or caller.role is Role.OFFICER:
             return refusal("forbidden", 403)  # /api/v1/status tells what is for this one
         return as_json(snapshot(sources))
+
+    def scrape(request: Request) -> Response:
+        caller = request.scope["caller"]
+        if caller is None or not may(caller, Right.SCRAPE):
+            return refusal("login-needed" if caller is None else "forbidden", 401 if caller is None else 403)
+        body, media_type = metrics(request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": media_type})
 
     def healthz(request: Request) -> Response:
         return as_json({"alive": True})
@@ -85,6 +94,7 @@ def application(
         routes=[
             Route("/", page),
             Route("/status", status),
+            Route("/metrics", scrape),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/clips", list_clips),

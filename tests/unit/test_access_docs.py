@@ -9,7 +9,7 @@ import typer.main
 
 from agent.access.roles import KIOSK, MACHINE, RIGHTS, Right, Role
 from agent.cli import app
-from tests.unit.test_docs import _is_a_command, commands
+from tests.unit.test_docs import commands, is_a_command
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [ROOT / "docs" / name for name in ("access.md", "access.zh-CN.md")]
@@ -49,7 +49,7 @@ def test_every_command_in_it_is_real(guide: Path) -> None:
     found = [words[1:] for words in commands(guide)]
     assert len(found) > 8
     for words in found:
-        _is_a_command(words)
+        is_a_command(words)
     shown = {tuple(words[:2]) for words in found}
     below = {
         (group, name)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from agent.archive.folder import FolderStore
 from agent.cli import app
-from tests.archived import LATER, Sites
+from tests.archived import LATER, ONE, TWO, Sites
 from tests.uploading import content
 
 
@@ -93,3 +93,50 @@ def test_a_share_that_is_not_mounted_is_no_empty_store(sites: Sites) -> None:
     assert list(empty.iterdir()) == []
     with pytest.raises(Exception, match="target-not-mounted"):
         FolderStore(empty).place()
+
+
+def test_every_station_is_listed_with_its_address_and_its_last_report(sites: Sites) -> None:
+    shown = run(sites, "stations")
+    assert shown.exit_code == 0, shown.output
+    assert ONE in shown.output
+    told(sites, ONE, station="辽阳\u202e一队", address="10.0.0.5:8080", version="1.2.3", written_at=sites.now)
+    [row] = json.loads(run(sites, "stations", "--json").stdout)
+    assert (row["id"], row["address"], row["version"]) == (ONE, "10.0.0.5:8080", "1.2.3")
+    assert row["written_at"].startswith(time.strftime("%Y-%m-%dT%H:%M", time.localtime(sites.now)))
+    shown = run(sites, "stations")
+    assert "辽阳" in shown.output
+    assert "10.0.0.5:8080" in shown.output
+    assert "\u202e" not in shown.output
+
+
+def test_prometheus_gets_those_with_an_address_and_people_hear_of_the_others(sites: Sites) -> None:
+    told(sites, ONE, station="one", address="10.0.0.5:8080")
+    told(sites, TWO, station="two", address="[2001:db8::7]:8443")
+    told(sites, "3" * 32, station="three", address="")
+    told(sites, "4" * 32, station="four", address="10.0.0.5:8080/evil?x=")
+    told(sites, "5" * 32, station="five", address=["10.0.0.5:8080"], written_at=10**400)
+    (sites.root / "share" / "stations" / ("6" * 32)).mkdir()
+    (sites.root / "share" / "stations" / "no-station").mkdir()
+    ran = run(sites, "stations", "--file-sd")
+    assert ran.exit_code == 0
+    assert json.loads(ran.stdout) == [
+        {"targets": ["10.0.0.5:8080"], "labels": {"station": ONE, "name": "one"}},
+        {"targets": ["[2001:db8::7]:8443"], "labels": {"station": TWO, "name": "two"}},
+    ]
+    assert "4 stations tell no address" in ran.stderr
+    assert len(json.loads(run(sites, "stations", "--json").stdout)) == 6
+    assert run(sites, "stations").exit_code == 0
+
+
+def test_a_centre_that_is_not_there_has_no_empty_list(sites: Sites) -> None:
+    empty = sites.root / "empty"
+    empty.mkdir()
+    ran = run(sites, "stations", "--file-sd", target={"kind": "folder", "path": str(empty), "local": True})
+    assert (ran.exit_code, ran.stdout) == (1, "")
+
+
+def told(sites: Sites, id: str, **said: object) -> None:
+    """The status that a station laid."""
+    file = sites.root / "share" / "stations" / id / "status.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(said))

@@ -309,7 +309,10 @@ def test_a_writer_that_ends_leaves_nobody_waiting_and_is_not_silent(
     catalog.close()
     with contextlib.closing(Catalog.open(tmp_path / "catalog.db")) as again:
         assert again.unclean
-        assert {row[0] for row in again.read().execute("SELECT key FROM meta")} == {"running"}
+        assert {row[0] for row in again.read().execute("SELECT key FROM meta")} == {
+            "running",
+            "unsafe-shutdowns",
+        }
 
 
 def test_a_write_that_meets_the_close_is_told_so_and_does_not_wait(tmp_path: Path) -> None:
@@ -387,3 +390,15 @@ def test_a_read_only_disk_is_not_a_damaged_catalog(small: Path) -> None:
     run(["mount", "-o", "remount,ro", small], check=True)
     assert key_at_open(path) == "catalog-read-only"
     assert key_at_open(small / "new/catalog.db") == "catalog-read-only"
+
+
+def test_each_end_without_a_close_is_counted_once_and_the_count_stays(tmp_path: Path) -> None:
+    path, left = tmp_path / "catalog.db", list[Catalog]()
+    for expected in (0, 1, 2):
+        left.append(Catalog.open(path))  # and nobody closes it, as after a kill
+        assert left[-1].unsafe_shutdowns == expected
+    with contextlib.closing(Catalog.open(path)) as last:
+        assert (last.unclean, last.unsafe_shutdowns) == (True, 3)
+    for _ in range(2):
+        with contextlib.closing(Catalog.open(path)) as clean:
+            assert (clean.unclean, clean.unsafe_shutdowns) == (False, 3)

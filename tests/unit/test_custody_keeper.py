@@ -13,8 +13,8 @@ from agent.catalog import Catalog, door, events
 from agent.custody.log import signer
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.leaf import Event, entry
-from agent.custody.log.shelf import read_bundle
-from agent.custody.verifier import leaf_hash, node_hash
+from agent.custody.log.shelf import Shelf, read_bundle
+from agent.custody.verifier import Key, leaf_hash, node_hash
 from tests.custody_house import STATION, House, meddle
 
 
@@ -353,3 +353,43 @@ def test_subscribers_hear_of_commits_that_changed_something_and_of_no_others(sta
     assert heard == []
     station.happen()
     assert heard == ["catalog"]
+
+
+def test_the_size_of_the_log_is_told_and_what_waits_for_a_signature(station: House) -> None:
+    assert station.keeper.figures() is None  # nobody has opened it yet
+    station.happen(300)
+    station.log()
+    assert station.keeper.figures() == (301, 0, None)
+    station.happen(2)
+    assert station.keeper.figures() == (301, 2, None)
+    station.keeper.start()
+    until(lambda: (station.keeper.figures() or (0, 0, None))[2] is not None)
+    for _ in range(2):
+        station.happen(300)
+        until(lambda: station.keeper.figures() == (events.last(station.catalog.read()), 0, _weight(station)))
+
+
+def test_a_log_that_stands_still_says_how_much_waits(station: House) -> None:
+    station.happen(3)
+    station.log()
+    station.happen(3)
+    meddle(station.store, "DELETE FROM events WHERE seq = 5")
+    station.log()
+    assert station.problems() == ["log-gap"]
+    assert station.keeper.figures() == (4, 3, None)
+
+
+def test_who_weighs_a_large_log_keeps_no_agent_from_ending(station: House) -> None:
+    station.happen(300)
+    station.log()
+    shelf = Shelf(station.custody / "1", f"station/{STATION}/1", _key(station))
+    assert shelf.weigh(lambda: False) == _weight(station)
+    assert shelf.weigh(lambda: True) is None
+
+
+def _key(station: House) -> Key:
+    return signer.published(station.custody / "key.pub")
+
+
+def _weight(station: House) -> int:
+    return sum(path.stat().st_size for path in (station.custody / "1").rglob("*") if path.is_file())

@@ -70,12 +70,12 @@ def test_every_command_in_a_guide_is_real(guide: Path) -> None:
     assert len(found) > 3
     for words in found:
         if words[0] == "recorder-station":
-            _is_a_command(words[1:])
+            is_a_command(words[1:])
         else:
             _is_a_script(ROOT / words[0], words[1:])
 
 
-def _is_a_command(words: list[str]) -> None:
+def is_a_command(words: list[str]) -> None:
     command: object = typer.main.get_command(app)
     while below := getattr(command, "commands", {}):
         assert words and words[0] in below, f"no command {words}"

@@ -200,3 +200,48 @@ def test_a_target_that_cannot_be_asked_for_its_logs_is_not_passed_over(
         uploads.highest_log(1)
     assert (refused.value.key, refused.value.params["target"]) == ("target-unreachable", "a")
     assert uploads.stop(60)
+
+
+def test_how_each_target_fares_is_told_and_how_long_it_took_to_answer(
+    station: Station, tmp_path: Path
+) -> None:
+    uploads = live(station)
+    assert uploads.fares() == {}
+    uploads.apply(config(a=tmp_path / "a"))
+    try:
+        eventually(lambda: uploads.fares()["a"].up)
+        fare = uploads.fares()["a"]
+        assert fare.took is not None
+        assert 0 <= fare.took < 60
+        assert fare.since is not None
+        assert fare.since >= 0
+    finally:
+        assert uploads.stop(10)
+
+
+def test_a_target_that_goes_away_while_nothing_is_to_be_sent_is_down_and_comes_back(
+    station: Station, tmp_path: Path
+) -> None:
+    uploads, share = live(station), tmp_path / "a"
+    uploads.apply(config(a=share))
+    try:
+        eventually(lambda: uploads.fares()["a"].up)
+        share.rename(tmp_path / "away")
+        eventually(lambda: not uploads.fares()["a"].up)
+        assert uploads.failing() == {}  # no clip has found out yet
+        (tmp_path / "away").rename(share)
+        eventually(lambda: uploads.fares()["a"].up)
+    finally:
+        assert uploads.stop(10)
+
+
+def test_a_target_that_never_answered_is_down(station: Station, tmp_path: Path) -> None:
+    uploads = live(station)
+    made = config(a=tmp_path / "a")
+    (tmp_path / "a").rmdir()
+    uploads.apply(made)
+    try:
+        eventually(lambda: "a" in uploads.failing())
+        assert uploads.fares() == {"a": (False, None, None)}
+    finally:
+        assert uploads.stop(10)

@@ -138,3 +138,16 @@ def test_a_jump_right_after_somebody_said_that_it_is_right_is_a_jump(
     machine.wall -= 700 * JUMP
     machine.clock.vouch(machine.wall - machine.passed)  # whoever vouches for it now
     assert watch.now() is None
+
+
+def test_how_far_it_is_off_is_told_while_a_server_was_heard_within_a_day() -> None:
+    machine = Machine()
+    assert machine.clock.offset() is None
+    machine.hears(ahead=-30.0)
+    assert machine.clock.offset() == 30
+    machine.wall += 5  # somebody sets it
+    assert machine.clock.offset() == 35
+    machine.wait(FRESH)
+    assert machine.clock.offset() == 35
+    machine.wait(1)
+    assert machine.clock.offset() is None

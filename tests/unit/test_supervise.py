@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pytest
+
 from agent.errors import CatalogError
 from agent.supervise import Supervisor
 
@@ -24,3 +26,22 @@ def test_a_summary_that_cannot_be_read_ends_the_run_and_not_the_orderly_stop() -
 
     supervisor.run(summary)
     assert supervisor.failure
+
+
+def test_who_asks_while_a_beat_hangs_is_told_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("agent.supervise.time.monotonic", lambda: now[0])
+    told = list[float]()
+
+    def beats() -> Iterator[tuple[str, float, float]]:
+        now[0] += 60  # it hangs that long
+        told.append(supervisor.idle_for())
+        yield "catalog", 0.0, 90.0
+
+    def summary() -> str:
+        told.append(supervisor.idle_for())
+        raise OSError("that is enough")
+
+    supervisor = Supervisor([beats])
+    supervisor.run(summary)
+    assert told == [60, 0]

@@ -14,11 +14,13 @@ from tests.web.station import Answer, Station, _ask
 PASSWORD = "correct horse battery"
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(folder: Path, *addresses: str) -> tuple[Path, Path]:
+    """One that is its own authority, for this machine and its addresses, with its key."""
+    names = ",".join(f"IP:{one}" for one in ("127.0.0.1", *filter(None, addresses)))
     crt, key = folder / "station.crt", folder / "station.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", crt, "-days", "2",
-         "-subj", "/CN=station", "-addext", "subjectAltName=IP:127.0.0.1"],
+         "-subj", "/CN=station", "-addext", f"subjectAltName={names}"],
         check=True,
         capture_output=True,
     )  # fmt: skip

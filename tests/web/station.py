@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.access.access import Access
-from agent.catalog import Catalog
+from agent.catalog import Catalog, backlog, events
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
 from agent.status.health import HealthBoard
 from agent.status.health.surfaces import surfaces_check
+from agent.status.metrics import Measured, Scrubbed, exposition
 from agent.status.snapshot import Sources
 from agent.web import WebServer, application, catalog_clips
 from agent.web.api.asked import Asked, LogHead, TargetFact
@@ -81,8 +82,15 @@ class Station:
             commands=commands,
             facts=lambda: {"station": {"name": "Test station"}},
         )
+        self.measured = measured(self.catalog)
         app = application(
-            sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, asked, self.access
+            sources,
+            catalog_clips(self.catalog.read),
+            self._listed,
+            lambda: self.language,
+            asked,
+            self.access,
+            exposition(sources, self.measured),
         )
         lan = Lan("127.0.0.1", 0, *self.lan) if self.lan else None
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket, lan)
@@ -138,6 +146,27 @@ class Station:
         connection.sock.settimeout(10)
         connection.sock.connect(str(self.socket))
         return _ask(connection, path, headers or {}, method, body)
+
+
+def measured(catalog: Catalog, **changes: Any) -> Measured:
+    """Of a station where everything is known."""
+    moved = backlog.Moved(events.last(catalog.read()))
+    usual: dict[str, Any] = {
+        "amounts": lambda: backlog.by_state(catalog.read()),
+        "moved": lambda: moved.look(catalog.read()),
+        "waiting": lambda: 60.0,
+        "deadline": lambda: 86400.0,
+        "overdue": lambda: 0,
+        "late_today": lambda: 1,
+        "targets": lambda: {"centre": (True, 0.05, 12.0), "city": (False, None, None)},
+        "clock_offset": lambda: 0.25,
+        "log": lambda: (1000, 2, 4096),
+        "unsafe_shutdowns": lambda: catalog.unsafe_shutdowns,
+        "beats": lambda: [("dock", 1.0, 90.0), ("slot A1", 2.0, 120.0)],
+        "scrub": lambda: Scrubbed(3, 3 << 20, 7200.0, 30 * 86400.0),
+        "rotten": lambda: 0,
+    }
+    return Measured(**{**usual, **changes})
 
 
 def collecting(slot: str = "1", **changes: Any) -> SlotStatus:

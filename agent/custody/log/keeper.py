@@ -10,10 +10,11 @@ import threading
 import time
 from pathlib import Path
 
-from agent.catalog import Catalog
+from agent.catalog import Catalog, events
 from agent.custody.log import changing, orders
 from agent.custody.log.following import advance
 from agent.custody.log.opening import Opened
+from agent.custody.log.shelf import Shelf
 from agent.errors import StationError
 from agent.model import Problem
 
@@ -33,6 +34,8 @@ class Keeper:
         self._opened: Opened | None = None
         self._failed: Problem | None = None
         self._broke: Problem | None = None
+        self._signed: int | None = None  # entries under the last head, as far as this agent has seen
+        self._weighed: tuple[Shelf, int] | None = None  # its bytes when it was opened
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="custody", daemon=True)
@@ -55,6 +58,16 @@ class Keeper:
         """What is wrong now, and what broke at this start."""
         return [problem for problem in (self._failed, self._broke) if problem is not None]
 
+    def figures(self) -> tuple[int, int, int | None] | None:
+        """(entries under the last head, events that no head speaks of, bytes of the log's files or None while
+        they are not weighed); None while no log could be opened. From any thread."""
+        signed, weighed = self._signed, self._weighed  # before the events: more may be signed meanwhile
+        if signed is None:
+            return None
+        happened = events.last(self._catalog.read())
+        size = None if weighed is None else weighed[1] + weighed[0].written
+        return signed, max(0, happened - signed), size
+
     def step(self) -> bool:
         """Take over one batch and sign it; whether there is more. Never raises."""
         try:
@@ -62,7 +75,7 @@ class Keeper:
                 self._open()
             assert self._opened is not None
             more = advance(self._catalog, self._opened.shelf, self._opened.signer.sign)
-            self._failed = None
+            self._failed, self._signed = None, self._opened.shelf.head.size
             return more
         except StationError as error:
             key = error.key if error.key.startswith("log-") else "log-failed"
@@ -73,6 +86,17 @@ class Keeper:
             log.exception("the log has a fault")
             self._fails(Problem("log-failed", {"error": repr(error)}))
         return False
+
+    def _weigh(self) -> None:
+        """Once for each opening, behind what was waiting: nobody waits for a figure."""
+        if self._opened is None or (self._weighed and self._weighed[0] is self._opened.shelf):
+            return
+        shelf = self._opened.shelf
+        try:
+            if (size := shelf.weigh(self._stopping.is_set)) is not None:
+                self._weighed = shelf, size - shelf.written
+        except OSError as error:
+            log.warning("the log cannot be weighed: %s", error)
 
     def _open(self) -> None:
         self._opened = changing.opened(self._catalog, self._folder, self._station)
@@ -94,6 +118,7 @@ class Keeper:
             self._stopping.wait(self._again if self._failed else self._gather)
             self._wake.clear()
             self._catch_up()
+            self._weigh()
         self.step()
 
     def _catch_up(self) -> None:

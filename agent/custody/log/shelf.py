@@ -42,6 +42,7 @@ class Shelf:
         self._full = functools.lru_cache(maxsize=8)(functools.partial(read_tile, folder))
         self.head, self.repaired = self._last_head()
         self.size = self.head.size  # entries, also those that no head speaks of yet
+        self.written = 0  # bytes, since it was opened: what is written once stays and grows
         self._length = 0  # bytes of the bundle that grows
         self._due: dict[Path, None] = {}  # files and folders to be synced, in the order of their writing
         self._edges: list[list[bytes]] = [self._settle_entries()]  # hashes of the tile that grows, by level
@@ -65,8 +66,19 @@ class Shelf:
         note = sign(head.text)
         note.check([self.key])  # a false signature would spoil the log for ever
         heads.append(self.folder, note)
+        self.written += len(note.data)
         self.head = head
         return True
+
+    def weigh(self, stopping: Callable[[], bool]) -> int | None:
+        """Bytes of all its files; None when it is `stopping` meanwhile. Looks at each of them: seconds, where
+        there are a hundred thousand."""
+        size = 0
+        for at, _, names in os.walk(self.folder):  # a folder has some hundred files, at most
+            if stopping():
+                return None
+            size += sum(Path(at, name).lstat().st_size for name in names)
+        return size
 
     def read(self, level: int, n: int) -> bytes:
         """A hash of the tree, as `tiles` asks for it."""
@@ -100,6 +112,7 @@ class Shelf:
         way = durable.make_folders(path.parent, self.folder)
         with durable.open_fd(path, os.O_WRONLY | os.O_CREAT | (0 if offset else os.O_TRUNC)) as fd:
             _write(fd, offset, data)
+        self.written += len(data)
         if sync:
             self._due[path] = None
         if sync or new:

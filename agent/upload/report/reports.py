@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from agent.catalog.wanted import Names
-from agent.errors import Reject, StationError, Stopping
+from agent.errors import AuthFailed, Reject, StationError, Stopping, Transient
 from agent.model import Problem
 from agent.upload.elsewhere import Elsewhere
 from agent.upload.generation import Generation
@@ -69,6 +69,11 @@ class Reports:
             one.join(max(0.0, end - time.monotonic()))
         return not any(one.is_alive() for one in self._tellers)
 
+    def silent(self) -> dict[str, float]:
+        """Targets that did not answer when they were last to be told something, and when that was, by the
+        monotonic clock."""
+        return {one.target: since for one in self._tellers if (since := one.silent) is not None}
+
     def problems(self) -> Iterator[tuple[str, Problem]]:
         """(target, what is wrong)"""
         for one in self._tellers:
@@ -96,6 +101,12 @@ class _Teller(threading.Thread):
         self._monotonic = monotonic
         self._heard = monotonic()
         self._problem: Problem | None = None
+        self._silent: float | None = None
+
+    @property
+    def silent(self) -> float | None:
+        """When the target did not answer, at the last turn; None: it did, or nothing is told it any more."""
+        return None if self._ending.is_set() else self._silent
 
     def end(self) -> None:
         self._ending.set()
@@ -110,7 +121,7 @@ class _Teller(threading.Thread):
         """One turn; never raises."""
         try:
             self._report.turn()
-            self._heard, self._problem = self._monotonic(), None
+            self._heard, self._problem, self._silent = self._monotonic(), None, None
             self._sample.ask()
             if self._elsewhere is not None:
                 self._elsewhere.look()
@@ -119,6 +130,7 @@ class _Teller(threading.Thread):
         except StationError as error:
             _log.warning("%s is told later: %s", self.target, error)
             self._problem = Problem(error.key, error.params)
+            self._silent = self._monotonic() if isinstance(error, (Transient, AuthFailed)) else None
         except Exception as error:  # noqa: BLE001 - logged and told
             _log.exception("%s: unexpected", self.target)
             self._problem = Problem("internal", {"error": type(error).__name__})

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from agent.catalog import released
 from agent.errors import Rejected
 from agent.model import Lock
-from agent.upload.generation import Generation, same_place
+from agent.upload.generation import Generation
 from agent.upload.targets.base import Check, Target
 
 EVERY = 86400.0  # seconds, and once after a start
@@ -52,11 +52,11 @@ class Sample:
     def _ask_for(self, clip: int, place: str) -> None:
         target = self._target
         asked = released.load(self._generation.read(), clip, target.name)
-        same_place(target, place)  # another store has lost nothing of ours
+        self._generation.same_place(target, place)  # another store has lost nothing of ours
         has = _holds(target, asked)
         if has is not asked.lost:
             return
-        same_place(target, place)  # nor one that took its place while it was asked
+        self._generation.same_place(target, place)  # nor one that took its place while it was asked
         if has:
             _log.warning("%s has clip %d again", target.name, clip)
             self._generation.write(lambda tx, _: released.found(tx, clip, target.name, place))

@@ -20,7 +20,7 @@ from typing import Any
 from agent.catalog import events, story
 from agent.catalog.story import Told
 from agent.errors import Transient
-from agent.upload.generation import Generation, same_place
+from agent.upload.generation import Generation
 from agent.upload.report.log import AnotherLog, Leaving, LogReport
 from agent.upload.targets.base import Check
 from agent.upload.targets.documents import Documents
@@ -35,13 +35,15 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Author:
     """`instance`: of this run of the agent, by chance. `status`: what `/status` says. `leaving`: what of the
-    log is to be told. `log`: the number of the log by now."""
+    log is to be told. `log`: the number of the log by now. `address`: host:port of its pages for others; ""
+    when only its own machine may look."""
 
     id: str
     instance: str
     status: Callable[[], Mapping[str, Any]]
     leaving: Leaving = lambda log, size: ()
     log: Callable[[], int] = lambda: 0
+    address: Callable[[], str] = lambda: ""
 
 
 class Report:
@@ -68,7 +70,7 @@ class Report:
         """False when the target has not said yet who it is: then it is told nothing."""
         if not (place := self._generation.place(self._target.name)):
             return False
-        same_place(self._target, place)
+        self._generation.same_place(self._target, place)
         happened = events.last(self._generation.read())
         told = self._tell_events(place, self._told(place))
         self._tell_status(told, happened)
@@ -157,6 +159,7 @@ class Report:
             "story": told.story,
             "events": told.next - 1,
             "of": happened,
+            "address": self._author.address(),
             **self._author.status(),
         }
         text = json.dumps(said, ensure_ascii=False, indent=1)
@@ -170,7 +173,7 @@ class Report:
         return f"{self._author.id}/{name}/log/{first:012}.jsonl"
 
     def _keep(self, place: str, told: Told) -> Told:
-        same_place(self._target, place)  # and not one that took its place meanwhile
+        self._generation.same_place(self._target, place)  # and not one that took its place meanwhile
         self._check()
         name = self._target.name
         self._generation.write(lambda tx, _: story.keep(tx, name, place, told))
