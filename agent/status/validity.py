@@ -1,6 +1,6 @@
 """Until when the certificates of a file hold: the one field of X.509 (RFC 5280) that a station looks at.
 
-A library for this would stay in the memory of a board with 1 GiB, and the `openssl` program need not be there.
+A library for this would stay in the memory of a board with 1 GiB; the `openssl` program need not be there.
 Nothing is believed by what is read here: whoever uses a certificate checks it for himself.
 """
 

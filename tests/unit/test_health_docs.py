@@ -34,7 +34,8 @@ COMMANDS = {
 }
 #: What a target's breaker opens for and no literal in `agent/upload` names.
 OF_CLASSES = {
-    "target-unreachable", "target-full", "target-auth", "target-rejected", "target-changed", "receipt-differs",
+    "target-unreachable", "target-full", "target-auth", "target-rejected", "target-changed",
+    "receipt-differs",
 }  # fmt: skip
 each_language = pytest.mark.parametrize("language", DOCUMENTS)
 

@@ -1,5 +1,5 @@
-"""The clock that goes on while the station is off. Without it, or when it is wrong, a station that was switched
-off without a network does not know what time it is."""
+"""The clock that goes on while the station is off. Without it, or when it is wrong, a station that starts
+without a network does not know what time it is."""
 
 import time
 from collections.abc import Callable, Iterator

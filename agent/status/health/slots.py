@@ -15,7 +15,7 @@ _UNKNOWN, _REFUSED = "unknown-recorder", "refused-device"
 def slots_check(
     slots: Callable[[], Sequence[SlotStatus]], on_roster: Callable[[str], bool]
 ) -> Callable[[], Iterator[Issue]]:
-    """`on_roster`: whether the roster in force knows a recorder today; every one, where there is no roster."""
+    """`on_roster`: whether the roster in force knows a recorder today; all, without a roster."""
 
     def check() -> Iterator[Issue]:
         for slot in slots():

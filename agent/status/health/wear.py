@@ -1,6 +1,6 @@
-"""eMMC that is wearing out, by its own word (JESD84-B51, EXT_CSD 267 to 269), which anybody may read in sysfs.
+"""eMMC that is wearing out, by its own word (JESD84-B51, EXT_CSD 267 to 269), which sysfs shows to anybody.
 
-SD cards tell nothing of the kind, and SATA and NVMe disks tell it to root alone: `recorder-station doctor` asks.
+SD cards tell nothing of the kind, and SATA and NVMe disks tell root alone: `recorder-station doctor` asks.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def wear_check(sysfs: Path = SYSFS) -> Callable[[], Iterator[Issue]]:
 
 
 def _used(file: Path) -> int:
-    """Percent, of the part that is worn most. A code stands for ten of them and means "at least"; 11 is all."""
+    """Percent, of the part that is worn most. A code stands for ten of them, "at least"; 11 is all."""
     return max(((code - 1) * 10 for code in _codes(file)), default=0)
 
 
