@@ -57,6 +57,7 @@ RULES: dict[str, set[str]] = {
     "agent.status": STAGE | {"agent.words"},
     "agent.web": GROUND | {"agent.config", "agent.words", "agent.status", "agent.catalog.queries"},
     "agent.image": GROUND | {"agent.config"},
+    "agent.support": STAGE | {"agent", "agent.custody.log", "agent.dock.hubs"},
     "agent.cli": {"agent", "drivers"},
     "agent.app": {"agent", "drivers"},
     "agent.checks": {"agent"},
