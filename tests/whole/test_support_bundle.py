@@ -77,8 +77,10 @@ def planted(agent: Agent, folder: Path) -> list[str]:
         agent.until_slot(slot, "collected")
     who = ["--name", NAMES[1]]
     told(agent.run("hold", "set", "--recorder", RECORDER, *who, "--reason", TEXTS[0]))
-    told(agent.run("label", "set", "--clip", "1", "--case", NAMES[5], "--note", TEXTS[1], *who, "--reason", TEXTS[0]))
-    told(agent.run("clip", "show", "1", "--name", NAMES[2], "--reason", TEXTS[0]))
+    clip = str(agent.clips()[0]["id"])
+    said = ["--case", NAMES[5], "--note", TEXTS[1], "--reason", TEXTS[0]]
+    told(agent.run("label", "set", "--clip", clip, *said, *who))
+    told(agent.run("clip", "show", clip, "--name", NAMES[2], "--reason", TEXTS[0]))
     clips = [part for file in files for part in (str(file), file.name, file.stem)]
     more = ["Canary Class", "Canary Rule", "Canary Slot"]
     everything = [RECORDER, OFFICER, STRANGER, *SECRETS[:2], *NAMES, *TEXTS, *more, *clips]
