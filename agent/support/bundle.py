@@ -94,6 +94,7 @@ def _veil(asked: Asked, parts: Mapping[str, Any]) -> Veil:
     told = [name for part in parts.values() for name in names_in(part)]
     for names in (*sources, named.of_catalog(store), told, [os.uname().nodename]):
         occurring.look(names)
+    occurring.look_at_paths(named.paths_of(store))
     hidden = named.Occurring(corpus)
     hidden.look(named.secrets_of(asked.config, asked.path))
     return Veil(occurring.names, hidden.names)

@@ -30,12 +30,19 @@ _WHERE = frozenset({"credentials", "certificate_key"})  # these tell where a sec
 _USER = re.compile(r"://([^/\s:@]+)(?::([^/\s@]*))?@")
 #: Words of our own, or of a standard, in columns where anything else is a name.
 _OURS = frozenset(
-    {*SOURCES, *ClipState, *DeliveryState, *SlotState, "true", "false", "none", "null", "other"}
+    {*SOURCES, *ClipState, *DeliveryState, *SlotState, "true", "false", "none", "null", "other", "dcim"}
 )
 #: Text columns that name nobody. What is not listed does, or may one day.
 _HARMLESS = {
     "events": {"kind", "body", "boot_id"},  # a body goes into no bundle, and holds words of ours as well
-    "clips": {"state", "fs_id", "kind", "recorded_at", "time_source"},
+    "clips": {
+        "state",
+        "fs_id",
+        "kind",
+        "recorded_at",
+        "time_source",
+        "key",
+    },  # a key is no name without its looks
     "dockings": {"outcome"},
     "names": {"recorder", "fs_id"},
     "deliveries": {"target", "state", "token", "place", "receipt", "problem"},
@@ -52,7 +59,6 @@ _HARMLESS = {
     "erasures": {"recorder", "fs_id"},
     "doomed": {"fate"},
 }
-_PATHS = {"clips": {"path"}, "names": {"path"}}  # raw, as the recorder has them
 
 
 class Occurring:
@@ -69,6 +75,23 @@ class Occurring:
                 if self._may(name) and name.casefold() in self._text:
                     self.names.add(name)
 
+    def look_at_paths(self, paths: Iterable[bytes]) -> None:
+        """Of recordings: the name, with and without its ending, and each folder. A million of them take
+        seconds: one look at the words of each name, and no more for nearly all."""
+        self.look(set(self._parts_that_may_occur(paths)))
+
+    def _parts_that_may_occur(self, paths: Iterable[bytes]) -> Iterator[str]:
+        last = ""
+        for raw in paths:
+            path = raw.decode("utf-8", "surrogateescape")
+            folder, _, name = path.rpartition("/")
+            if folder != last:  # they come in the order in which they were listed
+                last = folder
+                yield from folder.split("/")
+            stem = name.rpartition(".")[0] or name
+            if self._words.issuperset(_WORD.findall(stem.casefold())):
+                yield from (path, name, stem)
+
     def _may(self, name: str) -> bool:
         if len(name) < _SHORTEST or name.casefold() in _OURS or _DATE.fullmatch(name):
             return False
@@ -78,7 +101,7 @@ class Occurring:
 
 
 def of_catalog(store: Path) -> Iterator[str]:
-    """Every name in it; nothing of a catalog that cannot be read."""
+    """Every name in it but those of recordings; nothing of a catalog that cannot be read."""
     try:
         with beside.reading(store) as db:
             tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -88,23 +111,25 @@ def of_catalog(store: Path) -> Iterator[str]:
         return
 
 
+def paths_of(store: Path) -> Iterator[bytes]:
+    """Of every clip, raw, as its recorder has it."""
+    try:
+        with beside.reading(store) as db:
+            yield from (row[0] for row in db.execute("SELECT path FROM clips"))
+    except CatalogError:
+        return
+
+
 def _of_table(db: sqlite3.Connection, table: str) -> Iterator[str]:
-    paths, harmless = _PATHS.get(table, set()), _HARMLESS.get(table, set())
+    harmless = _HARMLESS.get(table, set())
     for _, column, kind, *_ in db.execute(f'PRAGMA table_info("{table}")').fetchall():
-        if column in paths or (kind == "TEXT" and column not in harmless):
+        if kind == "TEXT" and column not in harmless:
             for (value,) in db.execute(f'SELECT DISTINCT "{column}" FROM "{table}"'):
-                yield from _path(bytes(value)) if column in paths and value else _texts(value)
-
-
-def _path(raw: bytes) -> Iterator[str]:
-    """The path, and the file's own name, with and without its ending."""
-    path = raw.decode("utf-8", "surrogateescape")
-    name = path.rpartition("/")[2]
-    yield from (path, name, name.rpartition(".")[0])
+                yield from _texts(value)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Of a text, or of each text in JSON. A clip's key is a path, too."""
+    """Of a text, or of each text in JSON."""
     if not isinstance(value, str):
         return
     if value[:1] in "[{":
@@ -113,7 +138,7 @@ def _texts(value: Any) -> Iterator[str]:
             return
         except ValueError:
             pass
-    yield from (value, value.rpartition("/")[2], value.partition("/")[0]) if "/" in value else (value,)
+    yield value
 
 
 def _leaves(given: Any) -> Iterator[str]:

@@ -120,6 +120,23 @@ def test_only_names_that_occur_are_kept_in_memory(tmp_path: Path) -> None:
     assert occurring.names == {"rx-77", "Li_Wei"}
 
 
+def test_a_recordings_name_and_its_folders_are_found_wherever_they_occur() -> None:
+    occurring = Occurring(["cannot read DCIM/Li Wei/Trip 7.xyz: EIO", "about 'trip 8' and Odd\\u202e.m"])
+    occurring.look_at_paths(
+        [
+            b"DCIM/Li Wei/Trip 7.xyz",
+            b"Zhao/Trip 8.abc",
+            "Odd\u202e.m".encode(),
+            b"DCIM/other.mp4",
+            b"\xff\xfe.mp4",
+        ]
+    )
+    assert occurring.names == {
+        "Li Wei", "DCIM/Li Wei/Trip 7.xyz", "Trip 7.xyz", "Trip 7", "Trip 8", "Odd\\u202e.m",
+        "Odd\\u202e",
+    }  # fmt: skip
+
+
 def test_every_text_of_the_catalog_is_known_unless_it_is_listed_as_harmless(tmp_path: Path) -> None:
     """A column that a later migration adds counts as a name until somebody says that it is none."""
     path = tmp_path / "catalog/catalog.db"

@@ -12,7 +12,7 @@ from typing import Any
 from agent.catalog import Catalog
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
-from agent.status.health import HealthBoard
+from agent.status.health import HealthBoard, Issue
 from agent.status.health.surfaces import surfaces_check
 from agent.status.snapshot import Sources
 from agent.web import WebServer, application, catalog_clips
@@ -38,13 +38,15 @@ class Station:
     language: str = "en"
     trusted: bool = True  # its clock
     findings: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.catalog = Catalog.open(self.folder / "catalog.db")
         self.socket = self.folder / "run" / "agent.sock"
-        self.health = HealthBoard({"web": surfaces_check(lambda: self.server.problems())})
+        checks = {"web": surfaces_check(lambda: self.server.problems()), "others": lambda: list(self.issues)}
+        self.health = HealthBoard(checks)
         sources = Sources(
             station="Test station",
             version="1.2.3",
