@@ -11,6 +11,7 @@ from agent import booted, clock
 from agent.catalog import Catalog, findings, priority, queries, released, rot
 from agent.catalog.check import CatalogCheck
 from agent.config.live import LiveConfig
+from agent.config.roster import Roster
 from agent.custody.clocks import ledger
 from agent.custody.completeness.judge import Judge
 from agent.dock.events import Source
@@ -86,10 +87,8 @@ class Watched:
         db = self.catalog.read()
         return handin.away(db, roster.in_force(db), time.time())
 
-    def on_roster(self, recorder: str) -> bool:
-        """Today. Everybody, without a roster, and while nobody knows what day it is."""
-        known = roster.in_force(self.catalog.read())
-        return not known.lines or not clock.trusted() or known.of(recorder, date.today()) is not None
+    def roster(self) -> Roster:
+        return roster.in_force(self.catalog.read())
 
     def overdue(self) -> int:
         """Of clips; 0 while nobody knows what time it is."""
@@ -98,8 +97,14 @@ class Watched:
         return priority.overdue(self.catalog.read(), time.time() - self.live.current.upload.deadline)
 
 
+def _on_roster(known: Roster, recorder: str) -> bool:
+    """Today. Everybody, without a roster, and while nobody knows what day it is."""
+    return not known.lines or not clock.trusted() or known.of(recorder, date.today()) is not None
+
+
 def board(of: Watched) -> HealthBoard:
     live, read = of.live, of.catalog.read
+    known = Remembered(of.roster, _HOLDS)  # thousands of lines, and asked for each docked recorder
     return HealthBoard(
         {
             "boot": boot_check(booted.problems, lambda: of.data_problem),
@@ -107,7 +112,7 @@ def board(of: Watched) -> HealthBoard:
             "filling": filling_check(of.filling),
             "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
             "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in of.sources]),
-            "slots": slots_check(of.slots, of.on_roster),
+            "slots": slots_check(of.slots, lambda recorder: _on_roster(known(), recorder)),
             "uncollected": Uncollected(of.slots),
             "catalog": catalog_check(of.check.checking, of.check.damage),
             "targets": targets_check(lambda: list(live.current.targets), of.uploads.failing),
