@@ -416,6 +416,7 @@ class Station:
                 room=self._ingest.room,
                 filling=self._filling,
                 sources=self._sources,
+                slots=self._board.snapshot,
                 uploads=self._uploads,
                 log=self._log_problems,
                 retention=self._retention,

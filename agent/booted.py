@@ -16,6 +16,8 @@ IMAGE = Path("/usr/lib/recorder-station/image")
 BOOT = Path("/run/recorder-station-boot")
 MOUNTS = Path("/proc/self/mountinfo")
 MACHINE_ID = Path("/etc/machine-id")
+#: By which the station is known, made on its data disk at the first boot.
+CERTIFICATE = Path("/data/identity/station.crt")
 
 #: Where an agent without a data disk keeps its catalog of nothing: the status must work.
 STAND_IN = Path("/run/recorder-station/without-data-disk")

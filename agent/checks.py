@@ -11,18 +11,20 @@ from agent import booted, clock
 from agent.catalog import Catalog, findings, priority, queries, released, rot
 from agent.catalog.check import CatalogCheck
 from agent.config.live import LiveConfig
+from agent.config.roster import Roster
 from agent.custody.clocks import ledger
 from agent.custody.completeness.judge import Judge
 from agent.dock.events import Source
 from agent.ingest.room import Room
 from agent.ingest.scrubber import Scrubber
-from agent.model import Problem
+from agent.model import Problem, SlotStatus
 from agent.retention import handin, roster
 from agent.retention.worker import Worker
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
 from agent.status.health.centre import centre_check
+from agent.status.health.certificates import configured
 from agent.status.health.clips import clips_check
 from agent.status.health.clock import clock_check
 from agent.status.health.configuration import configuration_check
@@ -32,9 +34,11 @@ from agent.status.health.disk import disk_check, filling_check
 from agent.status.health.findings import findings_check
 from agent.status.health.handin import handin_check
 from agent.status.health.hotplug import hotplug_check
+from agent.status.health.machine import machine_checks
 from agent.status.health.recorders import clocks_check
 from agent.status.health.retention import retention_check
 from agent.status.health.scrub import scrub_check
+from agent.status.health.slots import Uncollected, slots_check
 from agent.status.health.surfaces import surfaces_check
 from agent.status.health.targets import targets_check
 from agent.status.remembered import Remembered
@@ -76,6 +80,7 @@ class Watched:
     room: Room
     filling: Callable[[], tuple[int, int | None] | None]  # as the snapshot tells it
     sources: Sequence[Source]
+    slots: Callable[[], Sequence[SlotStatus]]
     uploads: LiveUploads
     log: Callable[[], list[Problem]]  # of the custody log
     retention: Worker
@@ -97,9 +102,18 @@ class Watched:
         db = self.catalog.read()
         return handin.away(db, roster.in_force(db), time.time())
 
+    def roster(self) -> Roster:
+        return roster.in_force(self.catalog.read())
+
+
+def _on_roster(known: Roster, recorder: str) -> bool:
+    """Today. Everybody, without a roster, and while nobody knows what day it is."""
+    return not known.lines or not clock.trusted() or known.of(recorder, date.today()) is not None
+
 
 def board(of: Watched) -> HealthBoard:
     live, read = of.live, of.catalog.read
+    known = Remembered(of.roster, _HOLDS)  # thousands of lines, and asked for each docked recorder
     return HealthBoard(
         {
             "boot": boot_check(booted.problems, lambda: of.data_problem),
@@ -107,6 +121,8 @@ def board(of: Watched) -> HealthBoard:
             "filling": filling_check(of.filling),
             "config": configuration_check(lambda: live.faults, lambda: live.restart_needed),
             "hotplug": hotplug_check(lambda: [(source.name, source.alive()) for source in of.sources]),
+            "slots": slots_check(of.slots, lambda recorder: _on_roster(known(), recorder)),
+            "uncollected": Uncollected(of.slots),
             "catalog": catalog_check(of.check.checking, of.check.damage),
             "targets": targets_check(lambda: list(live.current.targets), of.uploads.failing),
             "centre": centre_check(of.uploads.untold, lambda: released.counted(read())),
@@ -122,5 +138,6 @@ def board(of: Watched) -> HealthBoard:
             "recorders": clocks_check(Remembered(of.wrong_clocks, _HOLDS)),
             "handin": handin_check(of.late.today, Remembered(of.away, _HOLDS_REPORT), handin.AWAY),
             "findings": findings_check(lambda: findings.count(read()), lambda: of.judge.failing),
+            **machine_checks(lambda: configured(live.current), clock.trusted),
         }
     )

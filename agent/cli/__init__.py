@@ -31,6 +31,7 @@ from agent.cli import (
     run,
     scrub,
     status,
+    support,
     target,
     token,
     update,
@@ -69,6 +70,7 @@ app.command("clock")(clock.clock)
 app.command("export")(export.export)
 app.add_typer(approval.app, name="approval")
 app.command("doctor")(doctor.doctor)
+app.command("support-bundle")(support.support_bundle)
 app.add_typer(config.app, name="config")
 app.command("run")(run.run)
 app.add_typer(catalog.app, name="catalog")

@@ -6,13 +6,13 @@ import typer
 
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import LanguageOption, setting, told
-from agent.words import fill, word
+from agent.cli.speech import JsonOption, LanguageOption, setting, tell, told
 
 
 def agree(
     number: Annotated[int, typer.Argument(min=1, help="As it was told to who asked.")],
     name: Annotated[str, typer.Option("--name", help="Who agrees.")],
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -20,4 +20,4 @@ def agree(
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/agree", {"asked": str(number), "person": name})
-        typer.echo(fill(word("retention", answer["what"], chosen.language), answer))
+        tell("retention", answer["what"], answer, chosen.language, as_json)

@@ -6,7 +6,7 @@ import typer
 
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import LanguageOption, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, setting, tell, told
 from agent.custody.texts import text_of
 from agent.model import printable
 from agent.words import fill, word
@@ -23,11 +23,12 @@ def give(
     asked: Asked,
     name: Name,
     yes: Yes = False,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
     """Approve an export: under another name than who asked, and as another user of this machine."""
-    _decide("approve", asked, name, yes, config, lang)
+    _decide("approve", asked, name, yes, as_json, config, lang)
 
 
 @app.command()
@@ -35,23 +36,27 @@ def refuse(
     asked: Asked,
     name: Name,
     yes: Yes = False,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
     """Refuse an export. What was asked for cannot be made any more; it can be asked for anew."""
-    _decide("refuse", asked, name, yes, config, lang)
+    _decide("refuse", asked, name, yes, as_json, config, lang)
 
 
-def _decide(what: str, asked: int, name: str, yes: bool, config: ConfigPath, lang: LanguageOption) -> None:
+def _decide(
+    what: str, asked: int, name: str, yes: bool, as_json: bool, config: ConfigPath, lang: LanguageOption
+) -> None:
     chosen = setting(config, lang)
     client = Client(chosen.socket)
     with told(chosen.language):
         said = {"asked": str(asked), "person": text_of(name, "person")}
         found: dict[str, Any] = client.post("/commands/export-look", {"asked": str(asked)})
         shown = {**found, "case": found["case"] or "–", "count": len(found["clips"]), "asked": asked}
-        typer.echo(fill(word("export", "look", chosen.language), shown))
-        typer.echo(f"  {printable(found['reason'])}")
-        if not yes and not typer.confirm(word("export", f"sure-{what}", chosen.language)):
+        # With --json standard output is the answer's alone.
+        typer.echo(fill(word("export", "look", chosen.language), shown), err=as_json)
+        typer.echo(f"  {printable(found['reason'])}", err=as_json)
+        if not yes and not typer.confirm(word("export", f"sure-{what}", chosen.language), err=as_json):
             raise typer.Exit(1)
         answer = client.post(f"/commands/export-{what}", said)
-        typer.echo(fill(word("export", f"done-{what}", chosen.language), {**answer, "asked": asked}))
+        tell("export", f"done-{what}", {**answer, "asked": asked}, chosen.language, as_json)

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.words import fill, word
+from agent.cli.speech import tell
 
 NameOption = Annotated[str, typer.Option("--name", help="Who wants it.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
 
 
-def done(answer: Mapping[str, Any], key: str, language: str) -> None:
+def done(answer: Mapping[str, Any], key: str, language: str, as_json: bool) -> None:
     """What came of it: done, or another person has to agree first."""
-    typer.echo(fill(word("retention", "asked" if "asked" in answer else key, language), answer))
+    tell("retention", "asked" if "asked" in answer else key, answer, language, as_json)

@@ -11,7 +11,7 @@ from rich.text import Text
 from agent.catalog import beside
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting, tell, told
 from agent.custody.inspection.orders import Order, sample
 from agent.custody.inspection.sample import By
 from agent.words import fill, word
@@ -62,6 +62,7 @@ def record(
     clip: Annotated[int, typer.Argument(min=1, help="The clip's id.")],
     result: Annotated[str, typer.Option("--result", help="passed or defect.")],
     text: Annotated[str, typer.Option("--text", help="What was found.")] = "",
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -70,7 +71,7 @@ def record(
     with told(chosen.language):
         asked = {"clip": str(clip), "result": result, "text": text}
         Client(chosen.socket).post("/commands/audit-record", asked)
-        typer.echo(fill(word("sample", "recorded", chosen.language), {"clip": clip}))
+        tell("sample", "recorded", {"clip": clip, "result": result}, chosen.language, as_json)
 
 
 def _table(clips: list[dict[str, Any]], language: str) -> Table:

@@ -7,7 +7,7 @@ import typer
 from agent.cli.asking import NameOption, ReasonOption, done
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import LanguageOption, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, setting, told
 
 app = typer.Typer(help="Cases, which recordings are kept with.", no_args_is_help=True)
 NumberArgument = Annotated[str, typer.Argument(help="The case's number.")]
@@ -18,6 +18,7 @@ def close(
     number: NumberArgument,
     name: NameOption,
     reason: ReasonOption,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -25,7 +26,8 @@ def close(
     chosen = setting(config, lang)
     with told(chosen.language):
         said = {"case": number, "person": name, "reason": reason}
-        done(Client(chosen.socket).post("/commands/case-close", said), "case-close", chosen.language)
+        answer = Client(chosen.socket).post("/commands/case-close", said)
+        done(answer, "case-close", chosen.language, as_json)
 
 
 @app.command("open")
@@ -33,6 +35,7 @@ def reopen(
     number: NumberArgument,
     name: NameOption,
     reason: ReasonOption,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -41,4 +44,4 @@ def reopen(
     with told(chosen.language):
         said = {"case": number, "person": name, "reason": reason}
         answer = Client(chosen.socket).post("/commands/case-open", said)
-        done({**answer, "case": number}, "case-open", chosen.language)
+        done({**answer, "case": number}, "case-open", chosen.language, as_json)

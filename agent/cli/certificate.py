@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.config import ConfigPath
-from agent.cli.speech import LanguageOption, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, setting, tell, told
 from agent.errors import Stop
 from agent.image import identity
 from agent.image.files import content
@@ -50,6 +50,7 @@ def request(
 @app.command()
 def install(
     file: Annotated[Path, typer.Argument(help="The certificate, with those above it: PEM, DER or PKCS #7.")],
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -64,7 +65,9 @@ def install(
             reason = error.strerror or str(error)
             raise Stop("boot-file-unreadable", file=str(file), reason=reason) from error
         said = identity.install(PATHS.identity, SYSTEM, given, PATHS.ca, datetime.now(UTC))
-        typer.echo(fill(word("certificate", "installed", language), said))
+        tell("certificate", "installed", said, language, as_json)
+        if as_json:
+            return
         if said["early"]:
             typer.echo(fill(word("certificate", "early", language), said))
         if not said["authority_known"]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from agent.catalog import findings
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting, tell, told
 from agent.config import Config
 from agent.custody.evidence.handout import hand_out
 from agent.errors import Stop
@@ -60,6 +60,7 @@ def open_(
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The copy; nothing may be there yet.")],
     name: Name,
     reason: Reason = "",
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -79,7 +80,7 @@ def open_(
             raise Stop("export-exists", file=str(to)) from error
         except OSError as error:
             raise Stop("file-unwritable", file=str(to), reason=str(error)) from error
-        typer.echo(fill(word("clip", "opened", chosen.language), {**answer, "file": to}))
+        tell("clip", "opened", {**answer, "file": str(to)}, chosen.language, as_json)
 
 
 def _said(answer: Mapping[str, Any], language: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from agent.config import Config, changed, load, station_path
+from agent.config import changed, load, station_path
 from agent.config.layers import read_layers, roster_path
 from agent.config.roster import read as read_roster
 from agent.config.schema import json_schema
@@ -25,16 +25,23 @@ ConfigPath = Annotated[
     typer.Option("--config", metavar="PATH", help="Another station.yaml; its conf.d stands beside it."),
 ]
 
+#: Here, since `agent.cli.speech` needs what is here.
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
 
 @app.command()
-def check(config: ConfigPath = None) -> None:
+def check(as_json: Json = False, config: ConfigPath = None) -> None:
     """Report every fault of every file, one per line; exit 0 when there is none."""
     station = station_path(config)
-    roster = roster_path(station, _load(config))
-    with _faults_told():
+    with _faults_told(as_json):
+        roster = roster_path(station, load(config))
         read_roster(roster)
-    read = [document.file for document in read_layers(station)]
-    files = ", ".join(map(str, [*read, roster] if roster else read))
+    found = [document.file for document in read_layers(station)]
+    read = [str(file) for file in ([*found, roster] if roster else found)]
+    if as_json:
+        typer.echo(json.dumps({"faults": [], "files": read}, ensure_ascii=False, indent=2))
+        return
+    files = ", ".join(read)
     typer.echo(f"ok: {files or f'no file at {station_path(config)}, only the defaults'}")
 
 
@@ -44,11 +51,15 @@ def show(
     changed_only: Annotated[
         bool, typer.Option("--changed", help="Only what differs from the defaults.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the configuration as YAML."""
-    loaded = _load(config)
+    with _faults_told():
+        loaded = load(config)
     data: dict[str, Any] = changed(loaded) if changed_only else loaded.model_dump(mode="json")
-    if data:
+    if as_json:
+        typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
+    elif data:
         typer.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
 
 
@@ -58,16 +69,13 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-def _load(path: Path | None) -> Config:
-    with _faults_told():
-        return load(path)
-
-
 @contextmanager
-def _faults_told() -> Iterator[None]:
+def _faults_told(as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        for fault in error.faults:
+        if as_json:
+            typer.echo(json.dumps({"faults": list(error.faults)}, ensure_ascii=False, indent=2))
+        for fault in () if as_json else error.faults:
             typer.echo(fault, err=True)
         raise typer.Exit(1) from None

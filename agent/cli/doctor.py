@@ -1,4 +1,4 @@
-"""`recorder-station doctor`: can this machine be a station, and if not, what to do."""
+"""`recorder-station doctor`: can this machine be a station, is all well with it, and if not, what to do."""
 
 import json
 from collections.abc import Sequence
@@ -7,22 +7,23 @@ import typer
 from rich.text import Text
 
 from agent.cli.config import ConfigPath
-from agent.cli.examine import Finding, Level, examine
+from agent.cli.examine import examine
+from agent.cli.examined import Finding, Level
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting
 from agent.status.plain import plain
-from agent.words import sentence, word, words
+from agent.words import remedy, sentence, word, words
 
-_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+_STYLES = {Level.OK: "green", Level.INFO: "cyan", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
 def doctor(config: ConfigPath = None, as_json: JsonOption = False, lang: LanguageOption = None) -> None:
-    """Examine this machine, without an agent: configuration, disk, udev, rights, clock, targets.
+    """Examine this machine: configuration, disk, udev, rights, clock, targets, rack, and what the agent says.
 
     Ends with 1 when something fails."""
     chosen = setting(config, lang)
     findings = list(examine(chosen))
     if as_json:
-        print(json.dumps([_object(each, chosen.language) for each in findings], ensure_ascii=False, indent=2))
+        print(json.dumps(facts(findings, chosen.language), ensure_ascii=False, indent=2))
     else:
         _print(findings, chosen.language)
     if any(finding.level is Level.FAIL for finding in findings):
@@ -34,6 +35,13 @@ def _print(findings: Sequence[Finding], language: str) -> None:
     for finding in findings:
         level = Text(f"{word('severity', finding.level, language)}: ", style=_STYLES[finding.level])
         console.print(level + Text(_sentence(finding, language)), soft_wrap=True)
+        if what := remedy(finding.key, language):
+            console.print(Text(f"  → {what}", style="dim"), soft_wrap=True)
+
+
+def facts(findings: Sequence[Finding], language: str) -> list[dict[str, object]]:
+    """What `--json` prints."""
+    return [_object(finding, language) for finding in findings]
 
 
 def _object(finding: Finding, language: str) -> dict[str, object]:
@@ -43,6 +51,7 @@ def _object(finding: Finding, language: str) -> dict[str, object]:
         "key": finding.key,
         "params": plain(finding.params),
         "sentence": _sentence(finding, language),
+        "remedy": remedy(finding.key, language),
     }
 
 

@@ -1,13 +1,14 @@
-"""What `doctor` looks at, without an agent: one function per thing, each tells what it found."""
+"""What `doctor` looks at: one function per thing, each tells what it found. An agent that runs is asked."""
 
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
+from agent.cli.client import Client, NoAgent
+from agent.cli.examined import Finding, Level
+from agent.cli.rack import rack
+from agent.cli.smart import smart
 from agent.cli.speech import Setting
 from agent.clock import synchronised
 from agent.config import Config
@@ -15,26 +16,13 @@ from agent.config.targets import FolderTarget
 from agent.errors import StationError
 from agent.ingest.store import disk
 from agent.privileged.client import Helper
+from agent.status.health import Severity
+from agent.status.health.certificates import configured
+from agent.status.health.machine import machine_checks
 from agent.upload.build import build
 
 _UDEV_CONTROL = Path("/run/udev/control")
 _CAP_SYS_ADMIN = 21
-
-
-class Level(StrEnum):
-    OK = "ok"
-    WARN = "warn"  # collecting works, something is missing
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`key` has its sentence in the section `doctor` of the words."""
-
-    check: str
-    level: Level
-    key: str
-    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 def examine(chosen: Setting) -> Iterator[Finding]:
@@ -114,15 +102,38 @@ def targets(config: Config) -> Iterator[Finding]:
             yield _server(config, name)
 
 
+def health(config: Config) -> Iterator[Finding]:
+    """As the agent sees it; without one, what this process can see of the machine."""
+    try:
+        issues = Client(config.web.socket).get("/status")["health"]
+    except NoAgent:
+        yield Finding("agent", Level.INFO, "agent-none", {"socket": str(config.web.socket)})
+    except StationError as error:
+        yield Finding("agent", Level.WARN, error.key, error.params)
+    else:
+        for issue in issues:
+            yield Finding("agent", _LEVELS[issue["severity"]], issue["key"], issue["params"])
+        if not issues:
+            yield Finding("agent", Level.OK, "agent-well")
+        return
+    for name, check in machine_checks(lambda: configured(config), synchronised).items():
+        for found in check():
+            yield Finding(name, _LEVELS[found.severity], found.key, found.params)
+
+
 _EXAMINERS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "store": store,
     "udev": udev,
     "mount": mount,
     "clock": clock,
     "targets": targets,
+    "agent": health,
+    "disk": smart,
+    "rack": rack,
 }
+_LEVELS = {Severity.INFO: Level.INFO, Severity.WARNING: Level.WARN, Severity.CRITICAL: Level.FAIL}
 _UNTOLD = "?"  # the place of a target that is known, and not to us
-_NEED_CONFIG = frozenset({"store", "targets"})
+_NEED_CONFIG = frozenset({"store", "targets", "disk", "rack"})
 
 
 def _folder(name: str, path: Path) -> Finding:

@@ -13,7 +13,7 @@ import typer
 from agent.catalog import beside, meta
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import LanguageOption, Setting, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, Setting, setting, tell, told
 from agent.config import Config
 from agent.custody.evidence import export as packaging
 from agent.custody.evidence.export import Asked
@@ -55,6 +55,7 @@ def export(
             "--asked", min=1, metavar="ID", help="In place of all others: what was asked for before."
         ),
     ] = None,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -81,20 +82,20 @@ def export(
             with beside.reading(store) as db:
                 clips = packaging.choose(db, wanted)
             wanted = replace(wanted, clips=tuple(one.id for one in clips), officer="", since="", until="")
-            asked = _ask(client, wanted, chosen.language)
+            asked = _ask(client, wanted, chosen.language, as_json)
         else:
             wanted = _what_was_asked(client, asked)
         if asked:
-            _make(client, chosen, store, wanted, asked, to)
+            _make(client, chosen, store, wanted, asked, to, as_json)
 
 
-def _ask(client: Client, wanted: Asked, language: str) -> int:
+def _ask(client: Client, wanted: Asked, language: str, as_json: bool) -> int:
     """The event; 0 when somebody has to approve first, which is said then."""
     said = {"person": wanted.name, "reason": wanted.reason, "case": wanted.case}
     answer = client.post("/commands/export-ask", {**said, "clips": ",".join(map(str, wanted.clips))})
     if not answer["approval"]:
         return int(answer["asked"])
-    typer.echo(fill(word("export", "asked", language), {**answer, "clips": len(wanted.clips)}))
+    tell("export", "asked", {**answer, "clips": len(wanted.clips)}, language, as_json)
     return 0
 
 
@@ -106,7 +107,9 @@ def _what_was_asked(client: Client, asked: int) -> Asked:
     return Asked(found["person"], found["reason"], found["case"], tuple(found["clips"]))
 
 
-def _make(client: Client, chosen: Setting, store: Path, wanted: Asked, asked: int, to: Path) -> None:
+def _make(
+    client: Client, chosen: Setting, store: Path, wanted: Asked, asked: int, to: Path, as_json: bool
+) -> None:
     try:
         with beside.reading(store) as db:
             clips = packaging.choose(db, wanted)
@@ -122,9 +125,11 @@ def _make(client: Client, chosen: Setting, store: Path, wanted: Asked, asked: in
         raise Stop("export-exists", file=str(to)) from error
     except OSError as error:
         raise Stop("file-unwritable", file=str(to), reason=str(error)) from error
-    shown = {"file": to, "clips": len(gathered.clips), "event": event, "fetched": len(gathered.fetched)}
-    typer.echo(fill(word("export", "done", chosen.language), shown))
-    if gathered.fetched:
+    shown = {"file": str(to), "clips": len(gathered.clips), "event": event, "fetched": len(gathered.fetched)}
+    if as_json:
+        shown["missing"] = sorted(gathered.missing)
+    tell("export", "done", shown, chosen.language, as_json)
+    if gathered.fetched and not as_json:
         typer.echo(fill(word("export", "fetched", chosen.language), shown))
 
 

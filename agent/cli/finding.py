@@ -12,7 +12,7 @@ from rich.text import Text
 from agent.catalog import findings
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting, tell, told
 from agent.words import fill, sentence, word
 
 app = typer.Typer(help="What is unexplained about recorders' recordings.", no_args_is_help=True)
@@ -42,6 +42,7 @@ def show(
 def explain(
     number: Annotated[int, typer.Argument(min=1, help="Its number, as `finding list` shows it.")],
     text: Annotated[str, typer.Option("--text", help="What happened.")],
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -49,7 +50,7 @@ def explain(
     chosen = setting(config, lang)
     with told(chosen.language):
         Client(chosen.socket).post("/commands/finding-explain", {"finding": str(number), "text": text})
-        typer.echo(fill(word("findings", "done", chosen.language), {"finding": number}))
+        tell("findings", "done", {"finding": number}, chosen.language, as_json)
 
 
 def _rows(client: Client, every: bool) -> Iterator[dict[str, Any]]:

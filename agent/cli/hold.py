@@ -35,6 +35,7 @@ def place(
     until: Annotated[
         datetime | None, typer.Option("--to", help="Of an officer: recorded then or earlier.")
     ] = None,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -49,7 +50,7 @@ def place(
     said |= {key: at.isoformat() for key, at in (("since", since), ("until", until)) if at}
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/hold-set", said)
-        done(answer, "hold-set" if answer["clips"] else "hold-set-none", chosen.language)
+        done(answer, "hold-set" if answer["clips"] else "hold-set-none", chosen.language, as_json)
 
 
 @app.command()
@@ -57,6 +58,7 @@ def lift(
     number: Annotated[int, typer.Argument(min=1, help="Its number, as `hold list` shows it.")],
     name: NameOption,
     reason: ReasonOption,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -64,7 +66,8 @@ def lift(
     chosen = setting(config, lang)
     with told(chosen.language):
         said = {"hold": str(number), "person": name, "reason": reason}
-        done(Client(chosen.socket).post("/commands/hold-lift", said), "hold-lift", chosen.language)
+        answer = Client(chosen.socket).post("/commands/hold-lift", said)
+        done(answer, "hold-lift", chosen.language, as_json)
 
 
 @app.command("list")

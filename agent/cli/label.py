@@ -49,6 +49,7 @@ def put(
     ] = None,
     note: Annotated[str | None, typer.Option("--note", help="Free text; '' takes it back.")] = None,
     as_officer: OfficerOption = False,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -63,7 +64,7 @@ def put(
         answer = Client(chosen.socket).post(
             "/commands/label", {**of, **said, **_by(name, reason, as_officer)}
         )
-        done(answer, "labelled", chosen.language)
+        done(answer, "labelled", chosen.language, as_json)
 
 
 @app.command("import")
@@ -74,6 +75,7 @@ def read(
     name: NameOption,
     reason: ReasonOption,
     as_officer: OfficerOption = False,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -96,7 +98,7 @@ def read(
             raise Reject("label-file-cut", file=str(file), line=taken.up_to) from error
         if taken.faults:
             raise _refused(file, taken.faults, "label-file-partly", len(lines), chosen.language)
-        done({"clips": len(lines), "changed": taken.changed}, "labelled", chosen.language)
+        done({"clips": len(lines), "changed": taken.changed}, "labelled", chosen.language, as_json)
 
 
 @app.command()

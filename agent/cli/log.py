@@ -4,16 +4,16 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from agent import durable
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, Language, LanguageOption, setting, told
+from agent.cli.speech import JsonOption, Language, LanguageOption, setting, tell, told
 from agent.config import Config
 from agent.custody.audit.finding import Finding, Looked
 from agent.custody.audit.store import audit as audit_store
@@ -66,6 +66,7 @@ def audit(
 @app.command()
 def carry(
     file: Annotated[Path, typer.Argument(help="The file to be written, on a stick for instance.")],
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -74,12 +75,13 @@ def carry(
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/log-carry", {})
         _write(file, answer["text"])
-        typer.echo(fill(word("witness", "carry", chosen.language), {**answer, "file": file}))
+        tell("witness", "carry", _without_text(answer, file), chosen.language, as_json)
 
 
 @app.command("witness")
 def countersign(
     file: Annotated[Path, typer.Argument(help="The file that another station wrote with `log carry`.")],
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -89,12 +91,13 @@ def countersign(
         answer = Client(chosen.socket).post("/commands/log-witness", {"text": _read(file)})
         back = file.with_name(file.name + ".cosigned")
         _write(back, f"{answer['key']}\n{answer['text']}")
-        typer.echo(fill(word("witness", "witness", chosen.language), {**answer, "file": back}))
+        tell("witness", "witness", _without_text(answer, back), chosen.language, as_json)
 
 
 @app.command("keep")
 def keep_countersigned(
     file: Annotated[Path, typer.Argument(help="The file that the other station wrote with `log witness`.")],
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -103,27 +106,46 @@ def keep_countersigned(
     with told(chosen.language):
         key, _, text = _read(file).partition("\n")
         answer = Client(chosen.socket).post("/commands/log-keep", {"key": key, "text": text})
-        typer.echo(fill(word("witness", "keep", chosen.language), answer))
+        tell("witness", "keep", answer, chosen.language, as_json)
 
 
 @app.command()
-def begin(name: Name, reason: Reason, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+def begin(
+    name: Name,
+    reason: Reason,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
     """Begin another log, when an old copy of this station's disk was restored."""
-    _order("log-begin", name, reason, config, lang)
+    _order("log-begin", name, reason, as_json, config, lang)
 
 
 @app.command()
-def rekey(name: Name, reason: Reason, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+def rekey(
+    name: Name,
+    reason: Reason,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
+) -> None:
     """Give the station another key, and destroy the old one: both sign the change."""
-    _order("log-rekey", name, reason, config, lang)
+    _order("log-rekey", name, reason, as_json, config, lang)
 
 
-def _order(command: str, name: str, reason: str, config: Path | None, lang: Language | None) -> None:
+def _order(
+    command: str, name: str, reason: str, as_json: bool, config: Path | None, lang: Language | None
+) -> None:
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post(f"/commands/{command}", {"person": name, "reason": reason})
     done = command if answer["log"] else "waits"
-    typer.echo(fill(word("order", done, chosen.language), answer))
+    tell("order", done, answer, chosen.language, as_json)
+
+
+def _without_text(answer: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """The text is in the file."""
+    return {**{name: value for name, value in answer.items() if name != "text"}, "file": str(file)}
 
 
 def _read(file: Path) -> str:

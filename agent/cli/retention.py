@@ -111,24 +111,32 @@ def rules(as_json: JsonOption = False, config: ConfigPath = None, lang: Language
 
 @app.command()
 def confirm(
-    name: NameOption, reason: ReasonOption, config: ConfigPath = None, lang: LanguageOption = None
+    name: NameOption,
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
 ) -> None:
     """Let the rules that wait come into force, although they shorten something."""
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/rules-confirm", {"person": name, "reason": reason})
-        done(answer, "rules-confirm", chosen.language)
+        done(answer, "rules-confirm", chosen.language, as_json)
 
 
 @app.command("confirm-clock")
 def confirm_clock(
-    name: NameOption, reason: ReasonOption, config: ConfigPath = None, lang: LanguageOption = None
+    name: NameOption,
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+    config: ConfigPath = None,
+    lang: LanguageOption = None,
 ) -> None:
     """Say that the station's clock is right, after it jumped, or where no time service keeps it."""
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/clock-confirm", {"person": name, "reason": reason})
-        done({"time": _at(answer["now"])}, "clock-confirmed", chosen.language)
+        done({"time": _at(answer["now"])}, "clock-confirmed", chosen.language, as_json)
 
 
 def _trusted(client: Client, db: sqlite3.Connection) -> bool:

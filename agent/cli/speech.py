@@ -1,13 +1,14 @@
 """What every command needs before it speaks: the configuration, the language, the screen."""
 
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,7 +16,8 @@ from rich.console import Console
 from agent.cli.client import NoAgent
 from agent.config import Config, load
 from agent.errors import ConfigError, StationError
-from agent.words import FIRST, language_of, sentence
+from agent.status.plain import plain
+from agent.words import FIRST, fill, language_of, sentence, word
 
 NO_AGENT = 3  # the exit code; 1 is a fault, 2 wrong usage
 _WIDE = 240  # columns when nobody looks: a name cut for a screen that is not there helps no script
@@ -69,6 +71,16 @@ def spoken(error: StationError, language: str | None = None) -> str:
     if isinstance(error, ConfigError):
         return str(error)  # one fault per line, with file and line
     return sentence(error.key, error.params, language or _of_locale())
+
+
+def tell(section: str, key: str, params: Mapping[str, Any], language: str, as_json: bool) -> None:
+    """What came of a command: its sentence, or for programs its facts, with the key of the sentence."""
+    said = fill(word(section, key, language), params)
+    if as_json:
+        facts = {name: plain(value) for name, value in params.items()} | {"done": key, "sentence": said}
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(said)
 
 
 def screen() -> Console:

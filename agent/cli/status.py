@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -16,8 +17,8 @@ from agent.cli.config import ConfigPath
 from agent.cli.filling import filling
 from agent.cli.speech import JsonOption, LanguageOption, screen, setting, spoken, told
 from agent.errors import StationError
-from agent.status.shape import SlotShape, StatusShape
-from agent.words import fill, sentence, word
+from agent.status.shape import IssueShape, SlotShape, StatusShape
+from agent.words import fill, remedy, sentence, word
 from agent.words.shown import duration, size
 
 _EVERY = 1.0  # seconds
@@ -134,13 +135,14 @@ def _figures(shown: StatusShape, language: str) -> list[Text]:
 
 
 def _health(shown: StatusShape, language: str) -> list[Text]:
-    lines = [
-        Text(
-            f"{word('severity', issue['severity'], language)}: "
-            f"{sentence(issue['key'], issue['params'], language)}",
-            style=_SEVERITIES.get(issue["severity"], ""),
-        )
-        for issue in shown["health"]
-    ]
+    lines = [line for issue in shown["health"] for line in _issue(issue, language)]
     well = Text(f"{word('page', 'health', language)}: {word('page', 'well', language)}", style="green")
     return lines or [well]
+
+
+def _issue(issue: IssueShape, language: str) -> Iterator[Text]:
+    severity = word("severity", issue["severity"], language)
+    said = sentence(issue["key"], issue["params"], language)
+    yield Text(f"{severity}: {said}", style=_SEVERITIES.get(issue["severity"], ""))
+    if what := remedy(issue["key"], language):
+        yield Text(f"  → {what}", style="dim")

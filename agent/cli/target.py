@@ -9,7 +9,7 @@ import typer
 
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, setting, tell, told
 from agent.config import Config
 from agent.errors import ConfigError, Stop
 from agent.status.plain import plain
@@ -78,6 +78,7 @@ def _line(target: str, one: Tried, language: str) -> str:
 def accept(
     name: Annotated[str, typer.Argument(help="The target's name in the configuration.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
@@ -88,11 +89,12 @@ def accept(
     client = Client(chosen.socket)
     with told(chosen.language):
         other = _other(client, name)
-        typer.echo(fill(word("target", "accept", chosen.language), {**other, "target": name}))
-        if not yes and not typer.confirm(word("target", "sure", chosen.language)):
+        # With --json standard output is the answer's alone.
+        typer.echo(fill(word("target", "accept", chosen.language), {**other, "target": name}), err=as_json)
+        if not yes and not typer.confirm(word("target", "sure", chosen.language), err=as_json):
             raise typer.Exit(1)
         client.post("/commands/target-accept", {"target": name, "place": other["now"]})
-        typer.echo(fill(word("target", "accepted", chosen.language), {"target": name}))
+        tell("target", "accepted", {"target": name, "place": other["now"]}, chosen.language, as_json)
 
 
 def _other(client: Client, name: str) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def sentence(key: str, params: Mapping[str, Any], language: str, section: str = 
     return fill(template, params)
 
 
+def remedy(key: str, language: str) -> str:
+    """What to do about an issue of the station's health; "" when nothing is known."""
+    return words(language)["remedies"].get(key, "")
+
+
 def fill(template: str, params: Mapping[str, Any]) -> str:
     """Put parameters into their places once; what they contain is never read as a template."""
 

@@ -60,6 +60,7 @@ RULES: dict[str, set[str]] = {
     | {"agent.config", "agent.words", "agent.status", "agent.access"}
     | {f"agent.catalog.{name}" for name in ("queries", "search", "listing")},
     "agent.image": GROUND | {"agent.config"},
+    "agent.support": STAGE | {"agent", "agent.custody.log", "agent.dock.hubs"},
     "agent.cli": {"agent", "drivers"},
     "agent.app": {"agent", "drivers"},
     "agent.checks": {"agent"},

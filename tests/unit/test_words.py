@@ -22,7 +22,7 @@ SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
     "deliveries", "events", "order", "retention", "handin", "centre",
-    "scrub", "access",
+    "scrub", "access", "remedies", "support",
 }  # fmt: skip
 
 anything = st.recursive(
@@ -132,7 +132,7 @@ def test_everything_that_can_happen_to_a_clip_is_told_in_words() -> None:
 def test_every_word_that_screen_and_commands_ask_for_is_there() -> None:
     sources = [*(ROOT / "agent" / "web" / "static").glob("*.js"), *(ROOT / "agent" / "cli").glob("*.py")]
     text = "".join(source.read_text() for source in sources)
-    asked = set(re.findall(r'word\((?:words, )?"(\w+)", "(\w+)"', text))
+    asked = set(re.findall(r'(?:word|tell)\((?:words, )?"(\w+)", "(\w+)"', text))
     assert len(asked) > 10
     assert asked <= set(flat("en"))
 

@@ -13,7 +13,7 @@ from agent.access.access import Access
 from agent.catalog import Catalog, backlog, events
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
-from agent.status.health import HealthBoard
+from agent.status.health import HealthBoard, Issue
 from agent.status.health.surfaces import surfaces_check
 from agent.status.metrics import Measured, Scrubbed, exposition
 from agent.status.snapshot import Sources
@@ -47,6 +47,7 @@ class Station:
     targets: list[TargetFact] = field(default_factory=list)
     head: LogHead | None = None
     now: float = 1000.0  # of no clock in particular
+    issues: list[Issue] = field(default_factory=list)
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
@@ -54,7 +55,8 @@ class Station:
         self.catalog = Catalog.open(self.folder / "catalog.db")
         self.access = Access(self.catalog, lambda: self.now)
         self.socket = self.folder / "run" / "agent.sock"
-        self.health = HealthBoard({"web": surfaces_check(lambda: self.server.problems())})
+        checks = {"web": surfaces_check(lambda: self.server.problems()), "others": lambda: list(self.issues)}
+        self.health = HealthBoard(checks)
         sources = Sources(
             station="Test station",
             version="1.2.3",

@@ -16,6 +16,7 @@ from agent.catalog import intake
 from agent.cli import app
 from agent.cli.status import picture
 from agent.model import ClipState, Identity, Problem, SlotState, SourceClip
+from agent.status.health import Issue, Severity
 from agent.words import word, words
 from tests.web.station import Station, collecting, every_state, some_counts
 
@@ -183,6 +184,57 @@ def test_doctor_passes_a_sound_machine(command: Command, configured: Path) -> No
     assert examined.exit_code == 0
     assert list((configured.parent / "share").iterdir()) == []
     assert "writable" in command("doctor").stdout
+
+
+def test_doctor_tells_what_a_running_agent_finds_and_what_to_do(station: Station, command: Command) -> None:
+    station.issues = [
+        Issue("too-hot", Severity.WARNING, {"celsius": 91}),
+        Issue("log-gap", Severity.CRITICAL, {"event": 7}),
+        Issue("findings-open", Severity.INFO, {"count": 1}),
+    ]
+    remedies = words("en")["remedies"]
+    found = json.loads(command("doctor", "--json").stdout)
+    agents = [each for each in found if each["check"] == "agent"]
+    assert [(each["key"], each["level"], each["remedy"]) for each in agents] == [
+        ("log-gap", "fail", remedies["log-gap"]),
+        ("too-hot", "warn", remedies["too-hot"]),
+        ("findings-open", "info", remedies["findings-open"]),
+    ]
+    shown = command("doctor")
+    assert shown.exit_code == 1
+    assert f"warning: This station is too hot: 91 °C.\n  → {remedies['too-hot']}" in shown.stdout
+
+
+def test_doctor_says_when_a_running_agent_finds_nothing(station: Station, command: Command) -> None:
+    found = {each["check"]: each for each in json.loads(command("doctor", "--json").stdout)}
+    assert (found["agent"]["key"], found["agent"]["level"]) == ("agent-well", "ok")
+
+
+def test_doctor_looks_at_the_machine_itself_where_no_agent_runs(command: Command) -> None:
+    found = {each["check"]: each for each in json.loads(command("doctor", "--json").stdout)}
+    assert (found["agent"]["key"], found["agent"]["level"]) == ("agent-none", "info")
+
+
+def test_status_tells_what_to_do_about_each_issue(station: Station, command: Command) -> None:
+    station.issues = [Issue("power-undervoltage", Severity.CRITICAL)]
+    for language in ("en", "zh"):
+        shown = command("status", "--lang", language).stdout
+        assert words(language)["problems"]["power-undervoltage"] in shown
+        assert words(language)["remedies"]["power-undervoltage"] in shown
+    assert station.get("/words/zh.json").json()["remedies"] == words("zh")["remedies"]
+
+
+def test_what_was_done_is_told_to_programs_too(station: Station, command: Command) -> None:
+    said = json.loads(command("upload", "slot", "A1", "--json").stdout)
+    assert said == {
+        "done": "slot",
+        "slot": "A1",
+        "recorder": "1234567",
+        "clips": 12,
+        "sentence": command("upload", "slot", "A1").stdout.strip(),
+    }
+    explained = json.loads(command("finding", "explain", "7", "--text", "lost", "--json").stdout)
+    assert (explained["done"], explained["finding"]) == ("done", 7)
 
 
 def test_doctor_fails_a_target_that_is_not_there(command: Command) -> None:
