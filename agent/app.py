@@ -54,7 +54,9 @@ from agent.retention.forecast import Forecast, forecast
 from agent.retention.locks import lock_what_lengthened, locking
 from agent.retention.release import Release
 from agent.retention.worker import Worker
+from agent.status.confirmed import Confirmed
 from agent.status.health import HealthBoard
+from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources, snapshot
 from agent.supervise import Supervisor
 from agent.upload import back
@@ -116,6 +118,7 @@ class Station:
             roster=lambda: roster.in_force(self._catalog.read()),
             full=lambda: self._retention.wake(),
         )
+        self._roster = Remembered(lambda: roster.in_force(self._catalog.read()), 1.0)
         self._judge = Judge(self._catalog)
         self._retention = Worker(
             Release(
@@ -241,6 +244,11 @@ class Station:
         """Today."""
         return roster.in_force(self._catalog.read()).of(recorder, date.today()) is not None
 
+    def _registered(self, recorder: str) -> bool | None:
+        """For the screens: each asks about each slot, once a second."""
+        known = self._roster()
+        return known.of(recorder, date.today()) is not None if known.lines else None
+
     def _station_id(self) -> str:
         """Without its data disk a station does not know who it is: "", and it keeps no log and tells nobody
         anything."""
@@ -284,6 +292,8 @@ class Station:
             health=self._health().issues,
             findings=lambda: findings.count(self._catalog.read()),
             waiting_for=lambda: () if self._ready else ("dock",),
+            confirmed=Confirmed(self._catalog.reading),
+            registered=self._registered,
         )
 
     def _make_web(self, config: Config) -> WebServer:

@@ -5,6 +5,7 @@ import { duration, sentence, size, word } from "./words.js";
 const SYMBOLS = {
   empty: "○",
   identifying: "…",
+  locked: "⚿",
   collecting: "↓",
   collected: "✓",
   incomplete: "!",
