@@ -21,7 +21,7 @@ from agent.config import Config
 from agent.config.live import LiveConfig
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
-from agent.custody.evidence import exported, viewed
+from agent.custody.evidence import exported, shown, viewed
 from agent.custody.inspection import orders as inspection
 from agent.custody.log import commands as custody_commands
 from agent.custody.log import configured, leaving, opening, ordering, told
@@ -305,7 +305,10 @@ class Station:
             **self._custody_commands(),
             **self._retention_commands(),
         }
-        app = application(self._looked_at, clips, found, lambda: self._live.current.station.language, asked)
+        receipt = shown.Shown(self._catalog, self._store.root / "custody")
+        app = application(
+            self._looked_at, clips, found, lambda: self._live.current.station.language, asked, receipt
+        )
         return WebServer(app, config.web.host, config.web.port, config.web.socket)
 
     def _take_rules_over(self, config: Config) -> None:

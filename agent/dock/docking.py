@@ -81,6 +81,7 @@ def read_volume(docking: Docking, tools: Tools, reporter: VolumeReporter) -> Res
         log.warning("slot %s: %s: %s", docking.slot, printable(docking.device.node), e)
         reporter.problem(e.key, **e.params)
         if isinstance(e, NoRoom):
+            reporter.refused()
             return Result.REFUSED
         if isinstance(e, Locked):
             return Result.LOCKED

@@ -66,7 +66,7 @@ class Tally:
             self._gather()
 
     def moved(self, node: str) -> None:
-        """A volume came, or went, or is another one now: what was said of the whole is taken back."""
+        """A volume came, went, is another one now or is refused: what was said of the whole is taken back."""
         with self._lock:
             self._seen.discard(node)
             self._received = False
@@ -214,6 +214,10 @@ class VolumeReporter:
 
     def doing(self, what: Doing) -> None:
         self._tally.show(doing=what)
+
+    def refused(self) -> None:
+        """It may as well go elsewhere: it is not received any more, if it was."""
+        self._tally.moved(self._node)
 
     def erased(self, files: int, all: bool) -> None:
         self._tally.erased(self._node, files, all)

@@ -19,7 +19,7 @@ from agent.errors import DeviceGone, NoRoom, StationError, StoreFull
 from agent.ingest.copier import Copier
 from agent.ingest.copy import SMALL, to_write
 from agent.ingest.gate import Gate, controller_of
-from agent.ingest.listing import Pending, make_listing, remarks
+from agent.ingest.listing import Listing, Pending, make_listing, remarks
 from agent.ingest.locks import Locks
 from agent.ingest.recover import settle
 from agent.ingest.room import Promise, Room
@@ -100,22 +100,24 @@ class _Docking:
         listing = make_listing(
             catalog, self.session, self.identity, self.docking, reporter.check, self._officer_of()
         )
-        reporter.seen(listing.clips, listing.complete)
         for key, params in remarks(listing, datetime.now()):
             reporter.problem(key, **params)
         reporter.listed(len(listing.pending), sum(pending.source.size for pending in listing.pending))
-        self._collect_what_fits(listing.pending)
+        self._collect_what_fits(listing)
         with catalog.reading() as db:
             return listing.complete and intake.uncollected(db, listing.clips) == 0
 
-    def _collect_what_fits(self, pending: list[Pending]) -> None:
-        """Raises NoRoom before anything is begun, when nothing fits."""
+    def _collect_what_fits(self, listing: Listing) -> None:
+        """Raises NoRoom before anything is begun, and before the recorder counts as received, when nothing
+        fits."""
+        pending = listing.pending
         with self.ingest.room.promise(f"{self.port} {self.identity.fs_id}") as promise:
             admitted = self._admitted(pending, promise)
             if pending and not admitted:
                 free, _, reserve = self.ingest.store.disk()
                 raise NoRoom(free=free, reserve=reserve, files=len(pending))
             again = self._collect(self._some(admitted, pending), promise, last_try=False)
+            self.reporter.seen(listing.clips, listing.complete)
             # A copy that does not verify is made once more, after all others, while the recorder is there;
             # the first one is kept aside, so that both take room.
             self._collect(self._some(self._admitted(again, promise), again), promise, last_try=True)

@@ -18,6 +18,7 @@ from agent.web.commands import Commands, door
 from agent.web.findings import FindingReader
 from agent.web.findings import parse as parse_findings
 from agent.web.guard import Guard, local_user
+from agent.web.kiosk import Receipt, kiosk
 from agent.words import LANGUAGES, words
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -29,9 +30,10 @@ def application(
     findings: FindingReader,
     language: Callable[[], str],
     commands: Commands,
+    receipt: Receipt = lambda docking: "",
 ) -> Starlette:
     """`clips` and `findings` read the catalog; `language` is the configured one, asked at each opening of the
-    page.
+    page; `receipt` is the short one of a docking.
 
     Endpoints are plain functions: Starlette runs them on threads, so a slow read stops no other."""
 
@@ -62,13 +64,9 @@ def application(
             rows = [{name: value for name, value in row.items() if name != "explanation"} for row in rows]
         return as_json(rows)
 
-    def page(request: Request) -> Response:
-        chosen = language() if language() in LANGUAGES else LANGUAGES[0]
-        return Response(_file("index.html").replace('lang="en"', f'lang="{chosen}"'), media_type="text/html")
-
     return Starlette(
         routes=[
-            Route("/", page),
+            *kiosk(sources, receipt, language, _file("kiosk.html")),
             Route("/status", status),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

@@ -22,7 +22,7 @@ SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
     "deliveries", "events", "order", "retention", "handin", "centre",
-    "scrub",
+    "scrub", "kiosk",
 }  # fmt: skip
 
 anything = st.recursive(

@@ -38,6 +38,7 @@ class Station:
     language: str = "en"
     trusted: bool = True  # its clock
     findings: list[dict[str, Any]] = field(default_factory=list)
+    receipts: dict[int, str] = field(default_factory=dict)  # by docking
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
@@ -62,7 +63,12 @@ class Station:
         uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
         commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
         app = application(
-            sources, catalog_clips(self.catalog.read), self._listed, lambda: self.language, commands
+            sources,
+            catalog_clips(self.catalog.read),
+            self._listed,
+            lambda: self.language,
+            commands,
+            lambda docking: self.receipts.get(docking, ""),
         )
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket)
 
