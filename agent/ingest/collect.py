@@ -116,8 +116,8 @@ class _Docking:
             if pending and not admitted:
                 free, _, reserve = self.ingest.store.disk()
                 raise NoRoom(free=free, reserve=reserve, files=len(pending))
-            again = self._collect(self._some(admitted, pending), promise, last_try=False)
             self.reporter.seen(listing.clips, listing.complete)
+            again = self._collect(self._some(admitted, pending), promise, last_try=False)
             # A copy that does not verify is made once more, after all others, while the recorder is there;
             # the first one is kept aside, so that both take room.
             self._collect(self._some(self._admitted(again, promise), again), promise, last_try=True)
