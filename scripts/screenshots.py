@@ -185,7 +185,6 @@ PICTURES: dict[str, tuple[Callable[[], Facts], str, tuple[int, int], Then]] = {
     "full-rack": (lambda: Facts(rack(16), confirmed={"1": NOW}), "zh", SCREEN, nothing),
     "full-rack-busy": (lambda: Facts(busy(8), confirmed={}), "zh", SCREEN, nothing),
     "32-slots": (lambda: Facts(rack(32), confirmed={"1": NOW}), "zh", SCREEN, nothing),
-    "32-slots-1080": (lambda: Facts(rack(32), confirmed={"1": NOW}), "zh", (1920, 1080), nothing),
     "full-station": (full_station, "zh", SCREEN, nothing),
     "target-down": (
         lambda: Facts(

@@ -18,6 +18,7 @@ TWINS = [
     (ROOT / "docs/real-ports.md", ROOT / "docs/real-ports.zh-CN.md"),
     (ROOT / "docs/deploy.md", ROOT / "docs/deploy.zh-CN.md"),
     (ROOT / "docs/retention.md", ROOT / "docs/retention.zh-CN.md"),
+    (ROOT / "docs/kiosk.md", ROOT / "docs/kiosk.zh-CN.md"),
 ]
 BY_HAND = [guide for twins in TWINS[:2] for guide in twins]  # an image installs nothing
 GUIDES = [guide for twins in TWINS[:3] for guide in twins]

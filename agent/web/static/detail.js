@@ -1,5 +1,6 @@
 // All that is known of one slot, large, with the code of its docking's receipt. Closes by itself.
 
+import { receipt } from "./receipt.js";
 import { part, picture, set } from "./tile.js";
 import { word } from "./words.js";
 
@@ -7,10 +8,12 @@ const CLOSE_MS = 60000;
 
 const dialog = document.getElementById("detail");
 const parts = picture(dialog);
+const code = part("img", "receipt");
+const showReceipt = receipt(code);
 const close = part("button", "close");
 close.type = "button";
 close.addEventListener("click", () => dialog.close());
-dialog.append(close);
+dialog.append(code, close);
 parts.slot.id = "detail-slot";
 
 let chosen = null;
@@ -31,5 +34,6 @@ export function refresh(slots, words, language) {
     return;
   }
   parts.show(slot, words, language);
+  showReceipt(slot, words);
   set(close, word(words, "kiosk", "close"));
 }

@@ -8,7 +8,6 @@ const AGAIN_MS = 3000;
 export function receipt(image) {
   let due = 0;
   image.hidden = true;
-  image.loading = "lazy"; // one that is not laid out is not asked for
   image.addEventListener("error", () => {
     image.hidden = true;
     image.removeAttribute("src");

@@ -1,7 +1,6 @@
 // What is told of one slot, in its tile and, larger, in the detail of it. Text enters only through textContent:
 // names come from recorders.
 
-import { receipt } from "./receipt.js";
 import { duration, fill, sentence, size, time, word } from "./words.js";
 
 const DONE = ["collected", "confirmed", "erased"];
@@ -20,7 +19,6 @@ const PARTS = {
   figures: "p",
   moments: "ol",
   duty: "p",
-  receipt: "img",
 };
 
 export const isDone = (slot) => DONE.includes(slot.step);
@@ -38,10 +36,8 @@ export function picture(root) {
   icon.setAttribute("aria-hidden", "true");
   icon.append(use);
   parts.slot.after(icon);
-  const showReceipt = receipt(parts.receipt);
   parts.show = (slot, words, language) => {
     use.setAttribute("href", `#icon-${slot.step}`);
-    showReceipt(slot, words);
     show(parts, slot, words, language);
   };
   return parts;
@@ -101,10 +97,10 @@ function mayLeave(slot) {
 
 function figures(slot, words) {
   if (slot.files_total === 0) return "";
-  if (slot.state !== "collecting") return `${slot.files_done}/${slot.files_total} · ${size(slot.bytes_done)}`;
+  if (slot.state !== "collecting") return row([`${slot.files_done}/${slot.files_total}`, size(slot.bytes_done)]);
   const shown = [`${size(slot.bytes_done)} / ${size(slot.bytes_total)}`];
   if (slot.eta_seconds > 0) shown.push(`${word(words, "page", "eta")} ${duration(slot.eta_seconds)}`);
-  return shown.join(" · ");
+  return row(shown);
 }
 
 function moments(slot, words, language) {
@@ -118,12 +114,17 @@ function duty(slot, words) {
   const { fit, battery, free, clock_off: off } = slot.duty;
   const told = (name, value, params) =>
     fill(word(words, "kiosk", value === null ? `${name}_unknown` : name), params);
-  return [
+  return row([
     word(words, "kiosk", { true: "duty_fit", false: "duty_unfit", null: "duty_unknown" }[fit]),
     told("battery", battery, { battery }),
     told("space", free, { free }),
     told("clock", off, { off: Math.abs(off) }),
-  ].join(" · ");
+  ]);
+}
+
+// Facts in a row, of which none is broken over two lines.
+function row(facts) {
+  return facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" · ");
 }
 
 export function list(node, texts) {
