@@ -24,7 +24,7 @@ from agent.config.live import LiveConfig
 from agent.config.web import place
 from agent.custody.completeness import explain
 from agent.custody.completeness.judge import Judge
-from agent.custody.evidence import exported, viewed
+from agent.custody.evidence import exported, shown, viewed
 from agent.custody.inspection import orders as inspection
 from agent.custody.log import commands as custody_commands
 from agent.custody.log import configured, leaving, opening, ordering, told
@@ -57,8 +57,10 @@ from agent.retention.forecast import Forecast, forecast
 from agent.retention.locks import lock_what_lengthened, locking
 from agent.retention.release import Release
 from agent.retention.worker import Worker
+from agent.status.confirmed import Confirmed
 from agent.status.health import HealthBoard
 from agent.status.metrics import Measured, Scrubbed, exposition
+from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources, snapshot
 from agent.supervise import Supervisor
 from agent.upload import back
@@ -123,6 +125,7 @@ class Station:
             roster=lambda: roster.in_force(self._catalog.read()),
             full=lambda: self._retention.wake(),
         )
+        self._roster = Remembered(lambda: roster.in_force(self._catalog.read()), 1.0)
         self._judge = Judge(self._catalog)
         self._retention = Worker(
             Release(
@@ -248,6 +251,11 @@ class Station:
         """Today."""
         return roster.in_force(self._catalog.read()).of(recorder, date.today()) is not None
 
+    def _registered(self, recorder: str) -> bool | None:
+        """For the screens: each asks about each slot, once a second."""
+        known = self._roster()
+        return known.of(recorder, date.today()) is not None if known.lines else None
+
     def _station_id(self) -> str:
         """Without its data disk a station does not know who it is: "", and it keeps no log and tells nobody
         anything."""
@@ -292,6 +300,8 @@ class Station:
             health=self._health().issues,
             findings=lambda: findings.count(self._catalog.read()),
             waiting_for=lambda: () if self._ready else ("dock",),
+            confirmed=Confirmed(self._catalog.reading),
+            registered=self._registered,
         )
 
     def _make_web(self, config: Config) -> WebServer:
@@ -315,6 +325,7 @@ class Station:
             surfaces.asked(rooms),
             self._access,
             exposition(self._looked_at, self._measured()),
+            shown.Shown(self._catalog, self._store.root / "custody"),
         )
         return WebServer(app, *place(config.web.listen), config.web.socket, surfaces.lan(config.web))
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -72,11 +72,40 @@ class SlotState(StrEnum):
 
     EMPTY = "empty"
     IDENTIFYING = "identifying"
+    LOCKED = "locked"  # nothing can be read before it is unlocked
     COLLECTING = "collecting"
     COLLECTED = "collected"  # every clip is stored: the recorder may be taken
     INCOMPLETE = "incomplete"  # finished, and something could not be collected
     FAILED = "failed"  # nothing could be read at all
     STUCK = "stuck"  # no progress; the port was disconnected
+
+
+class Doing(StrEnum):
+    """What is done with a recorder while its slot is `collecting`."""
+
+    QUEUED = "queued"  # waits until it may copy
+    COPYING = "copying"
+    VERIFYING = "verifying"  # all is copied; the last of it is read back from the disk
+    ERASING = "erasing"  # what is safe is taken off the recorder, or is about to be
+
+
+class Step(StrEnum):
+    """What the slot's tile says: each state, told further by what else is known of the slot."""
+
+    EMPTY = "empty"
+    PULLED_EARLY = "pulled-early"  # empty, and what was in it was not done
+    IDENTIFYING = "identifying"
+    LOCKED = "locked"
+    QUEUED = "queued"
+    COLLECTING = "collecting"
+    VERIFYING = "verifying"
+    ERASING = "erasing"
+    COLLECTED = "collected"
+    CONFIRMED = "confirmed"  # collected, and the centre has every clip
+    ERASED = "erased"  # collected, and nothing is on the recorder any more
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    STUCK = "stuck"
 
 
 class DeviceKind(StrEnum):
@@ -233,11 +262,32 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Whether a recorder can go on duty again, as far as its driver can tell. None: it cannot."""
+
+    battery: int | None = None  # percent
+    free: int | None = None  # bytes
+    total: int | None = None  # bytes
+    clock_off: float | None = None  # seconds that its clock is ahead of the station's
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A recorder that was pulled before it was done."""
+
+    recorder: str
+    officer: str
+    files: int | None  # that were not collected; None: it was not looked through yet
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class SlotStatus:
     """A slot as shown. Replaced as a whole at every change, never edited."""
 
     slot: str
     state: SlotState = SlotState.EMPTY
+    doing: Doing | None = None  # only while it is collecting
     recorder: str = ""
     officer: str = ""
     files_done: int = 0
@@ -247,6 +297,14 @@ class SlotStatus:
     bytes_per_second: float = 0.0
     problems: tuple[Problem, ...] = ()
     since: float = 0.0  # seconds since the epoch
+    received: float | None = None  # when every file was listed, and committed as seen
+    collected: float | None = None  # when it came into that state
+    docking: int = 0  # its number in the catalog, that of the volume which was looked at last; 0: none yet
+    clips: tuple[int, ...] = ()  # what lies on it, as clips of the catalog
+    erased: int = 0  # files that were taken off it in this docking
+    emptied: bool = False  # they were all that it had
+    condition: Condition = Condition()
+    pulled: Pulled | None = None  # only while it is empty
 
     @property
     def eta_seconds(self) -> float | None:
@@ -266,6 +324,20 @@ class Reporter(Protocol):
         ...
 
     def finished(self, files: int) -> None: ...
+    def docked(self, docking: int) -> None:
+        """The docking's number in the catalog."""
+        ...
+
+    def seen(self, clips: Collection[int], every: bool) -> None:
+        """What lies on the recorder is committed as seen. `every`: it has no file beside these clips."""
+        ...
+
+    def doing(self, what: Doing) -> None: ...
+    def erased(self, files: int, all: bool) -> None:
+        """`all`: the recorder has no file any more."""
+        ...
+
+    def condition(self, condition: Condition) -> None: ...
     def problem(self, key: str, **params: Any) -> None: ...
     def check(self) -> None:
         """Heartbeat. Raises DeviceGone when the recorder was pulled, Stopping when the agent ends."""

@@ -13,7 +13,7 @@ is done when it passes.
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
-from agent.model import Device, Identity, Port, Skipped, SourceClip
+from agent.model import Condition, Device, Identity, Port, Skipped, SourceClip
 
 
 class Reader(Protocol):
@@ -66,6 +66,15 @@ class Erasable(Session, Protocol):
     def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
         """`agent.model.Emptied.erase`. Every reader must be closed. Afterwards `clips` lists anew. Raises
         Unsupported when the port cannot."""
+        ...
+
+
+@runtime_checkable
+class Telling(Session, Protocol):
+    """A capability: a session that can tell whether its recorder may go on duty again."""
+
+    def condition(self) -> Condition:
+        """As it is now; None for what this recorder does not tell. Raises OSError, DeviceGone."""
         ...
 
 

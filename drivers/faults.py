@@ -1,6 +1,7 @@
 """A simulated recorder's description and the faults it is to show.
 
-`.recorder.yaml` names what a real card would: `label, fs_uuid, fs_type, model`. `.faults.yaml` holds
+`.recorder.yaml` names what a real card would: `label, fs_uuid, fs_type, model`; and what some recorders tell:
+`battery` (percent), `free` and `total` (bytes), `clock_off` (seconds ahead). `.faults.yaml` holds
 `block` (bytes) and `files`: for each path a letter per block, of which the last one repeats:
 
     r read                    R read after a short stall
@@ -42,6 +43,10 @@ class Description(_Strict):
     fs_uuid: str = ""
     fs_type: str = ""
     model: str = ""
+    battery: int | None = Field(None, ge=0, le=100)
+    free: int | None = Field(None, ge=0)
+    total: int | None = Field(None, ge=0)
+    clock_off: float | None = Field(None, allow_inf_nan=False)
 
 
 class Faults(_Strict):

@@ -2,12 +2,13 @@
 
 import functools
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from agent.errors import DeviceGone, Reject, Unsupported
-from agent.model import Device, DeviceKind, Emptied, Identity, Port, Skipped, SourceClip
+from agent.model import Condition, Device, DeviceKind, Emptied, Identity, Port, Skipped, SourceClip
 from drivers import identity, walk
 from drivers.base import Reader
 from drivers.layout import Layout, shows_locks
@@ -75,6 +76,11 @@ class VolumeSession:
         finally:
             self._listed = None
             self._tree = Tree(self._port)
+
+    def condition(self) -> Condition:
+        """A disk knows nothing but its room."""
+        figures = os.fstatvfs(self._tree.root)
+        return Condition(free=figures.f_bavail * figures.f_frsize, total=figures.f_blocks * figures.f_frsize)
 
     def close(self) -> None:
         self._tree.close()

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import ClassVar
 
-from agent.model import Device, DeviceKind, Identity, Port, Skipped, SourceClip
+from agent.model import Condition, Device, DeviceKind, Identity, Port, Skipped, SourceClip
 from drivers import faults
 from drivers.base import Reader
 from drivers.mass_storage import VolumeSession
@@ -44,12 +44,16 @@ class Simulated:
             fs_type=about.fs_type or device.fs_type,
             model=about.model or device.model,
         )
-        return SimulatedSession(VolumeSession(described, port, _OWN_FILES), wanted, life)
+        told = Condition(about.battery, about.free, about.total, about.clock_off)
+        return SimulatedSession(VolumeSession(described, port, _OWN_FILES), wanted, life, told)
 
 
 class SimulatedSession:
-    def __init__(self, inner: VolumeSession, wanted: faults.Faults, life: faults.Life) -> None:
+    def __init__(
+        self, inner: VolumeSession, wanted: faults.Faults, life: faults.Life, told: Condition
+    ) -> None:
         self._inner = inner
+        self._told = told
         self._faults = wanted
         self._life = life
 
@@ -76,6 +80,11 @@ class SimulatedSession:
     def erase(self, files: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, str]]:
         self._life.check()
         return self._inner.erase(files)
+
+    def condition(self) -> Condition:
+        """As described: a folder's room is the station's own."""
+        self._life.check()
+        return self._told
 
     def close(self) -> None:
         self._life.closed.set()

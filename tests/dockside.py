@@ -3,7 +3,7 @@
 import hashlib
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from agent.ingest.collect import Ingest
 from agent.ingest.gate import Gate
 from agent.ingest.recover import recover
 from agent.ingest.store import Store
-from agent.model import ClipState, Device, DeviceKind, Identity
+from agent.model import ClipState, Condition, Device, DeviceKind, Doing, Identity
 from agent.upload.scheduler import Uploads
 from agent.upload.targets.folder import FolderTarget
 from drivers.simulated import Simulated
@@ -34,6 +34,10 @@ class Heard:
     bytes: int = 0
     done: int = 0
     total: tuple[int, int] = (0, 0)
+    seen_whole: bool = False
+    done_so_far: list[Doing] = field(default_factory=list)
+    emptied: bool = False
+    told_condition: Condition | None = None
 
     def identified(self, identity: Identity) -> None:
         self.identity = identity
@@ -46,6 +50,21 @@ class Heard:
 
     def finished(self, files: int) -> None:
         self.files += files
+
+    def docked(self, docking: int) -> None: ...
+
+    def seen(self, clips: Collection[int], every: bool) -> None:
+        self.seen_whole = every
+
+    def doing(self, what: Doing) -> None:
+        if self.done_so_far[-1:] != [what]:
+            self.done_so_far.append(what)
+
+    def erased(self, files: int, all: bool) -> None:
+        self.emptied = all
+
+    def condition(self, condition: Condition) -> None:
+        self.told_condition = condition
 
     def problem(self, key: str, **params: Any) -> None:
         self.problems.append((key, params))

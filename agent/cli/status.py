@@ -26,6 +26,7 @@ _STYLES = {
     "identifying": "cyan",
     "collecting": "cyan",
     "collected": "bold green",
+    "locked": "bold yellow",
     "incomplete": "bold yellow",
     "failed": "bold red",
     "stuck": "bold red",
@@ -110,7 +111,7 @@ def _cells(slot: SlotShape, language: str) -> list[tuple[str, str]]:
     problems = [sentence(problem["key"], problem["params"], language) for problem in slot["problems"]]
     return [
         (slot["slot"], "bold"),
-        (word("slots", slot["state"], language), _STYLES.get(slot["state"], "")),
+        (word("slots", slot["step"], language), _STYLES.get(slot["state"], "")),
         (slot["recorder"], ""),
         (slot["officer"], ""),
         (f"{slot['files_done']}/{total}" if total else "", ""),

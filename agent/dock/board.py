@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from agent.model import SlotState, SlotStatus
+from agent.model import Pulled, SlotState, SlotStatus
 
 _WINDOW = 10.0  # seconds that the speed is taken over: longer than one part takes at USB 2
 _STEP = 0.25  # seconds between two samples: bounds the window to 40 of them
+_HOUR = 3600.0  # for so many seconds an empty slot tells of the recorder that was pulled too early
 
 
 class _Speed:
@@ -46,20 +47,33 @@ class Board:
         self._lock = threading.Lock()
         self._slots: dict[str, SlotStatus] = {}
         self._speeds: dict[str, _Speed] = {}
+        self._begun: dict[str, float] = {}  # slot -> when it was shown afresh
 
     def begin(self, slot: str, state: SlotState = SlotState.EMPTY, **shown: Any) -> None:
         """Show a slot afresh: nothing of its last recorder stays."""
         with self._lock:
             self._speeds[slot] = _Speed()
+            self._begun[slot] = self._monotonic()
             self._slots[slot] = SlotStatus(slot, state, since=self._wall(), **shown)
 
+    def pulled(self, slot: str, files: int | None, **shown: Any) -> None:
+        """The slot is empty; its recorder was pulled with so many files uncollected, None: nobody knows."""
+        with self._lock:
+            old = self._slots.get(slot) or SlotStatus(slot)
+        pulled = Pulled(old.recorder, old.officer, files, self._wall())
+        self.begin(slot, SlotState.EMPTY, pulled=pulled, **shown)
+
     def update(self, slot: str, **changes: Any) -> None:
-        """Change fields of SlotStatus. `since` and the speed follow by themselves."""
+        """Change fields of SlotStatus. `since`, `collected` and the speed follow by themselves. `received` is
+        whether it is received; the moment is this one."""
         with self._lock:
             old = self._slots.get(slot) or SlotStatus(slot, since=self._wall())
+            if "received" in changes:
+                changes["received"] = (old.received or self._wall()) if changes["received"] else None
             new = replace(old, **changes)
             if new.state != old.state:
-                new = replace(new, since=self._wall())
+                now = self._wall()
+                new = replace(new, since=now, collected=now if new.state == SlotState.COLLECTED else None)
             speed = self._speeds.setdefault(slot, _Speed())
             speed.sample(self._monotonic(), new.bytes_done)
             self._slots[slot] = new
@@ -68,14 +82,17 @@ class Board:
         with self._lock:
             self._slots.pop(slot, None)
             self._speeds.pop(slot, None)
+            self._begun.pop(slot, None)
 
     def snapshot(self) -> list[SlotStatus]:
         """All slots, `2` before `10`. The speed is the one of this moment."""
         with self._lock:
             now = self._monotonic()
-            return [self._with_speed(self._slots[name], now) for name in sorted(self._slots, key=_natural)]
+            return [self._of_now(self._slots[name], now) for name in sorted(self._slots, key=_natural)]
 
-    def _with_speed(self, status: SlotStatus, now: float) -> SlotStatus:
+    def _of_now(self, status: SlotStatus, now: float) -> SlotStatus:
+        if status.pulled and now - self._begun[status.slot] >= _HOUR:
+            return SlotStatus(status.slot, since=status.since)
         if status.state != SlotState.COLLECTING:
             return status
         return replace(status, bytes_per_second=self._speeds[status.slot].at(now, status.bytes_done))

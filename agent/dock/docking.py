@@ -11,7 +11,7 @@ from typing import Protocol
 from agent.dock.board import Board
 from agent.dock.reporter import VolumeReporter
 from agent.dock.siblings import awaited
-from agent.errors import DeviceGone, NoRoom, Retry, StationError, Stopping, StoreFull, Unsupported
+from agent.errors import DeviceGone, Locked, NoRoom, Retry, StationError, Stopping, StoreFull, Unsupported
 from agent.model import Device, DeviceKind, Port, Reporter, printable
 from drivers.base import Driver, Session
 
@@ -60,6 +60,7 @@ class Result(Enum):
     AGAIN = auto()  # incomplete now, and worth another look
     REFUSED = auto()  # the same, but nothing was begun: it may as well go elsewhere
     FAILED = auto()
+    LOCKED = auto()
     GONE = auto()
 
 
@@ -80,7 +81,10 @@ def read_volume(docking: Docking, tools: Tools, reporter: VolumeReporter) -> Res
         log.warning("slot %s: %s: %s", docking.slot, printable(docking.device.node), e)
         reporter.problem(e.key, **e.params)
         if isinstance(e, NoRoom):
+            reporter.refused()
             return Result.REFUSED
+        if isinstance(e, Locked):
+            return Result.LOCKED
         return Result.AGAIN if isinstance(e, Retry | StoreFull) else Result.FAILED
     except Exception as e:
         log.exception("slot %s: %s", docking.slot, printable(docking.device.node))

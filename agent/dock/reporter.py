@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.dock.board import Board
 from agent.errors import DeviceGone, Stopping
-from agent.model import Identity, Problem, SlotState
+from agent.model import Condition, Doing, Identity, Problem, SlotState
 
 PASSING = ("still-recording", "store-full", "changed-since-copy")  # problems that end by themselves
+_LOOK = 0.5  # seconds between two looks whether all parts of a recorder have come
 SHOWN = 20  # problems on one slot; ten thousand unreadable files must not make ten thousand lines
 
 
@@ -22,17 +23,33 @@ class _Volume:
     bytes_total: int = 0
     problems: list[Problem] = field(default_factory=list)
     more: int = 0
+    counted: bool = False  # `files_total` is known
+    clips: tuple[int, ...] = ()
+    erased: int = 0
+    bare: bool = False  # no file is on it
 
 
 class Tally:
     """Of one docking, over all its volumes. Thread-safe: a copy's own threads report too."""
 
-    def __init__(self, board: Board, slot: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        board: Board,
+        slot: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        all_there: Callable[[frozenset[str]], bool] = lambda nodes: True,
+    ) -> None:
+        """`all_there`: whether these volumes are the whole recorder. Asked under a lock: it takes none."""
         self._board = board
+        self._all_there = all_there
         self._slot = slot
         self._monotonic = monotonic
         self._lock = threading.RLock()
         self._volumes: dict[str, _Volume] = {}
+        self._seen: set[str] = set()  # volumes of which every file is committed as seen
+        self._received = False
+        self._looked = float("-inf")
+        self._clips: tuple[int, ...] = ()  # of all volumes
         self._muted = False
         self._beat = monotonic()
 
@@ -40,12 +57,44 @@ class Tally:
         """A volume is read, from the start."""
         with self._lock:
             self._volumes[node] = _Volume()
-            self.show()
+            self._gather()
 
     def drop(self, node: str) -> None:
         with self._lock:
             self._volumes.pop(node, None)
+            self._seen.discard(node)
+            self._gather()
+
+    def moved(self, node: str) -> None:
+        """A volume came, went, is another one now or is refused: what was said of the whole is taken back."""
+        with self._lock:
+            self._seen.discard(node)
+            self._received = False
             self.show()
+
+    def seen(self, node: str, clips: Collection[int], every: bool) -> None:
+        with self._lock:
+            if volume := self._volumes.get(node):
+                volume.clips, volume.bare = tuple(sorted(clips)), every and not clips
+                (self._seen.add if every else self._seen.discard)(node)
+                self._looked = float("-inf")
+                self._gather()
+
+    def erased(self, node: str, files: int, all: bool) -> None:
+        with self._lock:
+            if volume := self._volumes.get(node):
+                volume.erased, volume.bare = volume.erased + files, all
+            self.show()
+
+    def _gather(self) -> None:
+        self._clips = tuple(clip for volume in self._volumes.values() for clip in volume.clips)
+        self.show()
+
+    def count(self, node: str, files: int, size: int) -> None:
+        with self._lock:
+            if volume := self._volumes.get(node):
+                volume.counted = True
+        self.add(node, files_total=files, bytes_total=size)
 
     def add(self, node: str, **amounts: int) -> None:
         with self._lock:
@@ -72,7 +121,14 @@ class Tally:
             if not self._muted:
                 names = ("files_done", "files_total", "bytes_done", "bytes_total")
                 sums = {name: self._sum(name) for name in names}
-                self._board.update(self._slot, **{**sums, "problems": self._problems(), **changes})
+                told = {
+                    "problems": self._problems(),
+                    "received": self._is_received(at_once="state" in changes),
+                    "clips": self._clips,
+                    "erased": self._sum("erased"),
+                    "emptied": self._sum("erased") > 0 and all(one.bare for one in self._volumes.values()),
+                }
+                self._board.update(self._slot, **{**sums, **told, **changes})
 
     def pulled(self, node: str) -> None:
         self.problem(node, self._pulled_early())
@@ -81,8 +137,10 @@ class Tally:
         """The slot is empty again."""
         with self._lock:
             if not self._muted:
-                problems = (self._pulled_early(),) if early else ()
-                self._board.begin(self._slot, SlotState.EMPTY, problems=problems)
+                if early:
+                    self._board.pulled(self._slot, self._missing(), problems=(self._pulled_early(),))
+                else:
+                    self._board.begin(self._slot)
             self._muted = True
 
     def mute(self, **last: Any) -> None:
@@ -94,15 +152,31 @@ class Tally:
 
     def beat(self) -> None:
         self._beat = self._monotonic()
+        if self._seen and not self._received and self._beat - self._looked >= _LOOK:
+            self.show()
 
     def idle_for(self) -> float:
         """Seconds since the last sign of progress."""
         return self._monotonic() - self._beat
 
-    def _pulled_early(self) -> Problem:
+    def _is_received(self, at_once: bool) -> bool:
+        """Once it is, it stays so until something is moved. `at_once`: however lately this was looked at."""
+        if not self._received and self._seen and (at_once or self._monotonic() - self._looked >= _LOOK):
+            self._looked = self._monotonic()
+            self._received = self._all_there(frozenset(self._seen))
+        return self._received
+
+    def _missing(self) -> int | None:
+        """Files that were not collected; None: not all that is there was counted."""
         with self._lock:
-            missing = self._sum("files_total") - self._sum("files_done")
-        return Problem("pulled-early", {"files": max(0, missing)})
+            if not self._volumes or not all(volume.counted for volume in self._volumes.values()):
+                return None
+            return max(0, self._sum("files_total") - self._sum("files_done"))
+
+    def _pulled_early(self) -> Problem:
+        missing = self._missing()
+        unknown = {} if missing is not None else {"kind": "unknown"}
+        return Problem("pulled-early", {"files": missing or 0, **unknown})
 
     def _sum(self, name: str) -> int:
         return sum(getattr(volume, name) for volume in self._volumes.values())
@@ -129,8 +203,27 @@ class VolumeReporter:
         self._tally.show(recorder=identity.recorder, officer=identity.officer)
 
     def listed(self, files: int, size: int) -> None:
-        self._tally.add(self._node, files_total=files, bytes_total=size)
-        self._tally.show(state=SlotState.COLLECTING)
+        self._tally.count(self._node, files, size)
+        self._tally.show(state=SlotState.COLLECTING, doing=Doing.COPYING)
+
+    def docked(self, docking: int) -> None:
+        self._tally.show(docking=docking)
+
+    def seen(self, clips: Collection[int], every: bool) -> None:
+        self._tally.seen(self._node, clips, every)
+
+    def doing(self, what: Doing) -> None:
+        self._tally.show(doing=what)
+
+    def refused(self) -> None:
+        """It may as well go elsewhere: it is not received any more, if it was."""
+        self._tally.moved(self._node)
+
+    def erased(self, files: int, all: bool) -> None:
+        self._tally.erased(self._node, files, all)
+
+    def condition(self, condition: Condition) -> None:
+        self._tally.show(condition=condition)
 
     def advanced(self, size: int) -> None:
         self._tally.add(self._node, bytes_done=size)

@@ -27,7 +27,7 @@ class Worker:
         self.id = uuid.uuid4().hex[:12]
         self.slot = slot
         self._tools = tools
-        self._tally = Tally(tools.board, slot, tools.monotonic)
+        self._tally = Tally(tools.board, slot, tools.monotonic, self._all_there)
         self._changed = threading.Condition()
         self._devices: dict[str, Device] = {}
         self._due: dict[str, float] = {}  # node -> when it is to be read
@@ -57,6 +57,7 @@ class Worker:
             self._waits.pop(device.node, None)
             self._due[device.node] = now + (self._tools.grace if device.kind is DeviceKind.DISK else 0)
             self._settle_at = now + (0 if device.kind is DeviceKind.FOLDER else self._tools.grace)
+            self._tally.moved(device.node)
             self._set_busy()
             self._changed.notify_all()
 
@@ -65,6 +66,7 @@ class Worker:
             waited = self._devices.pop(node, None) and self._due.pop(node, None) is not None
             if waited and self._results.get(node) is not Result.REFUSED:
                 self._results[node] = Result.GONE
+            self._tally.moved(node)
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -175,6 +177,8 @@ class Worker:
         found = set(self._results.values())
         if found == {Result.COLLECTED}:
             return SlotState.COLLECTED
+        if Result.LOCKED in found:
+            return SlotState.LOCKED
         if found == {Result.GONE}:
             return SlotState.EMPTY  # the driver saw it first; that it left will be told soon
         return SlotState.FAILED if found <= {Result.FAILED, Result.GONE} else SlotState.INCOMPLETE
@@ -183,6 +187,14 @@ class Worker:
         """Everything was pulled: too early, when something was still to be done."""
         found = set(self._results.values())
         self._tally.end(early=self._busy or not found.isdisjoint({Result.GONE, Result.AGAIN}))
+
+    def _all_there(self, nodes: frozenset[str]) -> bool:
+        """Whether the recorder has these volumes and no other: after the time in which another one may come.
+        Asked from under the tally's lock, so it looks without the worker's own."""
+        devices = tuple(self._devices.values())
+        if nodes != {device.node for device in devices} or self._tools.monotonic() < self._settle_at:
+            return False
+        return not any(self._tools.awaited(device) for device in devices)
 
     def _is_gone(self, device: Device) -> bool:
         return self._abandoned or self._devices.get(device.node) != device

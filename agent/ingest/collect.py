@@ -7,27 +7,30 @@ the rename finds the clip's file again; `stored` is committed last, when nothing
 While one batch is proved and sealed (`seal`), the next one is read from the recorder.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agent.catalog import Catalog, intake
 from agent.config.roster import Roster
-from agent.errors import NoRoom, StationError, StoreFull
+from agent.errors import DeviceGone, NoRoom, StationError, StoreFull
 from agent.ingest.copier import Copier
 from agent.ingest.copy import SMALL, to_write
 from agent.ingest.gate import Gate, controller_of
-from agent.ingest.listing import Pending, make_listing, remarks
+from agent.ingest.listing import Listing, Pending, make_listing, remarks
 from agent.ingest.locks import Locks
 from agent.ingest.recover import settle
 from agent.ingest.room import Promise, Room
 from agent.ingest.seal import Sealer
 from agent.ingest.store import Store
-from agent.model import Identity, Reporter, SourceClip, printable
-from drivers.base import Session
+from agent.model import Condition, Doing, Identity, Reporter, SourceClip, printable
+from drivers.base import Session, Telling
 
 _BATCH_FILES = 256
 _BATCH_BYTES = 64 << 20
+_LONG = 10.0  # seconds without a turn after which a recorder that began is called queued again
 _BELIEVED = timedelta(days=7)  # before the docking, as retention believes a recorder's clock
 
 
@@ -62,11 +65,13 @@ class Ingest:
             left = intake.copying_of(self.catalog.read(), identity.recorder)
             settle(self.catalog, self.store, left)
             docking = self.catalog.write(lambda tx: intake.begin_docking(tx, slot, identity))
+            reporter.docked(docking)
             outcome = "failed"
             try:
                 complete = _Docking(self, session, identity, docking, port, reporter).run()
                 complete = complete and self.after(session, identity, docking, reporter)
                 outcome = "collected" if complete else "incomplete"
+                reporter.condition(_condition(session))
                 return complete
             except StationError as error:
                 outcome = error.key
@@ -87,6 +92,7 @@ class _Docking:
     docking: int
     port: str
     reporter: Reporter
+    begun: bool = False  # it had a turn at the gate
 
     def run(self) -> bool:
         catalog, reporter = self.ingest.catalog, self.reporter
@@ -97,17 +103,20 @@ class _Docking:
         for key, params in remarks(listing, datetime.now()):
             reporter.problem(key, **params)
         reporter.listed(len(listing.pending), sum(pending.source.size for pending in listing.pending))
-        self._collect_what_fits(listing.pending)
+        self._collect_what_fits(listing)
         with catalog.reading() as db:
             return listing.complete and intake.uncollected(db, listing.clips) == 0
 
-    def _collect_what_fits(self, pending: list[Pending]) -> None:
-        """Raises NoRoom before anything is begun, when nothing fits."""
+    def _collect_what_fits(self, listing: Listing) -> None:
+        """Raises NoRoom before anything is begun, and before the recorder counts as received, when nothing
+        fits."""
+        pending = listing.pending
         with self.ingest.room.promise(f"{self.port} {self.identity.fs_id}") as promise:
             admitted = self._admitted(pending, promise)
             if pending and not admitted:
                 free, _, reserve = self.ingest.store.disk()
                 raise NoRoom(free=free, reserve=reserve, files=len(pending))
+            self.reporter.seen(listing.clips, listing.complete)
             again = self._collect(self._some(admitted, pending), promise, last_try=False)
             # A copy that does not verify is made once more, after all others, while the recorder is there;
             # the first one is kept aside, so that both take room.
@@ -138,7 +147,7 @@ class _Docking:
             ingest.store,
             self.session,
             self.reporter,
-            lambda: ingest.gate.turn(controller, self.reporter.check),
+            lambda: self._turn(controller),
             promise,
             ingest.full,
         )
@@ -165,7 +174,26 @@ class _Docking:
                 sealer.put(clips, copies)
                 if ended is not None:
                     raise ended
+            if pending:
+                self.reporter.doing(Doing.VERIFYING)
         return sealer.again
+
+    @contextmanager
+    def _turn(self, controller: str) -> Iterator[None]:
+        """Turns are short and go round: who copies and waits by turns is shown as copying."""
+        asked = time.monotonic()
+
+        def wait() -> None:
+            self.reporter.check()
+            if time.monotonic() - asked > _LONG:
+                self.reporter.doing(Doing.QUEUED)
+
+        if not self.begun:
+            self.reporter.doing(Doing.QUEUED)
+        with self.ingest.gate.turn(controller, wait):
+            self.begun = True
+            self.reporter.doing(Doing.COPYING)
+            yield
 
     def _officer_of(self) -> Callable[[SourceClip], str]:
         """By the roster, on the day that the clip names, if that can be: else on this one."""
@@ -184,6 +212,14 @@ class _Docking:
             self.reporter.problem("identity-conflict", votes=votes)
         if not self.identity.assigned:
             self.reporter.problem("unknown-recorder", recorder=self.identity.recorder)
+
+
+def _condition(session: Session) -> Condition:
+    """All is committed by now: a recorder that does not tell, or is pulled meanwhile, is no failure."""
+    try:
+        return session.condition() if isinstance(session, Telling) else Condition()
+    except (DeviceGone, OSError):
+        return Condition()
 
 
 def _batches(pending: list[Pending]) -> Iterator[list[Pending]]:

@@ -24,7 +24,7 @@ from agent.catalog.erasures import ERASED, GONE, ONLY_ASK, Named, Open
 from agent.errors import DeviceGone, Reject, SourceChanged, StationError, Stopping
 from agent.ingest.source import fill, samples_of_reader
 from agent.ingest.store import Store
-from agent.model import Identity, Reporter, SourceClip, raw
+from agent.model import Doing, Identity, Reporter, SourceClip, raw
 from drivers.base import Erasable, Reader, Session
 
 _GROUP = 256  # files that are removed in one go
@@ -112,6 +112,8 @@ class _Card:
             known = self._asked(known)
         due = [(source, rows) for source, rows, why in known if not why]
         refused = Counter(why for _, _, why in known if why)
+        if due:
+            self.reporter.doing(Doing.ERASING)
         same = list(self._compared(due))
         if same:
             self._erase(files, same, refused)
@@ -137,6 +139,7 @@ class _Card:
         self, known: list[tuple[SourceClip, list[Named], str]]
     ) -> list[tuple[SourceClip, list[Named], str]]:
         """Have the centre say again what it has, and wait a while for it."""
+        self.reporter.doing(Doing.ERASING)
         clips = {row.clip for _, rows, why in known if why == ONLY_ASK for row in rows}
         self.all.catalog.write(lambda tx: reconfirm.soon(tx, sorted(clips), prove=True))
         self.all.ask()
@@ -291,6 +294,7 @@ class _Card:
             _log.critical("%d other files vanished from %s meanwhile", len(missing), self.identity.recorder)
             self.reporter.problem("erase-others-missing", count=len(missing))
         if gone:
+            self.reporter.erased(gone, all=not after and not missing)
             self.reporter.problem("erased", count=gone)
 
 

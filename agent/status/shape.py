@@ -11,9 +11,25 @@ class ProblemShape(TypedDict):
     params: dict[str, Any]
 
 
+class DutyShape(TypedDict):
+    fit: bool | None
+    battery: int | None
+    free: int | None
+    total: int | None
+    clock_off: float | None
+
+
+class PulledShape(TypedDict):
+    recorder: str
+    officer: str
+    files: int | None
+    at: float
+
+
 class SlotShape(TypedDict):
     slot: str
     state: str
+    step: str
     recorder: str
     officer: str
     files_done: int
@@ -24,6 +40,14 @@ class SlotShape(TypedDict):
     eta_seconds: float | None
     problems: list[ProblemShape]
     since: float
+    registered: bool | None
+    received: float | None
+    collected: float | None
+    confirmed: float | None
+    docking: int | None
+    erased: int
+    duty: DutyShape | None
+    pulled: PulledShape | None
 
 
 class QueueShape(TypedDict):

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.model import ClipState, SlotStatus, printable
+from agent.model import ClipState, SlotState, SlotStatus, printable
 from agent.status.health import Issue
 from agent.status.plain import plain
-from agent.status.shape import IssueShape, SlotShape, StatusShape
+from agent.status.shape import DutyShape, IssueShape, PulledShape, SlotShape, StatusShape
+from agent.status.slots import fit, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Sources:
     health: Callable[[], Sequence[Issue]]
     findings: Callable[[], int]  # that nobody has explained
     waiting_for: Callable[[], Sequence[str]]  # what must come up before READY; empty when ready
+    #: Slot → since when the centre has all that lies in it; only those of which it has
+    confirmed: Callable[[Sequence[SlotStatus]], Mapping[str, float]] = lambda slots: {}
+    #: Whether a recorder is on the roster; None: none is in force
+    registered: Callable[[str], bool | None] = lambda recorder: None
 
 
 def snapshot(sources: Sources) -> StatusShape:
@@ -36,6 +41,8 @@ def snapshot(sources: Sources) -> StatusShape:
     clips, size = sources.queue()
     free, total, reserve = sources.disk()
     per_day, full_in = sources.filling() or (None, None)
+    slots = sources.slots()
+    confirmed = sources.confirmed(slots)
     return {
         "station": printable(sources.station),
         "version": sources.version,
@@ -43,7 +50,7 @@ def snapshot(sources: Sources) -> StatusShape:
         "waiting_for": waiting_for,
         "uptime_seconds": round(time.monotonic() - sources.started, 1),
         "clock_trusted": sources.clock_trusted(),
-        "slots": [_slot(slot) for slot in sources.slots()],
+        "slots": [_slot(slot, confirmed.get(slot.slot), sources.registered) for slot in slots],
         "clips": {state.value: counts.get(state, 0) for state in ClipState},
         "queue": {"clips": clips, "bytes": size},
         "disk": {
@@ -58,11 +65,12 @@ def snapshot(sources: Sources) -> StatusShape:
     }
 
 
-def _slot(slot: SlotStatus) -> SlotShape:
+def _slot(slot: SlotStatus, confirmed: float | None, registered: Callable[[str], bool | None]) -> SlotShape:
     eta = slot.eta_seconds
     return {
         "slot": printable(slot.slot),
         "state": slot.state.value,
+        "step": step(slot, confirmed is not None).value,
         "recorder": printable(slot.recorder),
         "officer": printable(slot.officer),
         "files_done": slot.files_done,
@@ -73,6 +81,37 @@ def _slot(slot: SlotStatus) -> SlotShape:
         "eta_seconds": None if eta is None else round(eta, 1),
         "problems": [{"key": problem.key, "params": plain(problem.params)} for problem in slot.problems],
         "since": slot.since,
+        "registered": registered(slot.recorder) if slot.recorder else None,
+        "received": slot.received,
+        "collected": slot.collected,
+        "confirmed": confirmed,
+        "docking": slot.docking or None,
+        "erased": slot.erased,
+        "duty": _duty(slot) if slot.state is SlotState.COLLECTED else None,
+        "pulled": _pulled(slot),
+    }
+
+
+def _duty(slot: SlotStatus) -> DutyShape:
+    told = slot.condition
+    return {
+        "fit": fit(told),
+        "battery": told.battery,
+        "free": told.free,
+        "total": told.total,
+        "clock_off": told.clock_off,
+    }
+
+
+def _pulled(slot: SlotStatus) -> PulledShape | None:
+    pulled = slot.pulled
+    if pulled is None:
+        return None
+    return {
+        "recorder": printable(pulled.recorder),
+        "officer": printable(pulled.officer),
+        "files": pulled.files,
+        "at": pulled.at,
     }
 
 

@@ -26,6 +26,7 @@ from agent.web.door import Door
 from agent.web.findings import FindingReader
 from agent.web.findings import parse as parse_findings
 from agent.web.guard import Guard, local_user
+from agent.web.kiosk import Receipt, kiosk
 from agent.web.rate import Rate
 from agent.words import LANGUAGES, words
 
@@ -40,9 +41,11 @@ def application(
     asked: Asked,
     access: Access,
     metrics: Exposition,
+    receipt: Receipt = lambda docking: "",
 ) -> Starlette:
     """`clips` and `findings` read the catalog; `language` is the configured one, asked at each opening of the
-    page. `asked`: whom the published interface asks; `access`: who may.
+    page. `asked`: whom the published interface asks; `access`: who may; `receipt` is the short one of a
+    docking.
 
     Endpoints are plain functions: Starlette runs them on threads, so a slow read stops no other."""
 
@@ -86,13 +89,9 @@ def application(
             return refusal(error.key, 400, error.params)
         return as_json([plain(row) for row in findings(*query)])
 
-    def page(request: Request) -> Response:
-        chosen = language() if language() in LANGUAGES else LANGUAGES[0]
-        return Response(_file("index.html").replace('lang="en"', f'lang="{chosen}"'), media_type="text/html")
-
     return Starlette(
         routes=[
-            Route("/", page),
+            *kiosk(sources, receipt, language, _file("kiosk.html")),
             Route("/status", status),
             Route("/metrics", scrape),
             Route("/healthz", healthz),

@@ -1,7 +1,7 @@
 """The board shows each slot as it is now, to whoever asks."""
 
 from agent.dock.board import Board
-from agent.model import Problem, SlotState
+from agent.model import Problem, Pulled, SlotState, SlotStatus
 
 
 class Clock:
@@ -71,6 +71,44 @@ def test_a_slot_that_does_not_copy_has_no_speed() -> None:
     board.update("1", bytes_done=100)
     board.update("1", state=SlotState.COLLECTED)
     assert board.snapshot()[0].bytes_per_second == 0.0
+
+
+def test_who_was_pulled_too_early_is_told_until_the_next_docking_or_for_an_hour() -> None:
+    clock, wall = Clock(), Clock()
+    board = Board(clock, wall)
+    board.update("1", state=SlotState.COLLECTING, recorder="8888888", officer="000123")
+    wall.now = 7.0
+    board.pulled("1", 3, problems=(Problem("pulled-early", {"files": 3}),))
+    clock.now = 3599.0
+    (slot,) = board.snapshot()
+    assert (slot.state, slot.recorder, slot.pulled) == (
+        SlotState.EMPTY,
+        "",
+        Pulled("8888888", "000123", 3, 7.0),
+    )
+    assert slot.problems
+    clock.now = 3600.0
+    assert board.snapshot() == [SlotStatus("1", since=7.0)]
+    board.pulled("1", 3)
+    board.begin("1", SlotState.IDENTIFYING)
+    assert board.snapshot()[0].pulled is None
+
+
+def test_a_moment_stays_what_it_was_until_it_is_taken_back() -> None:
+    wall = Clock()
+    board = Board(wall=wall)
+    board.begin("1", SlotState.IDENTIFYING)
+    for now, changes, moments in (
+        (1.0, {"received": True}, (1.0, None)),
+        (2.0, {"received": True, "state": SlotState.COLLECTED}, (1.0, 2.0)),
+        (3.0, {"received": True, "bytes_done": 1}, (1.0, 2.0)),
+        (4.0, {"received": False, "state": SlotState.IDENTIFYING}, (None, None)),
+        (5.0, {"received": True, "state": SlotState.COLLECTED}, (5.0, 5.0)),
+    ):
+        wall.now = now
+        board.update("1", **changes)
+        (slot,) = board.snapshot()
+        assert (slot.received, slot.collected) == moments
 
 
 def test_a_slot_can_be_taken_off_the_board() -> None:

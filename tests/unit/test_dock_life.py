@@ -132,7 +132,7 @@ def test_a_locked_recorder_says_so(station: House, work: Work) -> None:
 
     work.orders["p"] = locked
     station.hand.plug(volume("/dev/sda1"))
-    station.until("p", S.FAILED, problem="locked")
+    station.until("p", S.LOCKED, problem="locked")
 
 
 @pytest.mark.parametrize(("fs_type", "problem"), [("", "no-file-system"), ("zfs", "unknown-file-system")])

@@ -13,6 +13,7 @@ import pytest
 from agent import durable
 from agent.config import EraseConfig
 from agent.dock.mounts import FolderPort
+from agent.model import Doing
 from tests.erasing import NAME, RECORDER, House
 
 pytestmark = pytest.mark.usefixtures("trusted_clock")
@@ -80,6 +81,15 @@ def test_the_root_of_a_certificate_can_be_worked_out_from_the_files(house: House
     name = NAME.format(1, 1).encode().hex()
     line = f"{hashlib.sha256(data).hexdigest()} {len(data)} {mtime} {name}\n"
     assert certificate(house)["root"] == hashlib.sha256(line.encode()).hexdigest()
+
+
+def test_a_card_is_called_emptied_only_when_no_file_is_on_it(confirmed: House) -> None:
+    _, heard = confirmed.dock()
+    assert confirmed.files() and not heard.emptied  # one came after the others were confirmed
+    confirmed.send()
+    _, heard = confirmed.dock()
+    assert not confirmed.files() and heard.emptied
+    assert heard.done_so_far == [Doing.ERASING]
 
 
 def test_the_first_docking_erases_nothing(house: House) -> None:

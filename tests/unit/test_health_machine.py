@@ -221,10 +221,10 @@ def test_a_machine_is_judged_as_a_whole_and_again_only_after_a_while(tmp_path: P
 def test_a_stuck_slot_an_unknown_recorder_and_a_stranger_are_told() -> None:
     slots = [
         SlotStatus("1"),
-        SlotStatus("2", SlotState.STUCK, "8880001"),
-        SlotStatus("3", SlotState.COLLECTED, "AB12-CD34", problems=(Problem("unknown-recorder"),)),
-        SlotStatus("4", SlotState.COLLECTING, "8880002"),
-        SlotStatus("5", SlotState.COLLECTING, "8880003"),
+        SlotStatus("2", SlotState.STUCK, recorder="8880001"),
+        SlotStatus("3", SlotState.COLLECTED, recorder="AB12-CD34", problems=(Problem("unknown-recorder"),)),
+        SlotStatus("4", SlotState.COLLECTING, recorder="8880002"),
+        SlotStatus("5", SlotState.COLLECTING, recorder="8880003"),
         SlotStatus("6", SlotState.IDENTIFYING),
     ]
     issues = list(slots_check(lambda: slots, lambda recorder: recorder == "8880003")())
@@ -238,7 +238,7 @@ def test_a_stuck_slot_an_unknown_recorder_and_a_stranger_are_told() -> None:
 
 def test_a_recorder_that_stays_uncollected_is_told_however_often_it_is_tried_again() -> None:
     now, state = [0.0], [SlotState.COLLECTING]
-    check = Uncollected(lambda: [SlotStatus("1", state[0], "8880001")], lambda: now[0])
+    check = Uncollected(lambda: [SlotStatus("1", state[0], recorder="8880001")], lambda: now[0])
 
     def after(hours: float, what: SlotState) -> list[tuple[str, Severity]]:
         now[0], state[0] = now[0] + hours * 3600, what

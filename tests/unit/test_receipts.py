@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from agent.catalog import handover, intake
 from agent.cli import app
 from agent.custody.evidence import receipts
+from agent.custody.evidence.shown import Shown
 from agent.custody.log import signer
 from agent.custody.log.keeper import Keeper
 from agent.custody.log.reading import Log
@@ -198,3 +199,19 @@ def test_the_command_says_what_it_cannot_do(side: Dockside, tmp_path: Path) -> N
         )
         assert done.exit_code in (1, 2)
         assert said in done.output, done.output
+
+
+def test_the_screens_get_the_short_receipt_as_soon_as_the_log_has_signed_the_docking(
+    side: Dockside, tmp_path: Path
+) -> None:
+    shown = Shown(side.catalog, side.store.root / "custody")
+    assert shown(1) == ""  # there is neither a docking nor a log
+    docking = docked(side, recorder(tmp_path / "rec", FILES))
+    assert shown(docking) == ""  # not signed yet
+    log = log_of(side)
+    made = Short.parse(shown(docking))
+    assert made.check(log.key).size == log.head.size
+    assert made.index == handover.event_of_docking(side.catalog.read(), docking) - 1
+    side.dock(recorder(tmp_path / "other", {"a.mp4": 5}))
+    log_of(side)
+    assert shown(docking) == made.text  # the one that was scanned already

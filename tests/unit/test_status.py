@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model import ClipState, Problem, SlotState, SlotStatus, printable
+from agent.model import (
+    ClipState,
+    Condition,
+    Doing,
+    Problem,
+    Pulled,
+    SlotState,
+    SlotStatus,
+    Step,
+    printable,
+)
 from agent.status.health import Issue, Severity
 from agent.status.plain import plain
 from agent.status.remembered import Remembered
@@ -73,13 +83,16 @@ def test_every_field_is_documented_and_no_other() -> None:
 
 def test_every_state_is_documented() -> None:
     text = DOCS.read_text()
-    assert [state for state in (*SlotState, *ClipState) if f"`{state}`" not in text] == []
+    assert [state for state in (*SlotState, *Step, *ClipState) if f"`{state}`" not in text] == []
 
 
 def test_a_snapshot_has_exactly_the_fields_of_its_shape() -> None:
-    slot = SlotStatus("1", SlotState.COLLECTING, problems=(Problem("unreadable", {"path": "a"}),))
+    slots = [
+        SlotStatus("1", SlotState.COLLECTED, problems=(Problem("unreadable", {"path": "a"}),)),
+        SlotStatus("2", pulled=Pulled("8888888", "", None, 1.0)),
+    ]
     issue = Issue("no-target", Severity.WARNING)
-    shown = snapshot(sources(slots=lambda: [slot], health=lambda: [issue]))
+    shown = snapshot(sources(slots=lambda: slots, health=lambda: [issue]))
     assert dotted(shown) == fields(StatusShape)
 
 
@@ -97,6 +110,58 @@ def test_the_time_left_is_unknown_rather_than_wrong() -> None:
     assert eta(state=SlotState.COLLECTING, bytes_total=100) is None
     assert eta(state=SlotState.COLLECTED, bytes_total=100, bytes_done=100, bytes_per_second=10.0) is None
     assert eta(state=SlotState.COLLECTING, bytes_total=1, bytes_done=9, bytes_per_second=1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("slot", "step"),
+    [
+        (SlotStatus("1"), Step.EMPTY),
+        (SlotStatus("1", pulled=Pulled("8888888", "", 3, 1.0)), Step.PULLED_EARLY),
+        (SlotStatus("1", SlotState.IDENTIFYING, doing=Doing.COPYING), Step.IDENTIFYING),
+        (SlotStatus("1", SlotState.COLLECTING), Step.COLLECTING),
+        (SlotStatus("1", SlotState.COLLECTING, doing=Doing.QUEUED), Step.QUEUED),
+        (SlotStatus("1", SlotState.COLLECTING, doing=Doing.VERIFYING), Step.VERIFYING),
+        (SlotStatus("1", SlotState.COLLECTING, doing=Doing.ERASING), Step.ERASING),
+        (SlotStatus("1", SlotState.COLLECTED, doing=Doing.ERASING, erased=2), Step.COLLECTED),
+        (SlotStatus("1", SlotState.COLLECTED, erased=2, emptied=True), Step.ERASED),
+        (SlotStatus("1", SlotState.INCOMPLETE, erased=2, emptied=True), Step.INCOMPLETE),
+        (SlotStatus("1", SlotState.STUCK, doing=Doing.QUEUED), Step.STUCK),
+    ],
+)
+def test_a_slot_says_no_more_than_its_state_holds(slot: SlotStatus, step: Step) -> None:
+    (shown,) = snapshot(sources(slots=lambda: [slot]))["slots"]
+    assert shown["step"] == step
+
+
+def test_a_slot_that_the_catalog_calls_confirmed_says_so_and_since_when() -> None:
+    slots = [SlotStatus("1", SlotState.COLLECTED), SlotStatus("2", SlotState.COLLECTED)]
+    shown = snapshot(sources(slots=lambda: slots, confirmed=lambda asked: {"2": 5.0}))["slots"]
+    assert [(slot["step"], slot["confirmed"]) for slot in shown] == [("collected", None), ("confirmed", 5.0)]
+
+
+def test_only_who_has_a_number_can_be_missing_on_the_roster() -> None:
+    slots = [SlotStatus("1"), SlotStatus("2", recorder="8888888"), SlotStatus("3", recorder="7777777")]
+    shown = snapshot(sources(slots=lambda: slots, registered=lambda recorder: recorder == "8888888"))["slots"]
+    assert [slot["registered"] for slot in shown] == [None, True, False]
+
+
+@pytest.mark.parametrize(
+    ("told", "fit"),
+    [
+        (Condition(), None),
+        (Condition(battery=100, free=9, total=10), None),
+        (Condition(battery=100, free=9, total=10, clock_off=-3.0), True),
+        (Condition(battery=20), False),
+        (Condition(free=1, total=10), False),
+        (Condition(battery=100, free=9, total=10, clock_off=3600.0), False),
+        (Condition(battery=100, free=0, total=0, clock_off=0.0), None),
+    ],
+)
+def test_a_recorder_is_fit_for_duty_only_when_all_of_it_is_known(told: Condition, fit: bool | None) -> None:
+    (shown,) = snapshot(sources(slots=lambda: [SlotStatus("1", SlotState.COLLECTED, condition=told)]))[
+        "slots"
+    ]
+    assert shown["duty"] is not None and shown["duty"]["fit"] is fit
 
 
 @given(names, names, names)

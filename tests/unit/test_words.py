@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import errors
-from agent.model import ClipState, DeliveryState, SlotState, printable
+from agent.model import ClipState, DeliveryState, Step, printable
 from agent.status.health import Severity
 from agent.words import LANGUAGES, fill, language_of, sentence, word, words
 from agent.words.shown import duration, size
@@ -22,7 +22,7 @@ SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
     "deliveries", "events", "order", "retention", "handin", "centre",
-    "scrub", "access", "remedies", "support",
+    "scrub", "access", "remedies", "support", "kiosk",
 }  # fmt: skip
 
 anything = st.recursive(
@@ -72,7 +72,7 @@ def test_no_file_names_a_word_twice(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_state_has_a_word(language: str) -> None:
-    assert set(words(language)["slots"]) == set(SlotState)
+    assert set(words(language)["slots"]) == set(Step)
     assert set(words(language)["clips"]) == set(ClipState)
     assert set(Severity) <= set(words(language)["severity"])
 

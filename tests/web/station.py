@@ -48,6 +48,7 @@ class Station:
     head: LogHead | None = None
     now: float = 1000.0  # of no clock in particular
     issues: list[Issue] = field(default_factory=list)
+    receipts: dict[int, str] = field(default_factory=dict)  # by docking
     #: (arguments, who) of each command that was given; one with a target that is not known is refused
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
@@ -93,6 +94,7 @@ class Station:
             asked,
             self.access,
             exposition(sources, self.measured),
+            lambda docking: self.receipts.get(docking, ""),
         )
         lan = Lan("127.0.0.1", 0, *self.lan) if self.lan else None
         self.server = WebServer(app, "127.0.0.1", self.port, self.socket, lan)

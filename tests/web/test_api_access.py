@@ -7,7 +7,7 @@ import pytest
 
 from agent.access.roles import Role
 from agent.catalog import intake
-from agent.model import Identity, SourceClip
+from agent.model import Identity, Pulled, SlotStatus, SourceClip
 from tests.web.api_routes import MATRIX, ROUTES, A, C, I, M, O, R
 from tests.web.outside import Outsider, account, certificate, token
 from tests.web.station import Station, collecting
@@ -23,7 +23,7 @@ def house(
     folder = tmp_path_factory.mktemp("access")
     crt, key = certificate(folder)
     with Station(folder, lan=(crt, key)) as station:
-        station.slots = [collecting()]
+        station.slots = [collecting(), SlotStatus("2", pulled=Pulled("9999999", "000999", 3, 5.0))]
         who = Identity("R1", True, "F", "P1")
 
         def work(tx: object) -> tuple[int, int]:
@@ -74,7 +74,7 @@ def test_an_administrator_reads_nobodys_name(house: House) -> None:
     _, people, _docking, clip = house
     for path in ("/status", "/slots", "/clips", f"/clips/{clip}", "/dockings", "/holds"):
         text = people[A].ask(f"/api/v1{path}").body.decode()
-        for name in ("R1", "P1", "8888888", "000123", "a.mp4"):
+        for name in ("R1", "P1", "8888888", "000123", "a.mp4", "9999999", "000999"):
             assert name not in text, path
     assert "R1" in people[I].ask("/api/v1/clips").body.decode()
 

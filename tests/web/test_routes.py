@@ -4,11 +4,12 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from agent.catalog import Catalog, intake
-from agent.model import ClipState, Identity, Problem, SlotState, SourceClip
+from agent.model import ClipState, Identity, Problem, SlotState, SourceClip, Step
 from agent.words import words
 from tests.web.station import Station, collecting, every_state, some_counts
 
@@ -105,8 +106,9 @@ def test_nothing_can_be_changed_over_http(station: Station) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_page_opens_in_the_configured_language(station: Station, language: str) -> None:
     station.language = language
-    page = station.get("/")
+    page = station.get("/kiosk")
     assert f'<html lang="{language}">'.encode() in page.body
+    assert station.get("/").body == page.body
     assert station.get(f"/words/{language}.json").json() == words(language)
 
 
@@ -117,22 +119,26 @@ def test_an_unknown_language_has_no_words(station: Station) -> None:
 
 def test_everything_that_the_page_loads_is_served_by_the_station(station: Station) -> None:
     seen: set[str] = set()
+    size = 0
     wanted = ["/"]
     while wanted:
         path = wanted.pop()
         answer = station.get(path)
         assert answer.status == 200, path
         seen.add(path)
+        size += len(answer.body)
         text = answer.body.decode()
         found = re.findall(r'(?:src|href)="([^"]+)"', text) if path == "/" else []
         found += [f"/static/{name}" for name in re.findall(r'from "\./([^"]+)"', text)]
         assert not [address for address in found if not address.startswith("/static/")]
         wanted += [address for address in found if address not in seen]
-    assert {"/static/page.js", "/static/tile.js", "/static/words.js", "/static/page.css"} <= seen
+    assert {"/static/kiosk.js", "/static/tile.js", "/static/words.js", "/static/kiosk.css"} <= seen
+    size += max(len(station.get(f"/words/{language}.json").body) for language in ("zh", "en"))
+    assert size < 150_000
 
 
 def test_the_page_runs_under_a_policy_without_inline_script(station: Station) -> None:
-    for path in ("/", "/status", "/static/page.js", "/nowhere"):
+    for path in ("/", "/status", "/static/kiosk.js", "/nowhere"):
         headers = station.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'self'" in policy
@@ -153,14 +159,27 @@ def test_the_page_puts_names_in_as_text_only() -> None:
     )
 
 
-def test_every_state_of_a_slot_has_its_own_look() -> None:
+def test_every_step_of_a_slot_has_its_own_symbol_and_a_colour() -> None:
     static = Path(__file__).parents[2] / "agent" / "web" / "static"
-    tile = (static / "tile.js").read_text()
-    symbols = re.search(r"const SYMBOLS = \{(.*?)\};", tile, re.DOTALL)
-    assert symbols
-    shown = dict(re.findall(r'(\w+): "(.)"', symbols[1]))
-    assert set(shown) == set(SlotState)
-    assert len(set(shown.values())) == len(shown)
+    page, style = (static / "kiosk.html").read_text(), (static / "kiosk.css").read_text()
+    drawn = dict(re.findall(r'<symbol id="icon-([\w-]+)"[^>]*>(.*?)</symbol>', page))
+    assert set(drawn) == set(Step)
+    assert len(set(drawn.values())) == len(drawn)
+    coloured = set(re.findall(r'(?:^|, )\[data-step="([\w-]+)"\]', style, re.MULTILINE))
+    assert coloured == set(Step) - {Step.EMPTY}
+
+
+def test_the_receipt_of_what_stands_in_a_slot_is_a_code_to_scan_and_no_other_is(station: Station) -> None:
+    station.slots = [collecting("1", state=SlotState.COLLECTED, docking=7)]
+    for asked in ("7", "8", "0", "-7", "", "7e1", "9" * 400, "٧"):
+        assert station.get(f"/kiosk/receipt.svg?docking={quote(asked)}").status == 404, asked
+    station.receipts = {7: "RS1 station/a/1 3 4 AAAA BBBB", 8: "another one"}
+    answer = station.get("/kiosk/receipt.svg?docking=7")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert answer.body.startswith(b"<?xml") and b"<path" in answer.body
+    assert not re.search(rb"script|style=|href", answer.body)
+    assert station.get("/kiosk/receipt.svg?docking=8").status == 404
+    assert station.get("/kiosk/receipt.svg").status == 404
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "LOCALHOST:1", "[::1]:8080", "192.0.2.7"])

@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
-from agent.status.shape import DiskShape, FindingsShape, QueueShape
+from agent.status.shape import DiskShape, DutyShape, FindingsShape, QueueShape
 
 
 class ProblemFact(TypedDict):
@@ -13,9 +13,17 @@ class ProblemFact(TypedDict):
     params: dict[str, Any]
 
 
+class Pulled(TypedDict):
+    recorder: str
+    officer: str
+    files: int | None
+    at: str | None
+
+
 class Slot(TypedDict):
     slot: str
     state: str
+    step: str
     recorder: str
     officer: str
     files_done: int
@@ -26,6 +34,14 @@ class Slot(TypedDict):
     eta_seconds: float | None
     problems: list[ProblemFact]
     since: str | None
+    registered: bool | None
+    received: str | None
+    collected: str | None
+    confirmed: str | None
+    docking: int | None
+    erased: int
+    duty: DutyShape | None
+    pulled: Pulled | None
 
 
 class Issue(TypedDict):

@@ -1,15 +1,21 @@
 """From what the rooms know to what is told, and to whom: names are masked for whom they do not concern."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from agent.access.roles import Caller, Right, concerns, may, sees
 from agent.model import printable
 from agent.status.plain import plain
-from agent.status.shape import IssueShape, SlotShape
+from agent.status.shape import IssueShape, PulledShape, SlotShape
 from agent.web.api import shapes
 from agent.web.api.answers import MASKED, local, moment
 
+_TIMES: tuple[Literal["since", "received", "collected", "confirmed"], ...] = (
+    "since",
+    "received",
+    "collected",
+    "confirmed",
+)
 UnitsOf = Callable[[str], frozenset[str]]
 
 
@@ -39,11 +45,24 @@ def slot(row: SlotShape, caller: Caller, units_of: UnitsOf) -> shapes.Slot:
     changed: dict[str, Any] = {
         "recorder": name(row["recorder"]),
         "officer": name(row["officer"]),
-        "since": moment(row["since"]),
+        **{when: moment(row[when]) for when in _TIMES},
+        "pulled": _pulled(row["pulled"], caller, units_of),
     }
     if name is _masked:  # parameters are paths and numbers
         changed["problems"] = [{"key": one["key"], "params": {}} for one in row["problems"]]
     return {**row, **changed}  # type: ignore[typeddict-item]
+
+
+def _pulled(row: PulledShape | None, caller: Caller, units_of: UnitsOf) -> shapes.Pulled | None:
+    if row is None:
+        return None
+    name = named(caller, units_of, row["officer"])
+    return {
+        "recorder": name(row["recorder"]),
+        "officer": name(row["officer"]),
+        "files": row["files"],
+        "at": moment(row["at"]),
+    }
 
 
 def issue(row: IssueShape, caller: Caller) -> shapes.Issue:

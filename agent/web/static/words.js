@@ -53,3 +53,11 @@ export function duration(seconds) {
   if (total < 2 * 86400) return `${sign}${Math.floor(total / 3600)}:${two(Math.floor((total % 3600) / 60))} h`;
   return `${sign}${Math.floor(total / 86400)} d`;
 }
+
+// A moment as clocks on the wall show it, with its day when that is another one.
+export function time(seconds, language) {
+  const moment = new Date(seconds * 1000);
+  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const today = moment.toDateString() === new Date().toDateString();
+  return moment.toLocaleString(language, today ? clock : { ...clock, month: "numeric", day: "numeric" });
+}
