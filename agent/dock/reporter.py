@@ -66,7 +66,8 @@ class Tally:
             self._gather()
 
     def moved(self, node: str) -> None:
-        """A volume came, went, is another one now or is refused: what was said of the whole is taken back."""
+        """A volume came, went, is another one now, is refused, or cannot be listed whole any more: what was
+        said of the recorder is taken back."""
         with self._lock:
             self._seen.discard(node)
             self._received = False
@@ -76,8 +77,11 @@ class Tally:
         with self._lock:
             if volume := self._volumes.get(node):
                 volume.clips, volume.bare = tuple(sorted(clips)), every and not clips
-                (self._seen.add if every else self._seen.discard)(node)
-                self._looked = float("-inf")
+                if every:
+                    self._seen.add(node)
+                    self._looked = float("-inf")
+                else:
+                    self.moved(node)
                 self._gather()
 
     def erased(self, node: str, files: int, all: bool) -> None:

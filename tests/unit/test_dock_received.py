@@ -102,6 +102,25 @@ def test_a_volume_that_could_not_be_listed_whole_is_never_received(station: Hous
     assert station.until("p", S.INCOMPLETE).received is None
 
 
+def test_received_is_taken_back_when_a_later_look_does_not_show_all(tmp_path: Path) -> None:
+    looks, was_received = list[int](), threading.Event()
+
+    def collect(session: Session, docking: Docking, reporter: Reporter) -> bool:
+        looks.append(1)
+        reporter.seen({4}, every=len(looks) == 1)
+        reporter.listed(1, 100)
+        reporter.problem("still-recording", path="a")
+        while len(looks) == 1 and not was_received.wait(0.01):
+            reporter.check()
+        return False
+
+    with house(tmp_path, collect, again=0.3) as station:
+        station.hand.plug(volume("/dev/sda1"))
+        station.when(lambda: received(station))
+        was_received.set()
+        station.when(lambda: len(looks) > 1 and received(station) is None)
+
+
 def test_a_part_that_cannot_be_read_keeps_the_recorder_from_being_received(
     station: House, work: Work
 ) -> None:
