@@ -11,10 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from agent.access.access import Access
-from agent.access.roles import Right, Role, may
+from agent.access.roles import How, Right, Role, may
 from agent.errors import Reject
 from agent.status.metrics import Exposition
 from agent.status.plain import plain
+from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources, snapshot
 from agent.web.answers import as_json, refusal
 from agent.web.api import problems
@@ -30,6 +31,9 @@ from agent.web.kiosk import Receipt, kiosk
 from agent.web.rate import Rate
 from agent.words import LANGUAGES, words
 
+#: Seconds that an answer holds, so that fifty open pages cost little more than one. A screen that asks every
+#: 0.75 s still shows each change within 1.5 s.
+_HOLDS = 0.4
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -49,13 +53,17 @@ def application(
 
     Endpoints are plain functions: Starlette runs them on threads, so a slow read stops no other."""
 
+    lately = Remembered(lambda: as_json(snapshot(sources)).body, _HOLDS)
+
     def status(request: Request) -> Response:
         caller = request.scope["caller"]
         if caller is None or not may(caller, Right.SEE_STATUS):
             return refusal("login-needed" if caller is None else "forbidden", 401 if caller is None else 403)
         if not may(caller, Right.SEE_NAMES) or caller.units or caller.role is Role.OFFICER:
             return refusal("forbidden", 403)  # /api/v1/status tells what is for this one
-        return as_json(snapshot(sources))
+        # Who gives an order at this machine sees at once what came of it.
+        body = lately() if caller.how is How.KIOSK else as_json(snapshot(sources)).body
+        return Response(body, media_type="application/json")
 
     def scrape(request: Request) -> Response:
         caller = request.scope["caller"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent.web.api.problems import details
+from agent.web.door import at_the_rack
 from agent.web.guard import local_user
 
 _PER_SECOND, _AT_ONCE = 50.0, 200.0
@@ -15,7 +16,7 @@ _ADDRESSES = 1_000  # of which it is remembered how much they asked for; the lon
 
 
 class Rate:
-    """A bucket for each address that fills by itself. Users of this machine are not counted."""
+    """A bucket for each address that fills by itself. This machine's users and its screen are not counted."""
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._clock = app, clock
@@ -23,7 +24,7 @@ class Rate:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address → (requests, when)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and local_user(scope) is None:
+        if scope["type"] == "http" and local_user(scope) is None and not at_the_rack(scope):
             client = scope.get("client")
             if not self._passes(str(client[0]) if client else ""):
                 answer = details("too-often", 429)
