@@ -19,15 +19,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from agent.errors import Stop
 from agent.model import Problem
 from agent.web.guard import UID
-from agent.web.sockets import bind_tcp, bind_unix, remove_unix
+from agent.web.sockets import Crowd, bind_tcp, bind_unix, remove_unix
 
 log = logging.getLogger(__name__)
 
 _WORKERS = 4  # threads that answer: each keeps a connection to the catalog
 _GRACE_SECONDS = 2  # for answers under way at stop; the agent as a whole has ten
 _UCRED = struct.Struct("3i")  # pid, uid, gid
-_CONNECTIONS = 200  # at each server: each costs a file descriptor, which dockings need, too
-_PATIENCE = 15  # seconds for the first request of a connection
+_OF_ONE = 100  # connections of one address over the network: it keeps no other out
+_PATIENCE = 15  # seconds for each request to be there as a whole, and for an answer to be fetched
 
 
 class Lan(NamedTuple):
@@ -69,14 +69,15 @@ class WebServer:
 
     def _local(self) -> list[socket.socket]:
         doors: list[socket.socket] = []
+        crowd = Crowd()
         try:
-            tcp = bind_tcp(self._host, self._port)
+            tcp = bind_tcp(self._host, self._port, crowd)
             self.port = tcp.getsockname()[1]
             doors.append(tcp)
         except Stop as error:
             self._note(error)
         try:
-            doors.append(bind_unix(self._path))
+            doors.append(bind_unix(self._path, crowd))
             self._born = self._path.lstat()
         except Stop as error:
             self._note(error)
@@ -87,7 +88,7 @@ class WebServer:
             return []
         try:
             context = _context(self._lan)
-            door = bind_tcp(self._lan.host, self._lan.port)
+            door = bind_tcp(self._lan.host, self._lan.port, Crowd(of_one=_OF_ONE))
         except Stop as error:
             self._note(error)
             return []
@@ -185,21 +186,30 @@ class _Server(uvicorn.Server):
 
 class _PeerProtocol(H11Protocol):
     """Puts the peer of a Unix socket into `scope["client"]` as ("uid", uid), told by the kernel. Turns away
-    whom there are too many of, and who opens a connection and asks for nothing."""
+    who opens a connection and then neither asks nor fetches the answer: uvicorn waits for both for ever."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > _CONNECTIONS:
-            transport.abort()
-            return
-        self._hurry = self.loop.call_later(_PATIENCE, self._asked_nothing)
+        self._seen: object = None  # the request that was under way at the last look
+        self._look_again()
         peer: socket.socket = transport.get_extra_info("socket")
         if peer.family == socket.AF_UNIX:
             credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
             _, uid, _ = _UCRED.unpack(credentials)
             self.client = (UID, uid)
 
-    def _asked_nothing(self) -> None:
-        """The first request is not there yet, or not whole; later ones have uvicorn's own limit."""
-        if self.cycle is None and not self.transport.is_closing():
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hurry.cancel()  # it would keep all of this, and the buffers of TLS, for as long as it waits
+        super().connection_lost(exc)
+
+    def _look_again(self) -> None:
+        self._hurry = self.loop.call_later(_PATIENCE, self._look)
+
+    def _look(self) -> None:
+        cycle = self.cycle
+        ours = cycle is not None and not cycle.more_body and not cycle.response_complete
+        if cycle is self._seen and (not ours or self.transport.get_write_buffer_size()):
             self.transport.abort()
+            return
+        self._seen = cycle
+        self._look_again()

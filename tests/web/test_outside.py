@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,8 @@ def test_a_thousand_that_come_and_ask_nothing_keep_nobody_out(station: Station, 
     try:
         for _ in range(300):
             raw = socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10)
-            crowd.append(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+            with suppress(OSError):  # there is no place for all of them
+                crowd.append(context.wrap_socket(raw, server_hostname="127.0.0.1"))
         for _ in range(700):
             crowd.append(socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10))
         for path in ("/healthz", "/status"):
@@ -131,6 +133,66 @@ def test_who_sends_a_request_letter_by_letter_is_not_waited_for(
             if slow.recv(100) == b"":
                 raise ConnectionResetError
         assert time.monotonic() - began < 9
+
+
+def _is_closed(asked: socket.socket) -> bool:
+    try:
+        return asked.recv(100) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"G",
+        b"POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{",
+    ],
+    ids=["its first letter", "its body"],
+)
+def test_a_later_request_that_never_ends_is_not_waited_for_either(
+    station: Station, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("agent.web.server._PATIENCE", 0.5)
+    with socket.create_connection(("127.0.0.1", station.server.port or 0), timeout=9) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        answer = b""
+        while b'"alive":true' not in answer:
+            answer += slow.recv(4096)
+        slow.sendall(begun)
+        assert _is_closed(slow)
+
+
+def test_one_address_cannot_take_every_place_not_even_before_it_has_said_a_word(
+    station: Station, trusted: Path
+) -> None:
+    door = ("127.0.0.1", station.server.lan_port or 0)
+    crowd: list[socket.socket] = []
+    try:
+        for _ in range(150):
+            crowd.append(socket.create_connection(door, timeout=5))
+        assert all(_is_closed(one) for one in crowd[100:])
+        context = ssl.create_default_context(cafile=trusted)
+        other = socket.create_connection(door, timeout=5, source_address=("127.0.0.2", 0))
+        with context.wrap_socket(other, server_hostname="127.0.0.1") as asking:
+            asking.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert asking.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        for one in crowd:
+            one.close()
+
+
+def test_a_body_that_no_order_needs_is_not_taken_in(station: Station) -> None:
+    """It would lie in the memory of the agent, whoever sends it."""
+    with socket.create_connection(("127.0.0.1", station.server.port or 0), timeout=9) as flood:
+        flood.sendall(
+            b"POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(5):
+            flood.sendall(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+        assert flood.recv(100).startswith(b"HTTP/1.1 413")  # before its end
 
 
 def test_a_flood_from_one_address_is_slowed_and_the_commands_go_on(station: Station, trusted: Path) -> None:
