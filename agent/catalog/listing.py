@@ -18,7 +18,8 @@ _CLIPS_OF = (
 #: dockings.
 _RECORDERS = (
     "WITH RECURSIVE known(recorder) AS ("
-    " SELECT min(recorder) FROM dockings WHERE recorder > :after"
+    " SELECT min(recorder) FROM dockings"
+    " WHERE recorder > coalesce((SELECT recorder FROM dockings WHERE id = :after), '')"
     " UNION ALL SELECT (SELECT min(recorder) FROM dockings d WHERE d.recorder > known.recorder) FROM known"
     " WHERE recorder IS NOT NULL LIMIT :many)"
     " SELECT d.recorder, d.officer, d.id AS docking, d.slot, d.started, d.ended, d.outcome FROM known"
@@ -64,12 +65,13 @@ def dockings(
 
 
 def recorders(
-    db: sqlite3.Connection, *, after: str = "", limit: int = 100, shown: Shown = lambda row: True
+    db: sqlite3.Connection, *, after: int = 0, limit: int = 100, shown: Shown = lambda row: True
 ) -> Page:
-    """By number, each with its last docking."""
+    """By number, each with its last docking. `after`: a docking of the one behind which to go on, so that
+    `next` tells nobody's number."""
     rows = [dict(row) for row in db.execute(_RECORDERS, {"after": after, "many": limit + 1}).fetchall()]
     more = len(rows) > limit
-    return Page([row for row in rows[:limit] if shown(row)], rows[limit - 1]["recorder"] if more else None)
+    return Page([row for row in rows[:limit] if shown(row)], rows[limit - 1]["docking"] if more else None)
 
 
 def holds(db: sqlite3.Connection, *, lifted: bool = False) -> list[dict[str, Any]]:

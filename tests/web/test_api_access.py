@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from agent.access.roles import Role
-from agent.catalog import intake
+from agent.catalog import intake, labels
 from agent.model import Identity, Pulled, SlotStatus, SourceClip
+from agent.status.health import Issue, Severity
 from tests.web.api_routes import MATRIX, ROUTES, A, C, I, M, O, R
 from tests.web.outside import Outsider, account, certificate, token
 from tests.web.station import Station, collecting
@@ -108,3 +109,55 @@ def test_a_custodian_of_a_unit_sees_that_unit(house: House) -> None:
         assert zhao.ask("/api/v1/labels", "POST", body).status == 404
     finally:
         station.units = {}
+
+
+def test_whom_a_page_ends_with_is_told_to_nobody_whom_it_does_not_concern(house: House) -> None:
+    """`next` speaks of the last one that was looked at, not of the last one that was told."""
+    station, people, *_ = house
+
+    def work(tx: object) -> None:
+        for recorder in ("S1", "S2", "S3", "S4"):
+            identity = Identity(recorder, True, recorder, "P9")
+            intake.begin_docking(tx, "3", identity)  # type: ignore[arg-type]
+
+    station.catalog.write(work)
+
+    def pages(who: str) -> list[str]:
+        text, cursor = [], ""
+        for _ in range(20):
+            text.append(people[who].ask(f"/api/v1/recorders?limit=1{cursor}").body.decode())
+            if (after := json.loads(text[-1])["next"]) is None:
+                return text
+            cursor = f"&cursor={after}"
+        raise AssertionError("no end")
+
+    assert "S" not in "".join(pages(O)) and "R1" in "".join(pages(O))
+    told = [row["recorder"] for page in pages(I) for row in json.loads(page)["recorders"]]
+    assert told == sorted({*told, "R1", "S1", "S2", "S3", "S4"})
+
+
+def test_an_issue_names_others_recorders_to_nobody_who_is_bound(house: House) -> None:
+    station, people, *_ = house
+    account(station, "qian", Role.CUSTODIAN, '["second"]')
+    bound = Outsider(station, people[C]._trusted)
+    bound.login("qian")
+    params = {"count": 2, "recorders": ["7777777"], "recorder": "6666666", "by": {"who": "5555555"}}
+    station.issues = [Issue("recorders-not-docked", Severity.INFO, params)]
+    try:
+        for path in ("/issues", "/status"):
+            for who in (people[O], people[A], people[M], bound):
+                text = who.ask(f"/api/v1{path}").body.decode()
+                assert '"count":2' in text
+                assert not any(name in text for name in ("7777777", "6666666", "5555555"))
+            assert "7777777" in people[C].ask(f"/api/v1{path}").body.decode()
+    finally:
+        station.issues = []
+
+
+def test_an_administrator_reads_no_case_which_may_be_called_after_somebody(house: House) -> None:
+    station, people, _, clip = house
+    facts = {"name": "n", "reason": "r", "who": "uid 0"}
+    station.catalog.write(lambda tx: labels.put(tx, clip, {"case": "case of Wang"}, facts))
+    for path in ("/clips", f"/clips/{clip}"):
+        assert "Wang" not in people[A].ask(f"/api/v1{path}").body.decode()
+        assert "Wang" in people[I].ask(f"/api/v1{path}").body.decode()

@@ -36,7 +36,8 @@ def test_somebody_logs_in_looks_and_goes(station: Station, trusted: Path) -> Non
         assert part in came.headers["set-cookie"]
     assert browser.ask("/api/v1/status").json()["slots"][0]["recorder"] == "8888888"
     cookie = browser.cookie
-    assert browser.ask("/api/v1/session", "DELETE").status == 204
+    went = browser.ask("/api/v1/session", "DELETE")
+    assert went.status == 204 and "Secure" in went.headers["set-cookie"]  # else no browser takes it away
     browser.cookie = cookie
     assert browser.ask("/api/v1/status").status == 401
 

@@ -32,7 +32,7 @@ class RecordersWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(100, ge=1, le=_MOST)
-    cursor: str = Field("", max_length=_NAME, description="`next` of the page before.")
+    cursor: int = Field(0, ge=0, le=_LARGEST, description="`next` of the page before.")
 
 
 class HoldsWanted(BaseModel):
@@ -79,7 +79,7 @@ def routes(asked: Asked) -> APIRouter:
             asked.read(), after=wanted.cursor, limit=wanted.limit, shown=told.visible(caller, asked.units_of)
         )
         rows = [told.recorder(row, caller, asked.units_of) for row in page.rows]
-        return answer(request, {"recorders": rows, "next": page.next})
+        return answer(request, {"recorders": rows, "next": None if page.next is None else str(page.next)})
 
     @router.get("/holds", response_model=shapes.Holds)
     def holds(request: Request, wanted: Annotated[HoldsWanted, Query()], caller: Looking) -> Response:
