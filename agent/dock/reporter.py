@@ -77,6 +77,7 @@ class Tally:
             if volume := self._volumes.get(node):
                 volume.clips, volume.bare = tuple(sorted(clips)), every and not clips
                 (self._seen.add if every else self._seen.discard)(node)
+                self._received &= every  # another look may find what cannot be listed
                 self._looked = float("-inf")
                 self._gather()
 
@@ -160,7 +161,7 @@ class Tally:
         return self._monotonic() - self._beat
 
     def _is_received(self, at_once: bool) -> bool:
-        """Once it is, it stays so until something is moved. `at_once`: however lately this was looked at."""
+        """Once it is, it stays so until something is moved or cannot be listed any more. `at_once`: however lately this was looked at."""
         if not self._received and self._seen and (at_once or self._monotonic() - self._looked >= _LOOK):
             self._looked = self._monotonic()
             self._received = self._all_there(frozenset(self._seen))

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from agent.catalog import queries
+from agent.dock.board import Board
 from agent.dock.docking import Docking
+from agent.dock.reporter import Tally
 from agent.model import Doing, Identity, Reporter, SlotState
 from drivers.base import Session
 from tests.dock_house import PATIENCE, House, disk, house, volume
@@ -100,6 +102,21 @@ def test_a_volume_that_could_not_be_listed_whole_is_never_received(station: Hous
     work.go_on.set()
     station.hand.plug(volume("/dev/sda1"))
     assert station.until("p", S.INCOMPLETE).received is None
+
+
+def test_received_is_taken_back_when_another_look_cannot_list_it_whole() -> None:
+    """What is still recording is looked at again, and may have something new by then."""
+    board = Board()
+    tally = Tally(board, "p")
+
+    def look(every: bool) -> float | None:
+        tally.start("/dev/sda1")
+        tally.seen("/dev/sda1", {4, 5}, every)
+        return board.snapshot()[0].received
+
+    assert look(True) is not None
+    assert look(False) is None
+    assert look(True) is not None
 
 
 def test_a_part_that_cannot_be_read_keeps_the_recorder_from_being_received(

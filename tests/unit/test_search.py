@@ -1,7 +1,7 @@
 """What a person looks for among clips is found, whole and in order, whatever the size of the pages."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -108,7 +108,12 @@ def test_a_page_looks_at_a_bounded_number_of_rows(house: House, monkeypatch: pyt
 def test_a_page_reads_a_bounded_number_of_rows_whole(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_WHOLE", 3)
     looked = list[int]()
-    page = search.page(house.catalog.read(), Wanted(), BEGIN, 100, lambda row: bool(looked.append(row["id"])))
+
+    def refused(row: Mapping[str, Any]) -> bool:
+        looked.append(row["id"])
+        return False
+
+    page = search.page(house.catalog.read(), Wanted(), BEGIN, 100, refused)
     assert len(looked) == 3 and page.next is not None and page.next.id == looked[-1]
 
 
