@@ -74,13 +74,14 @@ def recorders(
     return Page([row for row in rows[:limit] if shown(row)], rows[limit - 1]["docking"] if more else None)
 
 
-def holds(db: sqlite3.Connection, *, lifted: bool = False) -> list[dict[str, Any]]:
-    """Those in force, or with `lifted` every one, by rising number. `who` set it, and when."""
-    where = "" if lifted else " WHERE h.lifted IS NULL"
-    rows = db.execute(
+def holds(db: sqlite3.Connection, *, lifted: bool = False, after: int = 0, limit: int = 100) -> Page:
+    """Those in force, or with `lifted` every one, by rising number behind `after`. `who` set it, and when."""
+    where = "" if lifted else " AND h.lifted IS NULL"
+    query = (
         "SELECT h.id, h.scope, h.value, h.since, h.until, e.at, e.clock_trusted, l.at AS lifted_at,"
         " json_extract(e.body, '$.who') AS who"
         " FROM holds h JOIN events e ON e.seq = h.id LEFT JOIN events l ON l.seq = h.lifted"
-        f"{where} ORDER BY h.id"
+        f" WHERE h.id > ?{where} ORDER BY h.id LIMIT ?"
     )
-    return [dict(row) for row in rows.fetchall()]
+    rows = [dict(row) for row in db.execute(query, (after, limit + 1)).fetchall()]
+    return Page(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.access.roles import Role
-from agent.catalog import intake, labels
+from agent.catalog import holds, intake, labels
 from agent.model import Identity, Pulled, SlotStatus, SourceClip
 from agent.status.health import Issue, Severity
 from tests.web.api_routes import MATRIX, ROUTES, A, C, I, M, O, R
@@ -161,3 +161,17 @@ def test_an_administrator_reads_no_case_which_may_be_called_after_somebody(house
     for path in ("/clips", f"/clips/{clip}"):
         assert "Wang" not in people[A].ask(f"/api/v1{path}").body.decode()
         assert "Wang" in people[I].ask(f"/api/v1{path}").body.decode()
+
+
+def test_holds_come_page_by_page_however_many_there_are(house: House) -> None:
+    station, people, *_ = house
+    facts = {"name": "n", "reason": "r", "who": "uid 0"}
+    for case in ("A", "B", "C"):
+        station.catalog.write(lambda tx, case=case: holds.place(tx, {"scope": "case", "value": case}, facts))  # type: ignore[misc]
+    found, after = list[str](), "0"
+    while after is not None:
+        page = people[I].ask(f"/api/v1/holds?limit=1&cursor={after}").json()
+        assert len(page["holds"]) <= 1
+        found += [hold["value"] for hold in page["holds"]]
+        after = page["next"]
+    assert found == ["A", "B", "C"]
