@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -194,6 +195,30 @@ def test_a_body_that_no_order_needs_is_not_taken_in(station: Station) -> None:
         for _ in range(5):
             flood.sendall(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
         assert flood.recv(100).startswith(b"HTTP/1.1 413")  # before its end
+
+
+def test_slow_answers_over_the_network_keep_nobody_at_the_rack_waiting(
+    station: Station, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, machine = threading.Event(), Outsider(station, trusted, token(station, "prometheus"))
+    slow = threading.Barrier(5)  # as many as there are threads, and this one
+
+    def hangs(_: str) -> None:
+        slow.wait(9)
+        go_on.wait(9)
+
+    monkeypatch.setattr(station.access, "token", hangs)
+    crowd = [threading.Thread(target=machine.ask, args=("/api/v1/status",)) for _ in range(4)]
+    try:
+        for one in crowd:
+            one.start()
+        slow.wait(9)
+        assert station.get("/status").status == 200
+        assert station.get_local("/status").status == 200
+    finally:
+        go_on.set()
+        for one in crowd:
+            one.join()
 
 
 def test_a_flood_from_one_address_is_slowed_and_the_commands_go_on(station: Station, trusted: Path) -> None:
