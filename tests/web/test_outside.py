@@ -1,5 +1,6 @@
 """From the network: only over TLS, only who may, and never so many that the rack is kept from its page."""
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -7,10 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from agent.access.roles import Role
+from agent.web.rate import Rate
 from tests.web.outside import PASSWORD, Outsider, account, certificate, token
 from tests.web.station import Station, collecting
 
@@ -75,6 +79,14 @@ def test_what_is_for_the_rack_or_this_machine_is_not_for_the_network(
     station: Station, trusted: Path, path: str
 ) -> None:
     assert Outsider(station, trusted).ask(path).status in (401, 403)
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_whom_a_proxy_on_this_machine_brings_does_not_stand_at_the_rack(station: Station, name: str) -> None:
+    brought = {name: "10.0.0.7"}
+    assert station.get("/status", brought).status == 401
+    assert station.get("/metrics", brought).status == 401
+    assert station.get("/kiosk", brought).status == 403
 
 
 def test_another_sites_page_can_order_nothing_with_somebodys_session(station: Station, trusted: Path) -> None:
@@ -225,6 +237,26 @@ def test_a_flood_from_one_address_is_slowed_and_the_commands_go_on(station: Stat
     answers = [station.get("/healthz").status for _ in range(400)]
     assert set(answers) == {200, 429}
     assert station.get_local("/status").status == 200
+
+
+def test_a_machine_with_a_network_of_addresses_is_slowed_as_one() -> None:
+    rate = Rate(Starlette(), lambda: 0.0)
+
+    async def asked(number: int) -> int:
+        told = list[Any]()
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        client = (f"2001:db8::{number:x}", 1)
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": client}
+        await rate(scope, None, send)  # type: ignore[arg-type]
+        return int(told[0]["status"])
+
+    async def crowd() -> list[int]:
+        return [await asked(number) for number in range(300)]
+
+    assert asyncio.run(crowd()).count(429) == 100
 
 
 def test_a_certificate_that_cannot_be_used_is_told_and_the_rack_has_its_page(tmp_path: Path) -> None:
