@@ -103,7 +103,14 @@ def test_a_custodian_of_a_unit_sees_that_unit(house: House) -> None:
         account(station, "zhao", Role.CUSTODIAN, '["second"]')
         zhao = Outsider(station, people[C]._trusted)
         zhao.login("zhao")
-        assert all(row["officer"] == "P2" for row in zhao.ask("/api/v1/clips").json()["clips"])
+        theirs = Identity("R4", True, "H", "P2")
+
+        def work(tx: object) -> None:
+            docking = intake.begin_docking(tx, "4", theirs)  # type: ignore[arg-type]
+            intake.see(tx, docking, theirs, [SourceClip("d.mp4", 9, 5, officer="P2")])  # type: ignore[arg-type]
+
+        station.catalog.write(work)
+        assert {row["officer"] for row in zhao.ask("/api/v1/clips").json()["clips"]} == {"P2"}
         assert zhao.ask(f"/api/v1/clips/{clip}").status == 404
         body = {"clips": [clip], "category": "x", "reason": "r"}
         assert zhao.ask("/api/v1/labels", "POST", body).status == 404
@@ -175,3 +182,15 @@ def test_holds_come_page_by_page_however_many_there_are(house: House) -> None:
         found += [hold["value"] for hold in page["holds"]]
         after = page["next"]
     assert found == ["A", "B", "C"]
+
+
+def test_an_order_for_a_slot_names_its_recorder_to_nobody_whom_it_does_not_concern(house: House) -> None:
+    station, people, *_ = house
+    account(station, "sun", Role.CUSTODIAN, '["second"]')
+    bound = Outsider(station, people[C]._trusted)
+    bound.login("sun")
+    for slot, status in (("1", 200), ("done", 409)):
+        for who in (people[A], bound):
+            answer = who.ask(f"/api/v1/slots/{slot}/first", "POST")
+            assert answer.status == status and "1234567" not in answer.body.decode()
+        assert "1234567" in people[C].ask(f"/api/v1/slots/{slot}/first", "POST").body.decode()
