@@ -1,5 +1,6 @@
 """Who may what, from where: every route of the published interface, for every role."""
 
+import base64
 import json
 from collections.abc import Iterator
 
@@ -194,3 +195,11 @@ def test_an_order_for_a_slot_names_its_recorder_to_nobody_whom_it_does_not_conce
             answer = who.ask(f"/api/v1/slots/{slot}/first", "POST")
             assert answer.status == status and "1234567" not in answer.body.decode()
         assert "1234567" in people[C].ask(f"/api/v1/slots/{slot}/first", "POST").body.decode()
+
+
+@pytest.mark.parametrize("made_up", ['["\\ud800", 1]', '["9999", 1e400]', '["9999", true]', "[" * 150, "{}"])
+def test_a_cursor_that_was_made_up_is_refused(house: House, made_up: str) -> None:
+    _, people, *_ = house
+    cursor = base64.urlsafe_b64encode(made_up.encode()).decode()
+    answer = people[I].ask(f"/api/v1/clips?cursor={cursor}")
+    assert answer.status == 400 and answer.json()["params"]["name"] == "cursor"
