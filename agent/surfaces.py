@@ -15,12 +15,15 @@ from agent.custody.log import opening
 from agent.custody.log.reading import Log
 from agent.errors import Reject, Stop
 from agent.retention.roster import protecting
+from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources
 from agent.upload.live import LiveUploads
 from agent.web.address import reachable
 from agent.web.api.asked import Asked, LogHead, TargetFact
 from agent.web.commands import Commands
 from agent.web.server import Lan
+
+_HOLDS = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,6 @@ class Rooms:
     uploads: LiveUploads
     looked_at: Sources
     commands: Commands
-
-    def units_of(self, officer: str) -> frozenset[str]:
-        return protecting(self.catalog.read()).units_of(officer)
 
     def targets(self) -> list[TargetFact]:
         failing = self.uploads.failing()
@@ -65,10 +65,12 @@ class Rooms:
 
 def asked(rooms: Rooms) -> Asked:
     read: Callable[[], Any] = rooms.catalog.read
+    # Thousands of lines, and asked for each of thousands of rows.
+    known = Remembered(lambda: protecting(rooms.catalog.read()), _HOLDS)
     return Asked(
         sources=rooms.looked_at,
         read=read,
-        units_of=rooms.units_of,
+        units_of=lambda officer: known().units_of(officer),
         targets=rooms.targets,
         head=rooms.head,
         receipt=rooms.receipt,

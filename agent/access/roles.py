@@ -122,6 +122,11 @@ def concerns(caller: Caller, unit: str, officer: str) -> bool:
     return Right.SEE_NAMES in caller.rights and _within(caller, unit, officer)
 
 
+def whole(caller: Caller) -> bool:
+    """Whether every name at the station concerns the caller."""
+    return Right.SEE_NAMES in caller.rights and not caller.units and caller.role is not Role.OFFICER
+
+
 def _within(caller: Caller, unit: str, officer: str) -> bool:
     if caller.role is Role.OFFICER:
         return bool(caller.officer) and spelt(officer) == spelt(caller.officer)

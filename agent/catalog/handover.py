@@ -14,6 +14,7 @@ _STORED = (
     " WHERE seq > ? AND events.kind = 'stored' AND json_extract(body, '$.sha256') IS NOT NULL"
     " AND recorder = ?"
 )
+_NEAR = 100_000  # events
 
 
 def collected(db: sqlite3.Connection, docking: int) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def event_of_docking(db: sqlite3.Connection, docking: int) -> int:
     row = db.execute("SELECT ended FROM dockings WHERE id = ?", (docking,)).fetchone()
     if row is None:
         raise Reject("no-such-docking", docking=docking)
-    seq = _event(db, "undocked", docking) if row[0] is not None else 0
+    seq = _end(db, docking) if row[0] is not None else 0
     if not seq:
         raise Reject("docking-goes-on", docking=docking)
     return seq
@@ -70,6 +71,22 @@ def event_of_clip(db: sqlite3.Connection, clip: int) -> int:
     if row[0] is None:
         raise Reject("clip-not-stored", clip=clip)
     return int(row[0])
+
+
+def _end(db: sqlite3.Connection, docking: int) -> int:
+    """Between millions of events of other dockings: looked for behind the first event of a clip that came in
+    it, or in the last one before it that brought any. 0 when there is none."""
+    row = db.execute(
+        "SELECT (SELECT min(seq) FROM events WHERE clip = c.id) FROM clips c INDEXED BY clips_of_docking"
+        " WHERE c.docking <= ? ORDER BY c.docking DESC LIMIT 1",
+        (docking,),
+    ).fetchone()
+    since = row[0] if row and row[0] else 0
+    query = "SELECT seq, body FROM events WHERE kind = 'undocked' AND seq BETWEEN ? AND ? ORDER BY seq"
+    for seq, body in db.execute(query, (since, since + _NEAR)).fetchall():
+        if json.loads(body).get("docking") == docking:
+            return int(seq)
+    return _event(db, "undocked", docking)  # of a catalog that was made anew, or days later
 
 
 def _event(db: sqlite3.Connection, kind: str, docking: int) -> int:

@@ -18,7 +18,8 @@ _CLIPS_OF = (
 #: dockings.
 _RECORDERS = (
     "WITH RECURSIVE known(recorder) AS ("
-    " SELECT min(recorder) FROM dockings WHERE recorder > :after"
+    " SELECT min(recorder) FROM dockings"
+    " WHERE recorder > coalesce((SELECT recorder FROM dockings WHERE id = :after), '')"
     " UNION ALL SELECT (SELECT min(recorder) FROM dockings d WHERE d.recorder > known.recorder) FROM known"
     " WHERE recorder IS NOT NULL LIMIT :many)"
     " SELECT d.recorder, d.officer, d.id AS docking, d.slot, d.started, d.ended, d.outcome FROM known"
@@ -64,21 +65,23 @@ def dockings(
 
 
 def recorders(
-    db: sqlite3.Connection, *, after: str = "", limit: int = 100, shown: Shown = lambda row: True
+    db: sqlite3.Connection, *, after: int = 0, limit: int = 100, shown: Shown = lambda row: True
 ) -> Page:
-    """By number, each with its last docking."""
+    """By number, each with its last docking. `after`: a docking of the one behind which to go on, so that
+    `next` tells nobody's number."""
     rows = [dict(row) for row in db.execute(_RECORDERS, {"after": after, "many": limit + 1}).fetchall()]
     more = len(rows) > limit
-    return Page([row for row in rows[:limit] if shown(row)], rows[limit - 1]["recorder"] if more else None)
+    return Page([row for row in rows[:limit] if shown(row)], rows[limit - 1]["docking"] if more else None)
 
 
-def holds(db: sqlite3.Connection, *, lifted: bool = False) -> list[dict[str, Any]]:
-    """Those in force, or with `lifted` every one, by rising number. `who` set it, and when."""
-    where = "" if lifted else " WHERE h.lifted IS NULL"
-    rows = db.execute(
+def holds(db: sqlite3.Connection, *, lifted: bool = False, after: int = 0, limit: int = 100) -> Page:
+    """Those in force, or with `lifted` every one, by rising number behind `after`. `who` set it, and when."""
+    where = "" if lifted else " AND h.lifted IS NULL"
+    query = (
         "SELECT h.id, h.scope, h.value, h.since, h.until, e.at, e.clock_trusted, l.at AS lifted_at,"
         " json_extract(e.body, '$.who') AS who"
         " FROM holds h JOIN events e ON e.seq = h.id LEFT JOIN events l ON l.seq = h.lifted"
-        f"{where} ORDER BY h.id"
+        f" WHERE h.id > ?{where} ORDER BY h.id LIMIT ?"
     )
-    return [dict(row) for row in rows.fetchall()]
+    rows = [dict(row) for row in db.execute(query, (after, limit + 1)).fetchall()]
+    return Page(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)

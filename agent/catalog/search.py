@@ -14,6 +14,8 @@ from agent.model import ClipState
 
 _CHUNK = 1_000  # rows looked at between two looks at how many fit
 _MOST = 10_000  # rows looked at for one page: some 50 ms
+_WHOLE = 2_000  # of which all is read, to see whether they may be told: some 100 ms
+_FEW = 5_000  # labels that lead to clips: these are put into their order for each chunk anew
 _COLUMNS = (
     "c.id, c.state, c.recorder, coalesce(nullif(l.officer, ''), c.officer) AS officer, c.path, c.size,"
     " c.kind, coalesce(l.important, c.important) AS important, c.partial, c.assigned, c.recorded_at,"
@@ -66,14 +68,15 @@ def page(
 ) -> Page:
     """At most `limit` clips behind `after`. `shown`: whether a row that fits may be told to who asks."""
     found: list[dict[str, Any]] = []
-    looked, last = 0, after
+    looked, read, last = 0, 0, after
     for chunk in _chunks(db, wanted, after):
         for row in _whole(db, [id_ for id_, _, fits in chunk if fits], limit):
-            if len(found) == limit:
+            if len(found) == limit or read == _WHOLE:
                 return Page(found, last)
+            read += 1
+            last = Position(row["recorded_at"] or "", row["id"])
             if shown(row):
                 found.append(row)
-                last = Position(row["recorded_at"] or "", row["id"])
         looked += len(chunk)
         last = Position(chunk[-1][1] or "", chunk[-1][0])
         if looked >= _MOST or len(found) == limit:
@@ -91,23 +94,24 @@ Near = tuple[int, str | None, int]  # id, recorded_at, whether it fits
 
 def _chunks(db: sqlite3.Connection, wanted: Wanted, after: Position) -> Iterator[list[Near]]:
     """In their order; each chunk as far as it goes."""
+    sources = _sources(db, wanted)
     for dated in (True, False):
         if (not dated and (wanted.since or wanted.until)) or (dated and not after.at):
             continue
         at = after if bool(after.at) == dated else BEGIN
-        query, values = _near(wanted, dated=dated)
+        query, values = _near(wanted, sources, dated=dated)
         while chunk := db.execute(query, {**values, "at": at.at, "id": at.id}).fetchall():
             yield [tuple(row) for row in chunk]
             at = Position(chunk[-1][1] or "", chunk[-1][0])
 
 
-def _near(wanted: Wanted, *, dated: bool) -> tuple[str, dict[str, Any]]:
+def _near(wanted: Wanted, sources: list[str], *, dated: bool) -> tuple[str, dict[str, Any]]:
     """What walks an index behind (:at, :id), and says of each clip there whether it fits."""
     time = _times(wanted) if dated else "c.recorded_at IS NULL AND c.id < :id"
     order = " ORDER BY c.recorded_at DESC, c.id DESC" if dated else " ORDER BY c.id DESC"
     walks = [
         f"SELECT * FROM (SELECT c.id, c.recorded_at FROM {source} AND {time}{order} LIMIT {_CHUNK})"
-        for source in _sources(wanted)
+        for source in sources
     ]
     near = f"SELECT * FROM ({' UNION '.join(walks)}){order.replace('c.', '')} LIMIT {_CHUNK}"
     fits, values = _conditions(wanted)
@@ -125,23 +129,29 @@ def _times(wanted: Wanted) -> str:
     return " AND ".join(bounds)
 
 
-def _sources(wanted: Wanted) -> list[str]:
-    """The index that leads, by what there is least of."""
+def _sources(db: sqlite3.Connection, wanted: Wanted) -> list[str]:
+    """The index that leads, by what there is least of. Labels lead only where they are few: they know nothing
+    of times."""
     labelled = "labels k CROSS JOIN clips c ON c.id = k.clip WHERE"
-    if wanted.case:
+    if wanted.case and _few(db, "case_number", wanted.case):
         return [f"{labelled} k.case_number = :case AND k.case_number <> ''"]
     if wanted.recorder:
         return ["clips c INDEXED BY clips_of_recorder_by_time WHERE c.recorder = :recorder"]
-    if wanted.officer:
+    if wanted.officer and _few(db, "officer", wanted.officer):
         return [
             "clips c INDEXED BY clips_of_officer_by_time WHERE c.officer = :officer",
             f"{labelled} k.officer = :officer AND k.officer <> ''",
         ]
-    if wanted.category:
+    if wanted.category and _few(db, "category", wanted.category):
         return [f"{labelled} k.category = :category AND k.category <> ''"]
     if wanted.state:
         return ["clips c INDEXED BY clips_in_state_by_time WHERE c.state = :state"]
     return ["clips c INDEXED BY clips_by_time WHERE true"]
+
+
+def _few(db: sqlite3.Connection, column: str, value: str) -> bool:
+    query = f"SELECT 1 FROM labels WHERE {column} = ? AND {column} <> '' LIMIT {_FEW + 1}"
+    return len(db.execute(query, (value,)).fetchall()) <= _FEW
 
 
 def _conditions(wanted: Wanted) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,12 @@ from typing import NamedTuple
 from agent.model import ClipState
 
 _PAGE = 500  # clips in one question
-_AT = "SELECT c.id, c.state, c.merged_into, e.at FROM clips c JOIN events e ON e.seq = c.event WHERE c.id"
+#: A released one that its target was asked for and has no more is with nobody.
+_AT = (
+    "SELECT c.id, iif(c.state = 'released' AND EXISTS (SELECT 1 FROM deliveries d"
+    " WHERE d.clip = c.id AND d.gone IS NOT NULL), 'lost', c.state), c.merged_into, e.at"
+    " FROM clips c JOIN events e ON e.seq = c.event WHERE c.id"
+)
 _THERE = (ClipState.CONFIRMED, ClipState.RELEASED)
 
 
@@ -45,10 +50,10 @@ def last_event(db: sqlite3.Connection) -> int:
 
 
 def taken_back(db: sqlite3.Connection, since: int) -> bool:
-    """Whether behind event `since` any clip came back from being confirmed: the centre lost it."""
+    """Whether behind event `since` the centre was found to have lost any clip."""
     row = db.execute(
-        "SELECT 1 FROM events WHERE seq > ? AND clip IS NOT NULL AND json_extract(body, '$.from') = ?"
-        " AND json_extract(body, '$.to') = ? LIMIT 1",
+        "SELECT 1 FROM events WHERE seq > ? AND clip IS NOT NULL AND (kind = 'lost-after-release'"
+        " OR (json_extract(body, '$.from') = ? AND json_extract(body, '$.to') = ?)) LIMIT 1",
         (since, ClipState.CONFIRMED, ClipState.STORED),
     ).fetchone()
     return row is not None

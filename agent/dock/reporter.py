@@ -164,7 +164,8 @@ class Tally:
         return self._monotonic() - self._beat
 
     def _is_received(self, at_once: bool) -> bool:
-        """Once it is, it stays so until something is moved. `at_once`: however lately this was looked at."""
+        """Once it is, it stays so until something is moved, or cannot be listed any more. `at_once`: however
+        lately this was looked at."""
         if not self._received and self._seen and (at_once or self._monotonic() - self._looked >= _LOOK):
             self._looked = self._monotonic()
             self._received = self._all_there(frozenset(self._seen))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from agent.access.access import Access
-from agent.access.roles import How, Right, Role, may
+from agent.access.roles import How, Right, may, whole
 from agent.errors import Reject
 from agent.status.metrics import Exposition
 from agent.status.plain import plain
@@ -59,7 +59,7 @@ def application(
         caller = request.scope["caller"]
         if caller is None or not may(caller, Right.SEE_STATUS):
             return refusal("login-needed" if caller is None else "forbidden", 401 if caller is None else 403)
-        if not may(caller, Right.SEE_NAMES) or caller.units or caller.role is Role.OFFICER:
+        if not whole(caller):
             return refusal("forbidden", 403)  # /api/v1/status tells what is for this one
         # Who gives an order at this machine sees at once what came of it.
         body = lately() if caller.how is How.KIOSK else as_json(snapshot(sources)).body

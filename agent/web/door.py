@@ -16,6 +16,8 @@ from agent.web.api.problems import details
 from agent.web.guard import local_user
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: A proxy on this machine says so of whom it brings: they do not stand at the rack.
+_BROUGHT = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _LONGEST = 4096  # bytes of a header that we look into
 #: A page asks for these by itself: they keep no session alive.
 _POLLED = frozenset({"/status", "/api/v1/status", "/api/v1/slots", "/api/v1/issues"})
@@ -52,7 +54,7 @@ class Door:
 
 def at_the_rack(scope: Scope) -> bool:
     """Whether it comes from this machine itself, by the door that only this machine has."""
-    if scope["scheme"] != "http":
+    if scope["scheme"] != "http" or any(name in _BROUGHT for name, _ in scope["headers"]):
         return False
     client = scope.get("client") or ("",)
     try:

@@ -1,4 +1,5 @@
-"""So many requests from one address, and no more: what a page or a program asks for passes, no flood does."""
+"""So many requests from one address, of IPv6 from one network, and no more: what a page or a program asks for
+passes, no flood does."""
 
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agent.access.lockout import place
 from agent.web.api.problems import details
 from agent.web.door import at_the_rack
 from agent.web.guard import local_user
@@ -26,7 +28,7 @@ class Rate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and local_user(scope) is None and not at_the_rack(scope):
             client = scope.get("client")
-            if not self._passes(str(client[0]) if client else ""):
+            if not self._passes(place(str(client[0])) if client else ""):
                 answer = details("too-often", 429)
                 answer.headers["Retry-After"] = "1"
                 await answer(scope, receive, send)

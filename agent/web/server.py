@@ -1,5 +1,5 @@
-"""The doors, and uvicorn behind them on a thread of its own: a server for this machine, and one for the
-network, so that a crowd at the one keeps nobody from the other.
+"""The doors, and uvicorn behind them: a server for this machine, and one for the network, each with threads
+of its own, so that a crowd at the one keeps nobody from the other.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,15 +20,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from agent.errors import Stop
 from agent.model import Problem
 from agent.web.guard import UID
-from agent.web.sockets import bind_tcp, bind_unix, remove_unix
+from agent.web.sockets import Crowd, bind_tcp, bind_unix, remove_unix
 
 log = logging.getLogger(__name__)
 
-_WORKERS = 4  # threads that answer: each keeps a connection to the catalog
+_WORKERS = 4  # threads that answer, at each server: each keeps a connection to the catalog
 _GRACE_SECONDS = 2  # for answers under way at stop; the agent as a whole has ten
 _UCRED = struct.Struct("3i")  # pid, uid, gid
-_CONNECTIONS = 200  # at each server: each costs a file descriptor, which dockings need, too
-_PATIENCE = 15  # seconds for the first request of a connection
+_OF_ONE = 100  # connections of one address over the network: it keeps no other out
+_PATIENCE = 15  # seconds for each request to be there as a whole, and for an answer to be fetched
 
 
 class Lan(NamedTuple):
@@ -53,67 +54,72 @@ class WebServer:
         self._lan = lan
         self._failed: list[Problem] = []
         self._servers: list[_Server] = []
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._stopping = False
         self.port: int | None = None  # the TCP port in use; None while there is none
         self.lan_port: int | None = None
 
     def start(self) -> None:
         """Returns when all doors are open or have been noted as failed."""
-        served = [(None, self._local()), *self._outside()]
-        works = [(_Server(self._app, context), doors) for context, doors in served if doors]
-        if works:
-            self._servers = [server for server, _ in works]
-            self._thread = threading.Thread(target=_serve, args=(works,), name="web", daemon=True)
-            self._thread.start()
+        for name, context, doors in [("web", None, self._local()), *self._outside()]:
+            if doors:
+                server = _Server(self._app, context)
+                thread = threading.Thread(target=_serve, args=(server, doors), name=name, daemon=True)
+                self._servers.append(server)
+                self._threads.append(thread)
+        for thread in self._threads:
+            thread.start()
 
     def _local(self) -> list[socket.socket]:
         doors: list[socket.socket] = []
+        crowd = Crowd()
         try:
-            tcp = bind_tcp(self._host, self._port)
+            tcp = bind_tcp(self._host, self._port, crowd)
             self.port = tcp.getsockname()[1]
             doors.append(tcp)
         except Stop as error:
             self._note(error)
         try:
-            doors.append(bind_unix(self._path))
+            doors.append(bind_unix(self._path, crowd))
             self._born = self._path.lstat()
         except Stop as error:
             self._note(error)
         return doors
 
-    def _outside(self) -> list[tuple[ssl.SSLContext, list[socket.socket]]]:
+    def _outside(self) -> list[tuple[str, ssl.SSLContext, list[socket.socket]]]:
         if self._lan is None:
             return []
         try:
             context = _context(self._lan)
-            door = bind_tcp(self._lan.host, self._lan.port)
+            door = bind_tcp(self._lan.host, self._lan.port, Crowd(of_one=_OF_ONE))
         except Stop as error:
             self._note(error)
             return []
         self.lan_port = door.getsockname()[1]
-        return [(context, [door])]
+        return [("web-lan", context, [door])]
 
     def stop(self, timeout: float) -> bool:
-        """Lets answers under way end. Whether the thread ended within `timeout` seconds."""
+        """Lets answers under way end. Whether the threads ended within `timeout` seconds."""
         self._stopping = True
-        if self._thread is None:
+        if not self._threads:
             return True
         # The name goes before the door: who comes now is told that no agent runs.
         if not self._is_failed("web-socket-failed"):
             remove_unix(self._path, self._born)
         for server in self._servers:
             server.ask_to_end()
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        end = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def problems(self) -> list[Problem]:
         """For the health board."""
-        ended = self._thread is not None and not self._thread.is_alive() and not self._stopping
+        ended = not self._stopping and not all(thread.is_alive() for thread in self._threads)
         return [*self._failed, Problem("web-stopped")] if ended else list(self._failed)
 
     def _note(self, error: Stop) -> None:
@@ -136,12 +142,12 @@ def _context(lan: Lan) -> ssl.SSLContext:
     return context
 
 
-def _serve(works: "list[tuple[_Server, list[socket.socket]]]") -> None:
-    async def all_of_them() -> None:
+def _serve(server: "_Server", doors: list[socket.socket]) -> None:
+    async def served() -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _WORKERS
-        await asyncio.gather(*(server.serve(doors) for server, doors in works))
+        await server.serve(doors)
 
-    asyncio.run(all_of_them())
+    asyncio.run(served())
 
 
 class _Server(uvicorn.Server):
@@ -185,21 +191,30 @@ class _Server(uvicorn.Server):
 
 class _PeerProtocol(H11Protocol):
     """Puts the peer of a Unix socket into `scope["client"]` as ("uid", uid), told by the kernel. Turns away
-    whom there are too many of, and who opens a connection and asks for nothing."""
+    who opens a connection and then neither asks nor fetches the answer: uvicorn waits for both for ever."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > _CONNECTIONS:
-            transport.abort()
-            return
-        self._hurry = self.loop.call_later(_PATIENCE, self._asked_nothing)
+        self._seen: object = None  # the request that was under way at the last look
+        self._look_again()
         peer: socket.socket = transport.get_extra_info("socket")
         if peer.family == socket.AF_UNIX:
             credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
             _, uid, _ = _UCRED.unpack(credentials)
             self.client = (UID, uid)
 
-    def _asked_nothing(self) -> None:
-        """The first request is not there yet, or not whole; later ones have uvicorn's own limit."""
-        if self.cycle is None and not self.transport.is_closing():
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hurry.cancel()  # it would keep all of this, and the buffers of TLS, for as long as it waits
+        super().connection_lost(exc)
+
+    def _look_again(self) -> None:
+        self._hurry = self.loop.call_later(_PATIENCE, self._look)
+
+    def _look(self) -> None:
+        cycle = self.cycle
+        ours = cycle is not None and not cycle.more_body and not cycle.response_complete
+        if cycle is self._seen and (not ours or self.transport.get_write_buffer_size()):
             self.transport.abort()
+            return
+        self._seen = cycle
+        self._look_again()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.catalog import Catalog, door, intake
+from agent.catalog import Catalog, door, intake, released
 from agent.model import ClipState, Identity, SlotState, SlotStatus, SourceClip
 from agent.status import confirmed as module
 from agent.status.confirmed import Confirmed
@@ -77,6 +77,21 @@ def test_what_the_centre_lost_is_taken_back_and_comes_again(house: House) -> Non
     assert house.says(*slots) == {"2"}
     house.lead(first[1], S.UPLOADING, S.UPLOADED, S.CONFIRMED)
     assert house.says(*slots) == {"1", "2"}
+
+
+def test_what_the_centre_lost_when_the_station_had_let_it_go_is_not_called_confirmed(house: House) -> None:
+    clips = house.clips(2)
+    slot = collected(clips)
+    for clip in clips:
+        house.lead(clip, *TO_CONFIRMED, S.RELEASED)
+    columns = "clip, target, state, token, place, updated"
+    row = f"INSERT INTO deliveries ({columns}) VALUES (?, 't', 'confirmed', '', 'p', 0)"
+    house.catalog.write(lambda tx: tx.execute(row, (clips[0],)))
+    assert house.says(slot) == {"1"}
+    house.catalog.write(lambda tx: released.missed(tx, clips[0], "t", "p"))
+    assert house.says(slot) == set()
+    house.catalog.write(lambda tx: released.found(tx, clips[0], "t", "p"))
+    assert house.says(slot) == {"1"}
 
 
 def test_what_was_confirmed_and_lost_before_all_were_confirmed_counts_as_lost(house: House) -> None:

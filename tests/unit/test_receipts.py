@@ -52,6 +52,21 @@ def receipt_of(side: Dockside, docking: int) -> Receipt:
     return receipts.of_event(log_of(side), handover.event_of_docking(side.catalog.read(), docking))
 
 
+def test_each_docking_is_found_among_all_others_whatever_it_brought(
+    side: Dockside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = recorder(tmp_path / "rec", FILES)
+    dockings = [docked(side, first), docked(side, first)]  # the second one brings nothing
+    dockings.append(docked(side, recorder(tmp_path / "other", {"DCIM/1.mp4": 10})))
+    db = side.catalog.read()
+    for near in (100_000, 0):  # 0: none is found where it is looked for first
+        monkeypatch.setattr(handover, "_NEAR", near)
+        for docking in dockings:
+            seq = handover.event_of_docking(db, docking)
+            kind, body = db.execute("SELECT kind, body FROM events WHERE seq = ?", (seq,)).fetchone()
+            assert (kind, json.loads(body)["docking"]) == ("undocked", docking)
+
+
 def test_a_docking_is_receipted_with_what_became_safe_in_it(side: Dockside, tmp_path: Path) -> None:
     receipt = receipt_of(side, docked(side, recorder(tmp_path / "rec", FILES)))
     digests = sorted(row["sha256"] for row in side.rows())

@@ -1,7 +1,7 @@
 """What a person looks for among clips is found, whole and in order, whatever the size of the pages."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -68,8 +68,12 @@ def some(chance: random.Random) -> Wanted:
     )
 
 
+@pytest.mark.parametrize("few", [0, search._FEW], ids=["many labels", "few labels"])
 @pytest.mark.parametrize("seed", range(60))
-def test_what_is_looked_for_comes_page_by_page_each_clip_once_and_in_order(house: House, seed: int) -> None:
+def test_what_is_looked_for_comes_page_by_page_each_clip_once_and_in_order(
+    house: House, monkeypatch: pytest.MonkeyPatch, seed: int, few: int
+) -> None:
+    monkeypatch.setattr(search, "_FEW", few)
     chance = random.Random(seed)
     wanted, limit = some(chance), chance.choice([1, 3, 7, 200])
     rows, at = list[dict[str, Any]](), BEGIN
@@ -99,3 +103,32 @@ def test_a_page_looks_at_a_bounded_number_of_rows(house: House, monkeypatch: pyt
     monkeypatch.setattr(search, "_MOST", 8)
     page = search.page(house.catalog.read(), Wanted(recorder="R1"), BEGIN, 100, lambda row: False)
     assert page.rows == [] and page.next is not None
+
+
+def test_a_page_reads_a_bounded_number_of_rows_whole(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_WHOLE", 3)
+    looked = list[int]()
+
+    def refused(row: Mapping[str, Any]) -> bool:
+        looked.append(row["id"])
+        return False
+
+    page = search.page(house.catalog.read(), Wanted(), BEGIN, 100, refused)
+    assert len(looked) == 3 and page.next is not None and page.next.id == looked[-1]
+
+
+def test_a_category_that_most_clips_have_is_not_put_into_order_for_each_page(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_FEW", 0)
+    asked = list[str]()
+    db = house.catalog.read()
+    db.set_trace_callback(asked.append)
+    try:
+        assert search.page(db, Wanted(category="traffic"), BEGIN, 2).rows
+    finally:
+        db.set_trace_callback(None)
+    sure = asked[1:]  # the first one asks how many there are
+    plans = [str(row["detail"]) for sql in sure for row in db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
+    assert any("clips_by_time" in plan for plan in plans)
+    assert not any("labels_of_category" in plan for plan in plans)

@@ -108,6 +108,8 @@ class Station:
     def _upload(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         if arguments.get("clip") == "404":
             raise Reject("no-such-clip", clip="404")
+        if arguments.get("slot") == "done":
+            raise Reject("slot-needs-no-upload", slot="done", recorder="1234567")
         self.commands.append((arguments, who))
         return {"recorder": "1234567", "clips": 12}
 

@@ -1,13 +1,15 @@
 """Who may what, from where: every route of the published interface, for every role."""
 
+import base64
 import json
 from collections.abc import Iterator
 
 import pytest
 
 from agent.access.roles import Role
-from agent.catalog import intake
+from agent.catalog import holds, intake, labels
 from agent.model import Identity, Pulled, SlotStatus, SourceClip
+from agent.status.health import Issue, Severity
 from tests.web.api_routes import MATRIX, ROUTES, A, C, I, M, O, R
 from tests.web.outside import Outsider, account, certificate, token
 from tests.web.station import Station, collecting
@@ -102,9 +104,102 @@ def test_a_custodian_of_a_unit_sees_that_unit(house: House) -> None:
         account(station, "zhao", Role.CUSTODIAN, '["second"]')
         zhao = Outsider(station, people[C]._trusted)
         zhao.login("zhao")
-        assert all(row["officer"] == "P2" for row in zhao.ask("/api/v1/clips").json()["clips"])
+        theirs = Identity("R4", True, "H", "P2")
+
+        def work(tx: object) -> None:
+            docking = intake.begin_docking(tx, "4", theirs)  # type: ignore[arg-type]
+            intake.see(tx, docking, theirs, [SourceClip("d.mp4", 9, 5, officer="P2")])  # type: ignore[arg-type]
+
+        station.catalog.write(work)
+        assert {row["officer"] for row in zhao.ask("/api/v1/clips").json()["clips"]} == {"P2"}
         assert zhao.ask(f"/api/v1/clips/{clip}").status == 404
         body = {"clips": [clip], "category": "x", "reason": "r"}
         assert zhao.ask("/api/v1/labels", "POST", body).status == 404
     finally:
         station.units = {}
+
+
+def test_whom_a_page_ends_with_is_told_to_nobody_whom_it_does_not_concern(house: House) -> None:
+    """`next` speaks of the last one that was looked at, not of the last one that was told."""
+    station, people, *_ = house
+
+    def work(tx: object) -> None:
+        for recorder in ("S1", "S2", "S3", "S4"):
+            identity = Identity(recorder, True, recorder, "P9")
+            intake.begin_docking(tx, "3", identity)  # type: ignore[arg-type]
+
+    station.catalog.write(work)
+
+    def pages(who: str) -> list[str]:
+        text, cursor = [], ""
+        for _ in range(20):
+            text.append(people[who].ask(f"/api/v1/recorders?limit=1{cursor}").body.decode())
+            if (after := json.loads(text[-1])["next"]) is None:
+                return text
+            cursor = f"&cursor={after}"
+        raise AssertionError("no end")
+
+    assert "S" not in "".join(pages(O)) and "R1" in "".join(pages(O))
+    told = [row["recorder"] for page in pages(I) for row in json.loads(page)["recorders"]]
+    assert told == sorted({*told, "R1", "S1", "S2", "S3", "S4"})
+
+
+def test_an_issue_names_others_recorders_to_nobody_who_is_bound(house: House) -> None:
+    station, people, *_ = house
+    account(station, "qian", Role.CUSTODIAN, '["second"]')
+    bound = Outsider(station, people[C]._trusted)
+    bound.login("qian")
+    params = {"count": 2, "recorders": ["7777777"], "recorder": "6666666", "by": {"who": "5555555"}}
+    station.issues = [Issue("recorders-not-docked", Severity.INFO, params)]
+    try:
+        for path in ("/issues", "/status"):
+            for who in (people[O], people[A], people[M], bound):
+                text = who.ask(f"/api/v1{path}").body.decode()
+                assert '"count":2' in text
+                assert not any(name in text for name in ("7777777", "6666666", "5555555"))
+            assert "7777777" in people[C].ask(f"/api/v1{path}").body.decode()
+    finally:
+        station.issues = []
+
+
+def test_an_administrator_reads_no_case_which_may_be_called_after_somebody(house: House) -> None:
+    station, people, _, clip = house
+    facts = {"name": "n", "reason": "r", "who": "uid 0"}
+    station.catalog.write(lambda tx: labels.put(tx, clip, {"case": "case of Wang"}, facts))
+    for path in ("/clips", f"/clips/{clip}"):
+        assert "Wang" not in people[A].ask(f"/api/v1{path}").body.decode()
+        assert "Wang" in people[I].ask(f"/api/v1{path}").body.decode()
+
+
+def test_holds_come_page_by_page_however_many_there_are(house: House) -> None:
+    station, people, *_ = house
+    facts = {"name": "n", "reason": "r", "who": "uid 0"}
+    for case in ("A", "B", "C"):
+        station.catalog.write(lambda tx, case=case: holds.place(tx, {"scope": "case", "value": case}, facts))  # type: ignore[misc]
+    found, after = list[str](), "0"
+    while after is not None:
+        page = people[I].ask(f"/api/v1/holds?limit=1&cursor={after}").json()
+        assert len(page["holds"]) <= 1
+        found += [hold["value"] for hold in page["holds"]]
+        after = page["next"]
+    assert found == ["A", "B", "C"]
+
+
+def test_an_order_for_a_slot_names_its_recorder_to_nobody_whom_it_does_not_concern(house: House) -> None:
+    station, people, *_ = house
+    account(station, "sun", Role.CUSTODIAN, '["second"]')
+    bound = Outsider(station, people[C]._trusted)
+    bound.login("sun")
+    for slot, status in (("1", 200), ("done", 409)):
+        for who in (people[A], bound):
+            answer = who.ask(f"/api/v1/slots/{slot}/first", "POST")
+            assert answer.status == status and "1234567" not in answer.body.decode()
+        assert "1234567" in people[C].ask(f"/api/v1/slots/{slot}/first", "POST").body.decode()
+
+
+@pytest.mark.parametrize("made_up", ['["\\ud800", 1]', '["9999", 1e400]', '["9999", true]', "[" * 150, "{}"])
+def test_a_cursor_that_was_made_up_is_refused(house: House, made_up: str) -> None:
+    _, people, *_ = house
+    cursor = base64.urlsafe_b64encode(made_up.encode()).decode()
+    answer = people[I].ask(f"/api/v1/clips?cursor={cursor}")
+    assert answer.status == 400 and answer.json()["params"]["name"] == "cursor"

@@ -1,14 +1,20 @@
 """From the network: only over TLS, only who may, and never so many that the rack is kept from its page."""
 
+import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from agent.access.roles import Role
+from agent.web.rate import Rate
 from tests.web.outside import PASSWORD, Outsider, account, certificate, token
 from tests.web.station import Station, collecting
 
@@ -35,7 +41,8 @@ def test_somebody_logs_in_looks_and_goes(station: Station, trusted: Path) -> Non
         assert part in came.headers["set-cookie"]
     assert browser.ask("/api/v1/status").json()["slots"][0]["recorder"] == "8888888"
     cookie = browser.cookie
-    assert browser.ask("/api/v1/session", "DELETE").status == 204
+    went = browser.ask("/api/v1/session", "DELETE")
+    assert went.status == 204 and "Secure" in went.headers["set-cookie"]  # else no browser takes it away
     browser.cookie = cookie
     assert browser.ask("/api/v1/status").status == 401
 
@@ -74,6 +81,14 @@ def test_what_is_for_the_rack_or_this_machine_is_not_for_the_network(
     assert Outsider(station, trusted).ask(path).status in (401, 403)
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_whom_a_proxy_on_this_machine_brings_does_not_stand_at_the_rack(station: Station, name: str) -> None:
+    brought = {name: "10.0.0.7"}
+    assert station.get("/status", brought).status == 401
+    assert station.get("/metrics", brought).status == 401
+    assert station.get("/kiosk", brought).status == 403
+
+
 def test_another_sites_page_can_order_nothing_with_somebodys_session(station: Station, trusted: Path) -> None:
     account(station, "wang", Role.CUSTODIAN, "all")
     browser = Outsider(station, trusted)
@@ -109,7 +124,8 @@ def test_a_thousand_that_come_and_ask_nothing_keep_nobody_out(station: Station, 
     try:
         for _ in range(300):
             raw = socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10)
-            crowd.append(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+            with suppress(OSError):  # there is no place for all of them
+                crowd.append(context.wrap_socket(raw, server_hostname="127.0.0.1"))
         for _ in range(700):
             crowd.append(socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10))
         for path in ("/healthz", "/status"):
@@ -133,6 +149,90 @@ def test_who_sends_a_request_letter_by_letter_is_not_waited_for(
         assert time.monotonic() - began < 9
 
 
+def _is_closed(asked: socket.socket) -> bool:
+    try:
+        return asked.recv(100) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"G",
+        b"POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{",
+    ],
+    ids=["its first letter", "its body"],
+)
+def test_a_later_request_that_never_ends_is_not_waited_for_either(
+    station: Station, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("agent.web.server._PATIENCE", 0.5)
+    with socket.create_connection(("127.0.0.1", station.server.port or 0), timeout=9) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        answer = b""
+        while b'"alive":true' not in answer:
+            answer += slow.recv(4096)
+        slow.sendall(begun)
+        assert _is_closed(slow)
+
+
+def test_one_address_cannot_take_every_place_not_even_before_it_has_said_a_word(
+    station: Station, trusted: Path
+) -> None:
+    door = ("127.0.0.1", station.server.lan_port or 0)
+    crowd: list[socket.socket] = []
+    try:
+        for _ in range(150):
+            crowd.append(socket.create_connection(door, timeout=5))
+        assert all(_is_closed(one) for one in crowd[100:])
+        context = ssl.create_default_context(cafile=trusted)
+        other = socket.create_connection(door, timeout=5, source_address=("127.0.0.2", 0))
+        with context.wrap_socket(other, server_hostname="127.0.0.1") as asking:
+            asking.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert asking.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        for one in crowd:
+            one.close()
+
+
+def test_a_body_that_no_order_needs_is_not_taken_in(station: Station) -> None:
+    """It would lie in the memory of the agent, whoever sends it."""
+    with socket.create_connection(("127.0.0.1", station.server.port or 0), timeout=9) as flood:
+        flood.sendall(
+            b"POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(5):
+            flood.sendall(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+        assert flood.recv(100).startswith(b"HTTP/1.1 413")  # before its end
+
+
+def test_slow_answers_over_the_network_keep_nobody_at_the_rack_waiting(
+    station: Station, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, machine = threading.Event(), Outsider(station, trusted, token(station, "prometheus"))
+    slow = threading.Barrier(5)  # as many as there are threads, and this one
+
+    def hangs(_: str) -> None:
+        slow.wait(9)
+        go_on.wait(9)
+
+    monkeypatch.setattr(station.access, "token", hangs)
+    crowd = [threading.Thread(target=machine.ask, args=("/api/v1/status",)) for _ in range(4)]
+    try:
+        for one in crowd:
+            one.start()
+        slow.wait(9)
+        assert station.get("/status").status == 200
+        assert station.get_local("/status").status == 200
+    finally:
+        go_on.set()
+        for one in crowd:
+            one.join()
+
+
 def test_a_flood_from_one_address_is_slowed_and_the_commands_and_the_rack_go_on(
     station: Station, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +242,26 @@ def test_a_flood_from_one_address_is_slowed_and_the_commands_and_the_rack_go_on(
     assert [browser.ask("/healthz").status for _ in range(25)] == [200] * 20 + [429] * 5
     assert station.get_local("/status").status == 200
     assert station.get("/status").status == 200
+
+
+def test_a_machine_with_a_network_of_addresses_is_slowed_as_one() -> None:
+    rate = Rate(Starlette(), lambda: 0.0)
+
+    async def asked(number: int) -> int:
+        told = list[Any]()
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        client = (f"2001:db8::{number:x}", 1)
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": client}
+        await rate(scope, None, send)  # type: ignore[arg-type]
+        return int(told[0]["status"])
+
+    async def crowd() -> list[int]:
+        return [await asked(number) for number in range(300)]
+
+    assert asyncio.run(crowd()).count(429) == 100
 
 
 def test_a_certificate_that_cannot_be_used_is_told_and_the_rack_has_its_page(tmp_path: Path) -> None:

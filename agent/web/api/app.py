@@ -12,6 +12,7 @@ from agent.web.api.asked import Asked
 from agent.web.api.who import SCHEMES
 
 PREFIX = "/api/v1"
+_LARGEST = 64 << 10  # bytes of a body: the longest order there can be, twice
 
 
 def api(asked: Asked, access: Access) -> FastAPI:
@@ -23,6 +24,7 @@ def api(asked: Asked, access: Access) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
+        max_body_size=_LARGEST,
     )
     problems.told(app)
     for room in (station, clips, dockings, orders):

@@ -23,7 +23,7 @@ def read(text: str | None) -> Position:
         at, number = json.loads(base64.b64decode(text[:_LONGEST].encode(), b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise _bad() from error
-    if not isinstance(at, str) or type(number) is not int or not 0 <= number <= _LARGEST:
+    if not isinstance(at, str) or not at.isascii() or type(number) is not int or not 0 <= number <= _LARGEST:
         raise _bad()
     return Position(at, number)
 

@@ -32,13 +32,15 @@ class RecordersWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(100, ge=1, le=_MOST)
-    cursor: str = Field("", max_length=_NAME, description="`next` of the page before.")
+    cursor: int = Field(0, ge=0, le=_LARGEST, description="`next` of the page before.")
 
 
 class HoldsWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     lifted: bool = Field(False, description="Also those that were lifted.")
+    limit: int = Field(100, ge=1, le=_MOST)
+    cursor: int = Field(0, ge=0, le=_LARGEST, description="`next` of the page before.")
 
 
 def routes(asked: Asked) -> APIRouter:
@@ -57,7 +59,7 @@ def routes(asked: Asked) -> APIRouter:
             shown=told.visible(caller, asked.units_of),
         )
         rows = [told.docking(row, caller, asked.units_of) for row in page.rows]
-        return answer(request, {"dockings": rows, "next": None if page.next is None else str(page.next)})
+        return answer(request, {"dockings": rows, "next": _next(page)})
 
     @router.get(
         "/dockings/{docking}/receipt",
@@ -79,17 +81,19 @@ def routes(asked: Asked) -> APIRouter:
             asked.read(), after=wanted.cursor, limit=wanted.limit, shown=told.visible(caller, asked.units_of)
         )
         rows = [told.recorder(row, caller, asked.units_of) for row in page.rows]
-        return answer(request, {"recorders": rows, "next": page.next})
+        return answer(request, {"recorders": rows, "next": _next(page)})
 
     @router.get("/holds", response_model=shapes.Holds)
     def holds(request: Request, wanted: Annotated[HoldsWanted, Query()], caller: Looking) -> Response:
         """Legal holds, by number."""
         if caller.role is Role.OFFICER:
             raise HTTPException(403)
-        rows = [
-            told.hold(row, caller, asked.units_of)
-            for row in listing.holds(asked.read(), lifted=wanted.lifted)
-        ]
-        return answer(request, {"holds": rows})
+        page = listing.holds(asked.read(), lifted=wanted.lifted, after=wanted.cursor, limit=wanted.limit)
+        rows = [told.hold(row, caller, asked.units_of) for row in page.rows]
+        return answer(request, {"holds": rows, "next": _next(page)})
 
     return router
+
+
+def _next(page: listing.Page) -> str | None:
+    return None if page.next is None else str(page.next)

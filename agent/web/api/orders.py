@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent.access.roles import Caller, Right, may
+from agent.access.roles import Caller, Right, may, whole
 from agent.errors import Reject
 from agent.status.plain import exact
 from agent.web.api import shapes
-from agent.web.api.answers import answer
+from agent.web.api.answers import MASKED, answer
 from agent.web.api.asked import Asked
 from agent.web.api.clips import ClipId, one
 from agent.web.api.who import Collecting, Holding, Known, Labelling
@@ -105,10 +105,11 @@ def routes(asked: Asked) -> APIRouter:
     @router.post("/slots/{slot}/first", response_model=shapes.Told)
     def slot_first(request: Request, slot: str, caller: Collecting) -> Response:
         """Send what the recorder in this slot brings before all others."""
-        told: dict[str, Any] = dict(asked.commands["upload-slot"]({"slot": slot}, caller.who))
-        if not may(caller, Right.SEE_NAMES):
-            told.pop("recorder", None)
-        return answer(request, {"done": True, **exact(told)})
+        try:
+            told = dict(asked.commands["upload-slot"]({"slot": slot}, caller.who))
+        except Reject as error:
+            raise Reject(error.key, **_masked(error.params, caller)) from error
+        return answer(request, {"done": True, **exact(_masked(told, caller))})
 
     @router.post("/retry", response_model=shapes.Told)
     def retry(request: Request, body: Retried, caller: Collecting) -> Response:
@@ -116,3 +117,8 @@ def routes(asked: Asked) -> APIRouter:
         return give(request, caller, "upload-retry", {"clip": None if body.clip is None else str(body.clip)})
 
     return router
+
+
+def _masked(told: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
+    """Of a slot: nobody looked whose recorder it is."""
+    return {**told, "recorder": MASKED} if "recorder" in told and not whole(caller) else told

@@ -38,6 +38,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         403: "Not for this role.",
         404: "There is no such thing, or it is not for this role.",
         409: "As things are it cannot be done.",
+        413: "More than any order has to say.",
         429: "Too often.",
         503: "Not now.",
     }.items()

@@ -56,7 +56,12 @@ def routes(access: Access) -> APIRouter:
         if caller.how is How.SESSION:
             access.logout(session_of(request.scope))
         done = Response(status_code=204)
-        done.delete_cookie(cookie_name(request.scope))
+        done.delete_cookie(
+            cookie_name(request.scope),
+            httponly=True,
+            samesite="strict",
+            secure=request.scope["scheme"] == "https",  # browsers let no other touch a cookie of that name
+        )
         return done
 
     return router

@@ -151,6 +151,7 @@ class Hold(TypedDict):
 
 class Holds(TypedDict):
     holds: list[Hold]
+    next: str | None
 
 
 class Target(TypedDict):

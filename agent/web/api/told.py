@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from agent.access.roles import Caller, Right, concerns, may, sees
+from agent.access.roles import Caller, Right, concerns, may, sees, whole
 from agent.model import printable
 from agent.status.plain import plain
 from agent.status.shape import IssueShape, PulledShape, SlotShape
@@ -67,8 +67,10 @@ def _pulled(row: PulledShape | None, caller: Caller, units_of: UnitsOf) -> shape
 
 def issue(row: IssueShape, caller: Caller) -> shapes.Issue:
     params = row["params"]
-    if not may(caller, Right.SEE_NAMES):
-        params = {name: value for name, value in params.items() if not isinstance(value, str | list)}
+    if not whole(caller):  # whom of the whole station they name is nobody's in particular
+        params = {
+            name: value for name, value in params.items() if value is None or isinstance(value, int | float)
+        }
     return {"key": row["key"], "severity": row["severity"], "params": params, "since": moment(row["since"])}
 
 
@@ -86,7 +88,7 @@ def clip(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Cl
         "partial": row["partial"],
         "assigned": row["assigned"],
         "category": plain(row["category"]),
-        "case": plain(row["case_number"]),
+        "case": name(row["case_number"]),
         "recorded_at": local(row["recorded_at"]),
         "time_source": row["time_source"],
         "docking": row["docking"],

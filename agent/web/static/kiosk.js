@@ -36,8 +36,8 @@ async function refresh() {
     console.warn(error);
     failed = true;
   } finally {
+    setTimeout(refresh, EVERY_MS); // first: what cannot be shown once must not be the last that is asked for
     render();
-    setTimeout(refresh, EVERY_MS);
   }
 }
 
