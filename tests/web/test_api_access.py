@@ -115,6 +115,11 @@ def test_a_custodian_of_a_unit_sees_that_unit(house: House) -> None:
         assert zhao.ask(f"/api/v1/clips/{clip}").status == 404
         body = {"clips": [clip], "category": "x", "reason": "r"}
         assert zhao.ask("/api/v1/labels", "POST", body).status == 404
+        held = {"scope": "clip", "value": str(clip), "reason": "r"}
+        assert zhao.ask("/api/v1/holds", "POST", held).status == 404
+        assert zhao.ask("/api/v1/holds", "POST", {**held, "scope": "officer"}).status == 403
+        assert zhao.ask("/api/v1/holds/1/lift", "POST", {"reason": "r"}).status == 403
+        assert zhao.ask("/api/v1/asks/1/agree", "POST").status == 403
     finally:
         station.units = {}
 

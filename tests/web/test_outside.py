@@ -254,7 +254,14 @@ def test_a_machine_with_a_network_of_addresses_is_slowed_as_one() -> None:
             told.append(message)
 
         client = (f"2001:db8::{number:x}", 1)
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": client}
+        scope = {
+            "scheme": "https",
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "headers": [],
+            "client": client,
+        }
         await rate(scope, None, send)  # type: ignore[arg-type]
         return int(told[0]["status"])
 

@@ -1,6 +1,7 @@
 """What people may have the station do. Each order is a command of the narrow door, given in the caller's
 name, and an entry of the log."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ _MOST = 1_000  # clips of one order
 _TEXT = 500
 _NAME = 200
 _LARGEST = 2**63 - 1
+_NUMBER = re.compile("[0-9]{1,18}")
 Number = Annotated[int, Path(ge=1, le=_LARGEST)]
 Said = Mapping[str, str | None]
 
@@ -80,20 +82,27 @@ def routes(asked: Asked) -> APIRouter:
     @router.post("/holds", response_model=shapes.Told, status_code=201)
     def hold(request: Request, body: NewHold, caller: Holding) -> Response:
         """Hold what this covers, whatever the rules say, until somebody lifts it."""
+        if not whole(caller):  # of what cannot be looked at one by one, nobody can say whose it is
+            if body.scope != "clip" or not _NUMBER.fullmatch(body.value):
+                raise HTTPException(403)
+            one(asked, int(body.value), caller)
         said = {**body.model_dump(), "person": caller.name}
         return give(request, caller, "hold-set", said, 201)
 
     @router.post("/holds/{hold}/lift", response_model=shapes.Told)
     def lift(request: Request, hold: Number, body: Reason, caller: Holding) -> Response:
-        """Lift a hold: a second person has to agree."""
+        """Lift a hold: a second person has to agree. For who looks after the whole station."""
+        _of_the_whole(caller)
         said = {"hold": str(hold), "reason": body.reason, "person": caller.name}
         return give(request, caller, "hold-lift", said)
 
     @router.post("/asks/{asked_for}/agree", response_model=shapes.Told)
     def agree(request: Request, asked_for: Number, caller: Known) -> Response:
-        """Agree, as the second person, to what another one asked for."""
+        """Agree, as the second person, to what another one asked for. For who looks after the whole
+        station."""
         if not (may(caller, Right.HOLD) or may(caller, Right.LABEL)):
             raise HTTPException(403)
+        _of_the_whole(caller)
         return give(request, caller, "agree", {"asked": str(asked_for), "person": caller.name})
 
     @router.post("/clips/{clip}/first", response_model=shapes.Told)
@@ -117,6 +126,12 @@ def routes(asked: Asked) -> APIRouter:
         return give(request, caller, "upload-retry", {"clip": None if body.clip is None else str(body.clip)})
 
     return router
+
+
+def _of_the_whole(caller: Caller) -> None:
+    """What it is about may be anybody's."""
+    if not whole(caller):
+        raise HTTPException(403)
 
 
 def _masked(told: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
