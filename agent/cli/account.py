@@ -12,9 +12,9 @@ from agent.access.commands import ALL
 from agent.access.roles import Role
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting, tell, told
 from agent.errors import Reject
-from agent.words import fill, word
+from agent.words import word
 
 app = typer.Typer(help="Accounts: who may log in, as what, and for which units.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The account's name.")]
@@ -31,6 +31,7 @@ def put(
     all_units: Annotated[bool, typer.Option("--all-units", help="Instead: every unit.")] = False,
     officer: Annotated[str, typer.Option("--officer", help="Of an officer: the number.")] = "",
     config: ConfigPath = None,
+    as_json: JsonOption = False,
     lang: LanguageOption = None,
 ) -> None:
     """Make an account, or change one. Its password stays; its sessions end."""
@@ -42,26 +43,30 @@ def put(
         said = {"name": name, "role": role, "units": units, "officer": officer}
         answer = Client(chosen.socket).post("/commands/account-set", said)
         key = "account-set" if answer["password"] else "account-set-locked"
-        typer.echo(fill(word("access", key, chosen.language), answer))
+        tell("access", key, answer, chosen.language, as_json)
 
 
 @app.command()
-def password(name: NameArgument, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+def password(
+    name: NameArgument, config: ConfigPath = None, as_json: JsonOption = False, lang: LanguageOption = None
+) -> None:
     """Set the password: asked for without being shown, or read from standard input. Its sessions end."""
     chosen = setting(config, lang)
     with told(chosen.language):
         said = {"name": name, "password": _password(chosen.language)}
         answer = Client(chosen.socket).post("/commands/account-password", said)
-        typer.echo(fill(word("access", "password-set", chosen.language), answer))
+        tell("access", "password-set", answer, chosen.language, as_json)
 
 
 @app.command()
-def remove(name: NameArgument, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+def remove(
+    name: NameArgument, config: ConfigPath = None, as_json: JsonOption = False, lang: LanguageOption = None
+) -> None:
     """Remove an account. Its sessions end; what it did stays in the log."""
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/account-remove", {"name": name})
-        typer.echo(fill(word("access", "account-removed", chosen.language), answer))
+        tell("access", "account-removed", answer, chosen.language, as_json)
 
 
 @app.command("list")

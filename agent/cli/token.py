@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, told
+from agent.cli.speech import JsonOption, LanguageOption, screen, setting, tell, told
 from agent.words import fill, word
 
 app = typer.Typer(
@@ -45,12 +45,14 @@ def make(
 
 
 @app.command()
-def revoke(name: NameArgument, config: ConfigPath = None, lang: LanguageOption = None) -> None:
+def revoke(
+    name: NameArgument, config: ConfigPath = None, as_json: JsonOption = False, lang: LanguageOption = None
+) -> None:
     """Revoke a token: it works no more from now on."""
     chosen = setting(config, lang)
     with told(chosen.language):
         answer = Client(chosen.socket).post("/commands/token-revoke", {"name": name})
-        typer.echo(fill(word("access", "token-revoked", chosen.language), answer))
+        tell("access", "token-revoked", answer, chosen.language, as_json)
 
 
 @app.command("list")

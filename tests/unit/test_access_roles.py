@@ -35,7 +35,7 @@ acknowledge     .        y          .         .          y              .       
 see-settings    .        .          .         y          y              .        .
 see-logs        .        y          .         y          y              .        .
 manage-access   .        .          .         .          y              .        .
-scrape          .        .          .         y          y              y        .
+scrape          .        .          .         y          y              y        y
 """
 CHANGES = {Right.LABEL, Right.HOLD, Right.COLLECT, Right.ACKNOWLEDGE, Right.MANAGE_ACCESS}
 

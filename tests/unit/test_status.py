@@ -5,11 +5,12 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import Any, get_args, get_type_hints, is_typeddict
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import is_typeddict
 
 from agent.model import (
     ClipState,
