@@ -58,6 +58,8 @@ _HARMLESS = {
     "rulesets": {"state"},
     "erasures": {"recorder", "fs_id"},
     "doomed": {"fate"},
+    "accounts": {"role", "password"},
+    "tokens": {"used"},
 }
 
 

@@ -142,9 +142,9 @@ def test_every_text_of_the_catalog_is_known_unless_it_is_listed_as_harmless(tmp_
     path = tmp_path / "catalog/catalog.db"
     Catalog.open(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE accounts (name TEXT, roles TEXT, made REAL)")
+        db.execute("CREATE TABLE of_tomorrow (name TEXT, roles TEXT, made REAL)")
         db.execute(
-            "INSERT INTO accounts VALUES ('Wang Wei', ?, 1)", (json.dumps(["custodian", {"u": "North"}]),)
+            "INSERT INTO of_tomorrow VALUES ('Wang Wei', ?, 1)", (json.dumps(["custodian", {"u": "North"}]),)
         )
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         columns = {(table, row[1]) for table in tables for row in db.execute(f"PRAGMA table_info({table})")}
