@@ -2,7 +2,7 @@
 above all rooms.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,12 +64,11 @@ class Rooms:
 
 
 def asked(rooms: Rooms) -> Asked:
-    read: Callable[[], Any] = rooms.catalog.read
     # Thousands of lines, and asked for each of thousands of rows.
     known = Remembered(lambda: protecting(rooms.catalog.read()), _HOLDS)
     return Asked(
         sources=rooms.looked_at,
-        read=read,
+        read=rooms.catalog.read,
         units_of=lambda officer: known().units_of(officer),
         targets=rooms.targets,
         head=rooms.head,

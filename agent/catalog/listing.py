@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 _MOST = 5_000  # rows looked at for one page
 _LAST = 2**63 - 1
 _DOCKINGS = (
-    "SELECT id, slot, recorder, officer, started, ended, outcome, clock_trusted, conflict FROM dockings"
+    "SELECT id, slot, recorder, officer, started, ended, outcome, clock_trusted FROM dockings"
     " WHERE id < :before{} ORDER BY id DESC LIMIT :many"
 )
 _CLIPS_OF = (

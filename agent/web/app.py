@@ -56,9 +56,9 @@ def application(
     lately = Remembered(lambda: as_json(snapshot(sources)).body, _HOLDS)
 
     def status(request: Request) -> Response:
+        if refused := _refused(request, Right.SEE_STATUS):
+            return refused
         caller = request.scope["caller"]
-        if caller is None or not may(caller, Right.SEE_STATUS):
-            return refusal("login-needed" if caller is None else "forbidden", 401 if caller is None else 403)
         if not whole(caller):
             return refusal("forbidden", 403)  # /api/v1/status tells what is for this one
         # Who gives an order at this machine sees at once what came of it.
@@ -66,9 +66,8 @@ def application(
         return Response(body, media_type="application/json")
 
     def scrape(request: Request) -> Response:
-        caller = request.scope["caller"]
-        if caller is None or not may(caller, Right.SCRAPE):
-            return refusal("login-needed" if caller is None else "forbidden", 401 if caller is None else 403)
+        if refused := _refused(request, Right.SCRAPE):
+            return refused
         body, media_type = metrics(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": media_type})
 
@@ -114,6 +113,13 @@ def application(
         middleware=[Middleware(Guard), Middleware(Rate), Middleware(Door, access=access)],
         exception_handlers={HTTPException: problems.of_http},
     )
+
+
+def _refused(request: Request, right: Right) -> Response | None:
+    caller = request.scope["caller"]
+    if caller is None:
+        return refusal("login-needed", 401)
+    return None if may(caller, right) else refusal("forbidden", 403)
 
 
 def _words(request: Request) -> Response:

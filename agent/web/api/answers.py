@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +12,18 @@ from starlette.responses import Response
 MASKED = "•••"
 
 
-def answer(request: Request, content: Mapping[str, Any], status: int = 200) -> Response:
+def answer(
+    request: Request, content: Mapping[str, Any], status: int = 200, passing: Collection[str] = ()
+) -> Response:
+    """`passing`: members that are another at each look and mean nothing new; the mark leaves them out."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     if request.method not in ("GET", "HEAD"):
         return Response(text, status, media_type="application/json")
-    # Behind a session, too: kept by who asked, and asked for anew each time.
-    headers = {"ETag": f'"{hashlib.sha256(text).hexdigest()[:32]}"', "Cache-Control": "private, no-cache"}
+    lasting = {name: value for name, value in content.items() if name not in passing}
+    digest = hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:32]
+    headers = {"ETag": f'W/"{digest}"'}  # the same in what it says, not to the byte
     known = request.headers.get("if-none-match", "")
-    if headers["ETag"] in (one.strip().removeprefix("W/") for one in known.split(",")):
+    if f'"{digest}"' in (one.strip().removeprefix("W/") for one in known.split(",")):
         return Response(status_code=304, headers=headers)
     return Response(text, status, headers, media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""Clips: looking for them. A look at one of them by a person is a view, and an entry of the log."""
+"""Clips: looking for them. What a list tells is no view: none of it is an entry of the log."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,11 +16,10 @@ from agent.model import ClipState
 from agent.web.api import cursor, shapes, told
 from agent.web.api.answers import answer
 from agent.web.api.asked import Asked
+from agent.web.api.bounds import LARGEST, NAME, ROWS
 from agent.web.api.who import Looking
 
-MOST = 500
-_NAME = 200  # characters of whatever is looked for
-ClipId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+ClipId = Annotated[int, Path(ge=1, le=LARGEST)]
 
 
 class ClipsWanted(BaseModel):
@@ -29,15 +28,15 @@ class ClipsWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: ClipState | None = None
-    recorder: str = Field("", max_length=_NAME)
-    officer: str = Field("", max_length=_NAME)
+    recorder: str = Field("", max_length=NAME)
+    officer: str = Field("", max_length=NAME)
     important: bool | None = None
-    category: str = Field("", max_length=_NAME)
-    case: str = Field("", max_length=_NAME)
+    category: str = Field("", max_length=NAME)
+    case: str = Field("", max_length=NAME)
     since: datetime | None = Field(None, description="Recorded at this moment or later.")
     until: datetime | None = Field(None, description="Recorded before this moment.")
-    limit: int = Field(100, ge=1, le=MOST)
-    cursor: str | None = Field(None, max_length=_NAME, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=ROWS)
+    cursor: str | None = Field(None, max_length=NAME, description="`next` of the page before.")
 
 
 def routes(asked: Asked) -> APIRouter:

@@ -6,9 +6,9 @@ import json
 
 from agent.catalog.search import BEGIN, Position
 from agent.errors import Reject
+from agent.web.api.bounds import LARGEST
 
 _LONGEST = 200
-_LARGEST = 2**63 - 1
 
 
 def written(at: Position | None) -> str | None:
@@ -23,7 +23,7 @@ def read(text: str | None) -> Position:
         at, number = json.loads(base64.b64decode(text[:_LONGEST].encode(), b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise _bad() from error
-    if not isinstance(at, str) or not at.isascii() or type(number) is not int or not 0 <= number <= _LARGEST:
+    if not isinstance(at, str) or not at.isascii() or type(number) is not int or not 0 <= number <= LARGEST:
         raise _bad()
     return Position(at, number)
 

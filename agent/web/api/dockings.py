@@ -13,34 +13,31 @@ from agent.errors import Reject
 from agent.web.api import shapes, told
 from agent.web.api.answers import answer
 from agent.web.api.asked import Asked
+from agent.web.api.bounds import LARGEST, NAME, ROWS
 from agent.web.api.who import Looking, Naming
-
-_MOST = 500
-_NAME = 200
-_LARGEST = 2**63 - 1
 
 
 class DockingsWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    recorder: str = Field("", max_length=_NAME)
-    limit: int = Field(100, ge=1, le=_MOST)
-    cursor: int = Field(_LARGEST, ge=1, le=_LARGEST, description="`next` of the page before.")
+    recorder: str = Field("", max_length=NAME)
+    limit: int = Field(100, ge=1, le=ROWS)
+    cursor: int = Field(LARGEST, ge=1, le=LARGEST, description="`next` of the page before.")
 
 
 class RecordersWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(100, ge=1, le=_MOST)
-    cursor: int = Field(0, ge=0, le=_LARGEST, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=ROWS)
+    cursor: int = Field(0, ge=0, le=LARGEST, description="`next` of the page before.")
 
 
 class HoldsWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     lifted: bool = Field(False, description="Also those that were lifted.")
-    limit: int = Field(100, ge=1, le=_MOST)
-    cursor: int = Field(0, ge=0, le=_LARGEST, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=ROWS)
+    cursor: int = Field(0, ge=0, le=LARGEST, description="`next` of the page before.")
 
 
 def routes(asked: Asked) -> APIRouter:
@@ -66,9 +63,9 @@ def routes(asked: Asked) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"text/plain": {}}}},
     )
-    def receipt(docking: Annotated[int, Path(ge=1, le=_LARGEST)], caller: Naming) -> Response:
+    def receipt(docking: Annotated[int, Path(ge=1, le=LARGEST)], caller: Naming) -> Response:
         """What was handed over at a docking, with the proof that it is in the log."""
-        page = listing.dockings(asked.read(), before=min(docking + 1, _LARGEST), limit=1)
+        page = listing.dockings(asked.read(), before=min(docking + 1, LARGEST), limit=1)
         found = [row for row in page.rows if row["id"] == docking]
         if not found or not told.visible(caller, asked.units_of)(found[0]):
             raise Reject("no-such-docking", docking=docking)

@@ -16,15 +16,14 @@ from agent.status.plain import exact
 from agent.web.api import shapes
 from agent.web.api.answers import MASKED, answer
 from agent.web.api.asked import Asked
+from agent.web.api.bounds import LARGEST, NAME
 from agent.web.api.clips import ClipId, one
 from agent.web.api.who import Collecting, Holding, Known, Labelling
 
 _MOST = 1_000  # clips of one order
 _TEXT = 500
-_NAME = 200
-_LARGEST = 2**63 - 1
 _NUMBER = re.compile("[0-9]{1,18}")
-Number = Annotated[int, Path(ge=1, le=_LARGEST)]
+Number = Annotated[int, Path(ge=1, le=LARGEST)]
 Said = Mapping[str, str | None]
 
 
@@ -39,11 +38,11 @@ class Reason(_Body):
 class Labels(Reason):
     """What is not given stays as it is; an empty text takes a label away."""
 
-    clips: list[Annotated[int, Field(ge=1, le=_LARGEST)]] = Field(min_length=1, max_length=_MOST)
-    category: str | None = Field(None, max_length=_NAME)
-    case: str | None = Field(None, max_length=_NAME)
+    clips: list[Annotated[int, Field(ge=1, le=LARGEST)]] = Field(min_length=1, max_length=_MOST)
+    category: str | None = Field(None, max_length=NAME)
+    case: str | None = Field(None, max_length=NAME)
     important: Literal["yes", "no", ""] | None = None
-    officer: str | None = Field(None, max_length=_NAME)
+    officer: str | None = Field(None, max_length=NAME)
     note: str | None = Field(None, max_length=_TEXT)
 
 
@@ -51,13 +50,13 @@ class NewHold(Reason):
     """`since` and `until`: of an officer alone; local times as people write them."""
 
     scope: Literal["clip", "recorder", "officer", "case"]
-    value: str = Field(min_length=1, max_length=_NAME)
+    value: str = Field(min_length=1, max_length=NAME)
     since: str = Field("", max_length=40)
     until: str = Field("", max_length=40)
 
 
 class Retried(_Body):
-    clip: int | None = Field(None, ge=1, le=_LARGEST, description="Without one: all that failed.")
+    clip: int | None = Field(None, ge=1, le=LARGEST, description="Without one: all that failed.")
 
 
 def routes(asked: Asked) -> APIRouter:

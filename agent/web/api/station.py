@@ -32,7 +32,7 @@ def routes(asked: Asked) -> APIRouter:
             "slots": [told.slot(row, caller, asked.units_of) for row in seen["slots"]],
             "health": [told.issue(row, caller) for row in seen["health"]],
         }
-        return answer(request, whole)
+        return answer(request, whole, passing=("now", "uptime_seconds"))
 
     @router.get("/slots", response_model=shapes.Slots)
     def slots(request: Request, caller: Watching) -> Response:

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from agent.access.roles import Caller, Right, may
 
 SCHEMES = {
-    "session": {"type": "apiKey", "in": "cookie", "name": "session"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "__Host-session"},
     "token": {"type": "http", "scheme": "bearer"},
 }
 
@@ -43,10 +43,8 @@ def naming(caller: Annotated[Caller, Depends(having(Right.SEE_CLIPS))]) -> Calle
 Watching = Annotated[Caller, Depends(having(Right.SEE_STATUS))]
 Looking = Annotated[Caller, Depends(having(Right.SEE_CLIPS))]
 Naming = Annotated[Caller, Depends(naming)]
-Viewing = Annotated[Caller, Depends(having(Right.SEE_FOOTAGE))]
 Labelling = Annotated[Caller, Depends(having(Right.LABEL))]
 Holding = Annotated[Caller, Depends(having(Right.HOLD))]
 Collecting = Annotated[Caller, Depends(having(Right.COLLECT))]
-Acknowledging = Annotated[Caller, Depends(having(Right.ACKNOWLEDGE))]
 Keeping = Annotated[Caller, Depends(having(Right.SEE_SETTINGS))]
 Logging = Annotated[Caller, Depends(having(Right.SEE_LOGS))]
