@@ -27,7 +27,17 @@ _UNITS = ("recorder-station", "recorder-station-helper", "recorder-kiosk", "reco
 _PATIENCE = 60.0  # seconds for a program of the system
 _CHECK = 15.0  # seconds for SQLite to look at a catalog
 _STEPS = 100_000  # of SQLite's machine, between two looks at the time
-_LIBRARIES = ("pydantic", "starlette", "uvicorn", "pyudev", "PyYAML", "urllib3", "cryptography", "typer")
+_LIBRARIES = (
+    "pydantic",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "pyudev",
+    "PyYAML",
+    "urllib3",
+    "cryptography",
+    "typer",
+)
 _FIGURES = ("ActiveState", "SubState", "Result", "NRestarts", "MemoryCurrent", "MemoryPeak", "TasksCurrent")
 
 
