@@ -19,7 +19,6 @@ from agent.upload.targets.http import Line, Wire
 from agent.upload.targets.tus.bare import BareTarget
 from agent.upload.targets.tus.named import NamedTarget
 from agent.upload.targets.tus.protocol import Server
-from tests.servers import process
 from tests.servers.tus_node import TusNode
 from tests.servers.tus_resumable import TusResumable
 from tests.servers.weed import Weed
@@ -42,13 +41,6 @@ class TusKit(ABC):
     appends = True
     url: str  # where uploads are created
     port: int
-    server: process.Server
-
-    def revive(self) -> None:
-        """As what starts a service again when it dies: @tus/server 2.4.5 dies of a connection that ends right
-        behind the answer to a GET."""
-        if not self.server.alive:
-            self.server.start()
 
     def target(self) -> Target:
         return self.target_at(self.url)
@@ -85,7 +77,6 @@ class WeedTusKit(TusKit):
     """A folder of its own in the filer."""
 
     def __init__(self, weed: Weed) -> None:
-        self.server = weed
         self._folder = f"tus-{next(_numbers)}"
         self._filer = weed.filer
         self._objects = f"{weed.filer}/{self._folder}/clips"
@@ -212,7 +203,6 @@ class BareKit(TusKit):
 
 class NodeKit(BareKit):
     def __init__(self, server: TusNode) -> None:
-        self.server = server
         super().__init__(server.url, server.ports[0], server.uploads)
 
     def _all(self) -> list[Upload]:
@@ -233,7 +223,6 @@ class NodeKit(BareKit):
 
 class ResumableKit(BareKit):
     def __init__(self, server: TusResumable) -> None:
-        self.server = server
         self._database = server.folder / "uploads.db"
         super().__init__(server.url, server.ports[0], server.uploads)
 

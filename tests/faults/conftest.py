@@ -33,9 +33,7 @@ def tus(request: pytest.FixtureRequest) -> Iterator[TusKit]:
         with WeedTusKit(server) as made:
             yield made
     else:
-        bare = NodeKit(server) if isinstance(server, TusNode) else ResumableKit(server)
-        bare.revive()
-        yield bare
+        yield NodeKit(server) if isinstance(server, TusNode) else ResumableKit(server)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from agent.upload.back import Known, NotFetched
 from agent.upload.targets.base import Target
 from agent.upload.targets.folder import FolderTarget
 from tests.contract.s3_kit import S3Kit
-from tests.contract.tus_kit import NodeKit, ResumableKit, TusKit, WeedTusKit
+from tests.contract.tus_kit import NodeKit, ResumableKit, WeedTusKit
 from tests.servers.faults import Flip, Reply, Reset, Rule
 from tests.servers.proxy import FaultProxy
 from tests.servers.tus_node import TusNode
@@ -51,8 +51,6 @@ class House:
         self.got = bytes(got)
 
     def fetch(self) -> str:
-        if isinstance(self.kit, TusKit):
-            self.kit.revive()
         db = self.station.catalog.read()
         return back.fetch(db, self.known, self.clip, self.put, self.waits.append)
 

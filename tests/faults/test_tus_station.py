@@ -37,9 +37,8 @@ def tus_filer(weed: Weed) -> Iterator[Filer]:
         yield kit, line
 
 
-def hours(station: Station, tus: TusKit, number: int) -> None:
+def hours(station: Station, number: int) -> None:
     for _ in range(number):
-        tus.revive()
         station.run()
         station.clock.now += HOUR
     station.run()
@@ -80,7 +79,7 @@ def test_after_any_fault_the_clip_is_confirmed_in_the_end_and_never_before_it_is
     clip = station.store("1.mp4", data)
     line.add(rule)
     while station.state(clip) != "confirmed" and station.clock.now < 3 * DAY:
-        hours(station, tus, 1)
+        hours(station, 1)
     assert [seen for seen in line.seen if seen.fault]
     assert station.state(clip) == "confirmed"
     assert tus.at(station.key(clip)) == data
@@ -93,10 +92,10 @@ def test_while_every_bit_flips_nothing_is_confirmed(
     station.run()  # it has said who it is
     clip = station.store("1.mp4", content(3 * PART))
     line.add(Rule(fault, "PATCH" if fault == Flip(at=5) else "GET", times=100_000))
-    hours(station, tus, 5)
+    hours(station, 5)
     assert station.state(clip) != "confirmed"
     line.clear()
-    hours(station, tus, 30)
+    hours(station, 30)
     assert station.state(clip) == "confirmed"
 
 
@@ -106,7 +105,7 @@ def test_a_clip_that_the_server_lost_is_noticed_and_sent_again(station: Station,
     station.run()
     tus.remove(tus.clip(data, station.key(clip)), manifest=False)
     station.catalog.write(lambda tx: tx.execute("UPDATE deliveries SET asked = asked - ?", (8 * DAY,)))
-    hours(station, tus, 2)
+    hours(station, 2)
     assert "lost-at-target" in [kind for kind, _ in station.events(clip)]
     assert station.state(clip) == "confirmed"
     assert tus.at(station.key(clip)) == data
@@ -117,7 +116,7 @@ def test_a_server_that_lost_the_mark_gets_nothing(station: Station, tus: TusKit)
     station.run()
     tus.forget(MARK)
     late = station.store("2.mp4", content(PART, seed=2))
-    hours(station, tus, 2)
+    hours(station, 2)
     assert (station.state(before), station.state(late)) == ("confirmed", "stored")
     problem = station.uploads.facts()["centre"].problem
     assert problem is not None and problem.key == "target-no-mark"
