@@ -1,0 +1,112 @@
+// The page: who is logged in, the views that are for that one, and one of them at a time.
+
+import { load } from "../words.js";
+import { send, session, told, whenEnded } from "./api.js";
+import * as clips from "./clips.js";
+import { alarm, announce, node } from "./dom.js";
+import * as dockings from "./dockings.js";
+import * as findings from "./findings.js";
+import * as handin from "./handin.js";
+import * as health from "./health.js";
+import * as holds from "./holds.js";
+import { login } from "./login.js";
+import * as rack from "./rack.js";
+import * as settings from "./settings.js";
+import { of, say, state } from "./state.js";
+import * as story from "./story.js";
+
+const VIEWS = { rack, clips, holds, dockings, handin, findings, health, settings };
+const at = (id) => document.getElementById(id);
+let looking = new AbortController(); // ends with the view
+
+async function open() {
+  state.words = await load(state.language, "admin");
+  state.me = await session();
+  frame();
+  if (state.me) await view(false);
+  else ask("");
+}
+
+function ask(why) {
+  looking.abort();
+  state.me = null;
+  frame();
+  at("main").replaceChildren(login(why, (who) => {
+    state.me = who;
+    frame();
+    view(true);
+  }));
+  document.title = say("login");
+  at("main").querySelector("input").focus();
+}
+
+function frame() {
+  document.documentElement.lang = state.language;
+  at("skip").textContent = say("skip");
+  at("language").textContent = of("page", "other_language");
+  at("logout").textContent = say("logout");
+  at("logout").hidden = at("views").hidden = state.me === null;
+  at("who").textContent = state.me ? `${state.me.name} · ${say(state.me.role)}` : "";
+  at("station").textContent = of("page", "title");
+  at("views").setAttribute("aria-label", say("views"));
+  const offered = Object.entries(VIEWS).filter(([, one]) => one.offered());
+  at("views").replaceChildren(node("ul", {}, ...offered.map(([name]) =>
+    node("li", {}, node("a", { href: `#${name}` }, say(name))))));
+}
+
+async function view(focus) {
+  looking.abort();
+  looking = new AbortController();
+  const [asked, argument] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const name = asked === "clip" ? "clip" : VIEWS[asked]?.offered() ? asked : "rack";
+  const shown = name === "clip" ? story : VIEWS[name];
+  const title = name === "clip" ? say("story-of", { clip: argument }) : say(name);
+  for (const link of at("views").querySelectorAll("a")) {
+    const here = link.getAttribute("href") === `#${name === "clip" ? "clips" : name}`;
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${title} · ${of("page", "title")}`;
+  const heading = node("h1", { tabindex: "-1" }, title);
+  const root = node("div", { "data-view": name, "aria-busy": "true" });
+  at("main").replaceChildren(heading, root);
+  if (focus) heading.focus();
+  try {
+    await shown.show(root, looking.signal, argument);
+  } catch (error) {
+    console.warn(error);
+    root.append(alarm(told(error)));
+  } finally {
+    root.setAttribute("aria-busy", "false");
+  }
+}
+
+whenEnded(() => ask(say("ended")));
+addEventListener("hashchange", () => { if (state.me && !location.hash.startsWith("#main")) view(true); });
+at("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address tells the view
+  at("main").focus();
+});
+at("language").addEventListener("click", async () => {
+  const other = state.language === "zh" ? "en" : "zh";
+  try {
+    state.words = await load(other, "admin");
+  } catch (error) {
+    console.warn(error);
+    announce(say("no-answer"));
+    return;
+  }
+  state.language = other;
+  localStorage.setItem("language", other);
+  frame();
+  if (state.me) view(false);
+  else ask("");
+});
+at("logout").addEventListener("click", async () => {
+  await send("DELETE", "/session").catch(console.warn); // what has ended already needs no end
+  ask("");
+});
+open().catch((error) => {
+  console.warn(error);
+  at("main").replaceChildren(alarm("连接中断 · Connection lost"));
+});
