@@ -160,6 +160,22 @@ def test_a_clips_whole_story_is_told_and_the_look_is_in_it(look: Look, office: O
     expect(page.locator("dialog")).to_have_count(0)
 
 
+def test_the_other_language_is_no_other_look(look: Look, office: Office) -> None:
+    screen = look(office.address)
+    page = login(screen, "li")
+    page.goto(f"{office.address}#clip/{office.clips()[0]}")
+    rows = there(page, "clip").locator("section").last.locator("tbody tr")
+    before = rows.count()
+    page.locator("#language").click()
+    expect(page.locator("h1")).to_contain_text("all that is known")
+    there(page, "clip")
+    expect(rows.last).to_contain_text("li looked at its story")
+    assert rows.count() == before
+    page.reload()
+    there(page, "clip")
+    expect(rows).to_have_count(before + 1)
+
+
 def test_a_recording_plays_and_a_broken_one_says_so(look: Look, office: Office) -> None:
     screen = look(office.address)
     page = login(screen, "li")
@@ -253,3 +269,24 @@ def test_all_of_it_is_reached_by_keys_alone(look: Look, office: Office) -> None:
     there(page, "clips")
     expect(page.locator("h1")).to_be_focused()
     expect(page.locator("h1")).to_have_text("录像")
+
+
+def test_names_on_a_recorder_are_only_ever_text(look: Look, office: Office) -> None:
+    slot, number = "<b onclick=alert(1)>", "8880003"
+    office.agent.recorder(number, clips=1, size=60_000)
+    (office.agent.shelf / number / "<img src=x onerror=alert(2)>\u202e\n.mp4").write_bytes(bytes(70_000))
+    office.agent.dock(number, slot)
+    office.agent.until_confirmed(9)
+    screen = look(office.address)
+    page = login(screen, "sun")
+    expect(page.locator(".tile h2").first).to_have_text(slot)
+    for view in ("clips", "dockings"):
+        shown = go(page, view)
+        if view == "clips":
+            expect(shown.locator("tbody")).to_contain_text("<img src=x onerror=alert(2)>\\u202e\\n.mp4")
+        assert page.locator("tbody b, main img").count() == 0
+    (clip,) = [row["id"] for row in office.agent.clips() if "onerror" in row["path"]]
+    page.goto(f"{office.address}#clip/{clip}")
+    expect(there(page, "clip").locator("dl")).to_contain_text("<img src=x")
+    assert page.locator("main img").count() == 0
+    assert screen.faults() == ""

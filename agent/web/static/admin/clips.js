@@ -72,7 +72,7 @@ function listed(clips, marked, labels) {
     [of("page", "state"), (clip) => word(state.words, "clips", clip.state)],
     [of("page", "officer"), (clip) => name(clip.officer)],
     [of("page", "recorder"), (clip) => name(clip.recorder)],
-    [of("page", "name"), (clip) => name(clip.path)],
+    [of("page", "name"), (clip) => name(clip.path), "long"],
     [of("page", "recorded"), (clip) => when(clip.recorded_at)],
     [say("docked"), (clip) => when(clip.docked_at) + (clip.docked_at_trusted ? "" : ` ${say("untrusted")}`)],
     [of("page", "size"), (clip) => size(clip.size), "number"],

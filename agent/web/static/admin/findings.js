@@ -35,7 +35,7 @@ function listed(findings) {
     [of("page", "found"), (one) => when(one.found_at)],
     [of("page", "recorder"), (one) => name(one.recorder)],
     [of("clip", "docking"), (one) => one.docking, "number"],
-    [of("page", "finding"), (one) => name(finding(one))],
+    [of("page", "finding"), (one) => name(finding(one)), "long"],
     [of("page", "state"), (one) => items(standing(one))],
   ], findings);
 }

@@ -1,7 +1,7 @@
 // The page: who is logged in, the views that are for that one, and one of them at a time.
 
 import { load } from "../words.js";
-import { send, session, told, whenEnded } from "./api.js";
+import { get, send, session, told, whenEnded } from "./api.js";
 import * as clips from "./clips.js";
 import { alarm, announce, node } from "./dom.js";
 import * as dockings from "./dockings.js";
@@ -47,14 +47,21 @@ function frame() {
   at("logout").textContent = say("logout");
   at("logout").hidden = at("views").hidden = state.me === null;
   at("who").textContent = state.me ? `${state.me.name} · ${say(state.me.role)}` : "";
-  at("station").textContent = of("page", "title");
+  if (state.me === null) at("station").textContent = of("page", "title");
+  else nameStation().catch(console.warn);
   at("views").setAttribute("aria-label", say("views"));
   const offered = Object.entries(VIEWS).filter(([, one]) => one.offered());
   at("views").replaceChildren(node("ul", {}, ...offered.map(([name]) =>
     node("li", {}, node("a", { href: `#${name}` }, say(name))))));
 }
 
-async function view(focus) {
+async function nameStation() {
+  const { station } = await get("/status");
+  at("station").textContent = station;
+}
+
+// `again`: the same view, in the other language.
+async function view(focus, again = false) {
   looking.abort();
   looking = new AbortController();
   const [asked, argument] = decodeURIComponent(location.hash.slice(1)).split("/");
@@ -72,7 +79,7 @@ async function view(focus) {
   at("main").replaceChildren(heading, root);
   if (focus) heading.focus();
   try {
-    await shown.show(root, looking.signal, argument);
+    await shown.show(root, looking.signal, argument, again);
   } catch (error) {
     console.warn(error);
     root.append(alarm(told(error)));
@@ -99,7 +106,7 @@ at("language").addEventListener("click", async () => {
   state.language = other;
   localStorage.setItem("language", other);
   frame();
-  if (state.me) view(false);
+  if (state.me) view(false, true);
   else ask("");
 });
 at("logout").addEventListener("click", async () => {

@@ -35,6 +35,7 @@ export function show(root, signal) {
       // Only what stands elsewhere is moved: moving takes the focus away.
       if (list.children[index] !== shown) list.insertBefore(shown, list.children[index] ?? null);
       bring(seconds(slot), state.words, state.language);
+      shown.querySelector("button")?.toggleAttribute("hidden", slot.recorder === "");
     });
     list.hidden = news.slots.length === 0;
     if (list.hidden) announce(of("page", "no_slots"));

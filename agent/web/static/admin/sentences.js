@@ -35,7 +35,8 @@ export function kept(told) {
   return [
     of("retention", `by-${from.by}`, { time: until(from.at) }),
     ...told.rules.map((one) => of("retention", "matches", { rule: one.rule, gives: one.class, time: until(one.until) })),
-    centre.rule === null ? of("retention", "no-rule") : of("retention", "wins", { rule: centre.rule, time: until(centre.until) }),
+    ...(told.rules.length === 0 ? [of("retention", "no-rule")] : []),
+    ...(centre.rule === null ? [] : [of("retention", "wins", { rule: centre.rule, time: until(centre.until) })]),
     ...told.hinders.map(({ key, params }) =>
       problem({ key, params: "until" in params ? { ...params, until: until(params.until) } : params })),
     ...(told.hinders.length === 0 ? [of("retention", "may-go")] : []),

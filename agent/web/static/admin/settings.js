@@ -17,14 +17,14 @@ function stores(targets) {
     [say("target"), (one) => name(one.target)],
     [say("kind"), (one) => one.kind],
     [of("page", "state"), (one) => say(one.up ? "up" : "down")],
-    [of("page", "problem"), (one) => (one.problem ? problem(one.problem) : "")],
+    [of("page", "problem"), (one) => (one.problem ? problem(one.problem) : ""), "long"],
   ], targets);
 }
 
 function values(configuration) {
   return table(say("configuration"), [
     [say("key"), ([key]) => node("code", {}, key)],
-    [say("value"), ([, value]) => node("code", {}, value)],
+    [say("value"), ([, value]) => node("code", {}, value), "long"],
   ], [...flat(configuration, "")]);
 }
 

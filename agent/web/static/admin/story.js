@@ -9,8 +9,12 @@ import { receiptButton } from "./receipt.js";
 import { of, problem, say, state, when } from "./state.js";
 import { table } from "./table.js";
 
-export async function show(root, signal, clip) {
-  const told = await get(`/clips/${encodeURIComponent(clip)}/story`);
+let last = { clip: null, told: null };
+
+// `again`: the same one, in the other language; that is no other look at it.
+export async function show(root, signal, clip, again) {
+  if (!again || last.clip !== clip) last = { clip, told: await get(`/clips/${encodeURIComponent(clip)}/story`) };
+  const { told } = last;
   if (signal.aborted) return;
   root.append(
     node("p", { class: "note" }, say("looked", { event: told.event })),
@@ -35,8 +39,8 @@ function about({ clip, digests }) {
     [of("clip", "docking"), node("span", {}, `${clip.docking} · ${clip.slot} · ${when(clip.docked_at)} `, receiptButton(clip.docking))],
     [of("page", "size"), `${size(clip.size)} (${clip.size} B)`],
     [say("important"), say(clip.important ? "yes" : "no")],
-    [say("category"), name(clip.category)],
-    [say("case"), name(clip.case)],
+    [say("category"), clip.category && name(clip.category)],
+    [say("case"), clip.case && name(clip.case)],
     [of("clip", "sha256"), clip.sha256 ?? ""],
     [of("clip", "sm3"), digests?.sm3 ?? ""],
     [of("clip", "unreadable"), (digests?.unreadable ?? []).map(([from, bytes]) => `${from}+${bytes}`).join(", ")],
@@ -48,7 +52,7 @@ function deliveries(all) {
     [say("target"), (one) => name(one.target)],
     [of("page", "state"), (one) => word(state.words, "deliveries", one.state)],
     [say("since-when"), (one) => when(one.at)],
-    [of("page", "problem"), (one) => (one.problem ? problem(one.problem) : "")],
+    [of("page", "problem"), (one) => (one.problem ? problem(one.problem) : ""), "long"],
     [say("receipt"), (one) => reported(one)],
   ], all);
 }
@@ -65,6 +69,6 @@ function events({ events: all }) {
     [of("clip", "entry"), (one) => (one.signed ? one.event - 1 : of("clip", "unsigned")), "number"],
     [of("clip", "time"), (one) => when(one.at, 19)],
     [of("clip", "clock"), (one) => of("clip", one.trusted ? "trusted" : "untrusted")],
-    [of("clip", "what"), (one) => name(happened(one))],
+    [of("clip", "what"), (one) => name(happened(one)), "long"],
   ], all);
 }

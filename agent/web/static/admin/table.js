@@ -3,7 +3,7 @@
 import { button, node } from "./dom.js";
 import { say } from "./state.js";
 
-// `columns`: [title, row → text or element, "number" where figures stand below each other].
+// `columns`: [title, row → text or element, "number" where figures stand below each other, "long" for much text].
 export function table(title, columns, rows) {
   if (rows.length === 0) return node("p", { class: "none" }, say("none"));
   const head = columns.map(([text, , kind]) => node("th", { scope: "col", class: kind }, text));
