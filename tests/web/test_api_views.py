@@ -92,6 +92,15 @@ def test_who_may_not_see_a_clip_leaves_no_entry_and_learns_nothing(station: Stat
     assert looks(station) == before
 
 
+def test_another_page_makes_nobody_look(station: Station, li: Outsider) -> None:
+    before, clip = looks(station), clips(station)["mp4"]
+    for site in ("cross-site", "same-site"):
+        answer = li.ask(f"/api/v1/clips/{clip}/story", headers={"Sec-Fetch-Site": site})
+        assert (answer.status, answer.json()["key"]) == (403, "other-site")
+    assert looks(station) == before
+    assert li.ask(f"/api/v1/clips/{clip}/story", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
+
+
 def test_a_recording_comes_whole_and_in_parts_under_a_policy_of_its_own(
     station: Station, li: Outsider
 ) -> None:

@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -63,9 +63,9 @@ def span(header: str, size: int) -> Span | None:
     return Span(int(first), end)
 
 
-def answered(file: int, clip: int, name: str, ranged: str) -> Response:
+def answered(file: int, clip: int, name: str, ranged: str, readers: CapacityLimiter) -> Response:
     """Of the open `file`, which is closed with the answer, whatever becomes of that. `ranged`: the Range
-    header."""
+    header. `readers`: how many may read at once; while a disk is busy they wait, and nobody else does."""
     size, kind = os.fstat(file).st_size, media(name)
     headers = {"Content-Security-Policy": POLICY, "Accept-Ranges": "bytes"}
     if kind == OTHER:
@@ -79,12 +79,12 @@ def answered(file: int, clip: int, name: str, ranged: str) -> Response:
     headers["Content-Length"] = str(sent.end - sent.first)
     if part is not None:
         headers["Content-Range"] = f"bytes {part.first}-{part.end - 1}/{size}"
-    return _Footage(file, sent, 200 if part is None else 206, headers, kind)
+    return _Footage(file, _pieces(file, sent, readers), 200 if part is None else 206, headers, kind)
 
 
 class _Footage(StreamingResponse):
-    def __init__(self, file: int, sent: Span, status: int, headers: dict[str, str], kind: str) -> None:
-        super().__init__(_pieces(file, sent), status, headers, kind)
+    def __init__(self, file: int, pieces: AsyncIterator[bytes], *more: Any) -> None:
+        super().__init__(pieces, *more)
         self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,11 +94,12 @@ class _Footage(StreamingResponse):
             os.close(self._file)
 
 
-async def _pieces(file: int, sent: Span) -> AsyncIterator[bytes]:
+async def _pieces(file: int, sent: Span, readers: CapacityLimiter) -> AsyncIterator[bytes]:
     """A thread is taken for each piece alone: who reads slowly holds none."""
     at = sent.first
     while at < sent.end:
-        piece = await run_in_threadpool(os.pread, file, min(_PIECE, sent.end - at), at)
+        wanted = min(_PIECE, sent.end - at)
+        piece = await to_thread.run_sync(os.pread, file, wanted, at, limiter=readers)
         if not piece:
             raise OSError(f"a recording ends at {at}, before {sent.end}")
         at += len(piece)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -20,6 +21,9 @@ from agent.web.api.who import Viewing
 from agent.web.door import session_of
 
 _TEXT = 500
+_READERS = 2  # threads that read recordings, beside those that answer
+#: What a browser says of who makes it ask: a page of ours, or the person. Other programs say nothing.
+_OWN = ("", "same-origin", "none")
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {kind: {} for kind in sorted({*footage.MEDIA.values(), footage.OTHER})}},
     206: {"description": "The part that was asked for, or its beginning."},
@@ -34,7 +38,7 @@ class Looked(BaseModel):
 
 
 def routes(asked: Asked) -> APIRouter:
-    router, views = APIRouter(tags=["views"]), Views()
+    router, views, readers = APIRouter(tags=["views"]), Views(), CapacityLimiter(_READERS)
 
     def view(caller: Caller, clip: int, what: str, reason: str = "") -> Mapping[str, Any]:
         work = asked.commands.get("view")
@@ -46,6 +50,8 @@ def routes(asked: Asked) -> APIRouter:
     @router.get("/clips/{clip}/story", response_model=shapes.Story)
     def story(request: Request, clip: ClipId, caller: Viewing) -> Response:
         """Everything that happened to a clip, and why it is still kept. That it is looked at is an entry."""
+        if request.headers.get("sec-fetch-site", "") not in _OWN:  # nobody looks because of another page
+            raise Reject("other-site")
         one(asked, clip, caller)
         found = view(caller, clip, "story")
         about = told.clip(one(asked, clip, caller), caller, asked.units_of)
@@ -78,7 +84,7 @@ def routes(asked: Asked) -> APIRouter:
         seen = views.of(secret, _whose(request, caller))
         # Who asks on condition of a mark of ours has none: the whole file.
         ranged = "" if "if-range" in request.headers else request.headers.get("range", "")
-        return footage.answered(asked.opened(seen.clip, seen.key), seen.clip, seen.key, ranged)
+        return footage.answered(asked.opened(seen.clip, seen.key), seen.clip, seen.key, ranged, readers)
 
     return router
 

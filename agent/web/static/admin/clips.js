@@ -12,8 +12,6 @@ const LIMIT = 50;
 const LONGEST = 200;
 let wanted = {}; // outlives a look at one of them
 
-export const offered = () => may("see-clips");
-
 export async function show(root) {
   const marked = new Set();
   const labels = may("label") ? labelling(marked) : null;

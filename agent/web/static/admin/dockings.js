@@ -11,8 +11,6 @@ import { pages, table } from "./table.js";
 const LIMIT = 50;
 const LONGEST = 200;
 
-export const offered = () => may("see-clips");
-
 export async function show(root) {
   let recorder = "";
   const { root: found, open } = pages(async (cursor) => {

@@ -4,12 +4,10 @@ import { get } from "./api.js";
 import { items, name, section } from "./dom.js";
 import { field, form } from "./form.js";
 import { finding, standing } from "./sentences.js";
-import { may, of, say, when } from "./state.js";
+import { of, say, when } from "./state.js";
 import { pages, table } from "./table.js";
 
 const LIMIT = 50;
-
-export const offered = () => may("see-clips") && may("see-names");
 
 export async function show(root) {
   let every = "";

@@ -4,12 +4,10 @@ import { duration } from "../words.js";
 import { get } from "./api.js";
 import { name, node } from "./dom.js";
 import { field, form } from "./form.js";
-import { may, of, say, when } from "./state.js";
+import { of, say, when } from "./state.js";
 import { table } from "./table.js";
 
 const FIGURES = ["clips", "in_time", "late", "unknown", "uncollected"];
-
-export const offered = () => may("see-clips") && may("see-names");
 
 export async function show(root) {
   const report = node("div");

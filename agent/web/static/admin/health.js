@@ -3,12 +3,10 @@
 import { word } from "../words.js";
 import { told, watch } from "./api.js";
 import { alarm, facts, node, section } from "./dom.js";
-import { may, of, problem, say, state, when } from "./state.js";
+import { of, problem, say, state, when } from "./state.js";
 
 const EVERY_MS = 5000;
 const AHEAD = 90; // days that the station looks ahead
-
-export const offered = () => may("see-status");
 
 export function show(root, signal) {
   const shown = node("div");

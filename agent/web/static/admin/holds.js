@@ -9,8 +9,6 @@ import { table } from "./table.js";
 const SCOPES = ["clip", "recorder", "officer", "case"];
 const LONGEST = { word: 64, text: 500 };
 
-export const offered = () => may("see-clips") && state.me.role !== "officer";
-
 export async function show(root) {
   const list = node("div");
   const lift = may("hold") ? lifting(() => refresh()) : null;

@@ -2,20 +2,21 @@
 
 import { load } from "../words.js";
 import { get, send, session, told, whenEnded } from "./api.js";
-import * as clips from "./clips.js";
 import { alarm, announce, node } from "./dom.js";
-import * as dockings from "./dockings.js";
-import * as findings from "./findings.js";
-import * as handin from "./handin.js";
-import * as health from "./health.js";
-import * as holds from "./holds.js";
 import { login } from "./login.js";
-import * as rack from "./rack.js";
-import * as settings from "./settings.js";
-import { of, say, state } from "./state.js";
-import * as story from "./story.js";
+import { may, of, say, state } from "./state.js";
 
-const VIEWS = { rack, clips, holds, dockings, handin, findings, health, settings };
+// Each with whom it is for, and in a file of its own, which is fetched when it is wanted first.
+const VIEWS = {
+  rack: () => may("see-status"),
+  clips: () => may("see-clips"),
+  holds: () => may("see-clips") && state.me.role !== "officer",
+  dockings: () => may("see-clips"),
+  handin: () => may("see-clips") && may("see-names"),
+  findings: () => may("see-clips") && may("see-names"),
+  health: () => may("see-status"),
+  settings: () => may("see-settings"),
+};
 const at = (id) => document.getElementById(id);
 let looking = new AbortController(); // ends with the view
 
@@ -50,7 +51,7 @@ function frame() {
   if (state.me === null) at("station").textContent = of("page", "title");
   else nameStation().catch(console.warn);
   at("views").setAttribute("aria-label", say("views"));
-  const offered = Object.entries(VIEWS).filter(([, one]) => one.offered());
+  const offered = Object.entries(VIEWS).filter(([, one]) => one());
   at("views").replaceChildren(node("ul", {}, ...offered.map(([name]) =>
     node("li", {}, node("a", { href: `#${name}` }, say(name))))));
 }
@@ -64,9 +65,9 @@ async function nameStation() {
 async function view(focus, again = false) {
   looking.abort();
   looking = new AbortController();
+  const { signal } = looking;
   const [asked, argument] = decodeURIComponent(location.hash.slice(1)).split("/");
-  const name = asked === "clip" ? "clip" : VIEWS[asked]?.offered() ? asked : "rack";
-  const shown = name === "clip" ? story : VIEWS[name];
+  const name = asked === "clip" ? "clip" : Object.hasOwn(VIEWS, asked) && VIEWS[asked]() ? asked : "rack";
   const title = name === "clip" ? say("story-of", { clip: argument }) : say(name);
   for (const link of at("views").querySelectorAll("a")) {
     const here = link.getAttribute("href") === `#${name === "clip" ? "clips" : name}`;
@@ -79,7 +80,8 @@ async function view(focus, again = false) {
   at("main").replaceChildren(heading, root);
   if (focus) heading.focus();
   try {
-    await shown.show(root, looking.signal, argument, again);
+    const { show } = await import(`./${name === "clip" ? "story" : name}.js`);
+    if (!signal.aborted) await show(root, signal, argument, again);
   } catch (error) {
     console.warn(error);
     root.append(alarm(told(error)));

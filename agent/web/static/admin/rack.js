@@ -9,8 +9,6 @@ const EVERY_MS = 2000;
 const OLD_MS = 10000;
 const TIMES = ["since", "received", "collected", "confirmed"];
 
-export const offered = () => may("see-status");
-
 export function show(root, signal) {
   const tiles = new Map();
   const list = node("ul", { class: "rack" });

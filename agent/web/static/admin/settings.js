@@ -2,10 +2,8 @@
 
 import { get } from "./api.js";
 import { name, node, section } from "./dom.js";
-import { may, of, problem, say } from "./state.js";
+import { of, problem, say } from "./state.js";
 import { table } from "./table.js";
-
-export const offered = () => may("see-settings");
 
 export async function show(root) {
   const [{ targets }, configuration] = await Promise.all([get("/targets"), get("/configuration")]);
