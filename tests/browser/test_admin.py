@@ -246,6 +246,14 @@ def test_a_session_that_ended_leads_to_the_login(look: Look, office: Office) -> 
         assert screen.faults() == ""
 
 
+def test_an_address_that_means_nothing_leads_to_the_rack(look: Look, office: Office) -> None:
+    page = login(look(office.address), "wu")
+    for wrong in ("%", "clip/x", "settings/../clip", "constructor", "story", "clip"):
+        go(page, "health")
+        page.goto(f"{office.address}#{wrong}")
+        there(page, "settings" if wrong.startswith("settings") else "rack")
+
+
 def test_who_logs_out_leaves_nothing_behind(look: Look, office: Office) -> None:
     page = login(look(office.address), "sun")
     go(page, "settings")

@@ -17,6 +17,7 @@ const VIEWS = {
   health: () => may("see-status"),
   settings: () => may("see-settings"),
 };
+const NUMBER = /^[1-9][0-9]*$/;
 const at = (id) => document.getElementById(id);
 let looking = new AbortController(); // ends with the view
 
@@ -66,8 +67,8 @@ async function view(focus, again = false) {
   looking.abort();
   looking = new AbortController();
   const { signal } = looking;
-  const [asked, argument] = decodeURIComponent(location.hash.slice(1)).split("/");
-  const name = asked === "clip" ? "clip" : Object.hasOwn(VIEWS, asked) && VIEWS[asked]() ? asked : "rack";
+  const [asked, argument] = location.hash.slice(1).split("/");
+  const name = asked === "clip" && NUMBER.test(argument) ? "clip" : Object.hasOwn(VIEWS, asked) && VIEWS[asked]() ? asked : "rack";
   const title = name === "clip" ? say("story-of", { clip: argument }) : say(name);
   for (const link of at("views").querySelectorAll("a")) {
     const here = link.getAttribute("href") === `#${name === "clip" ? "clips" : name}`;
