@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from agent.access.roles import Role
 from agent.cli.client import Client
+from agent.web.api.footage import MOST
 from scripts.demo_process import HOST, free_ports
 from tests.agent_process import IMPATIENT, Agent
 from tests.browser.screen import PATIENCE, Screen
@@ -51,8 +52,9 @@ class Office:
         return Client(Path(self.agent.config["web"]["socket"])).post(f"/commands/{command}", said)
 
     def collect(self) -> None:
-        """Two recorders: one with six recordings, of which the last is broken, one with a single one."""
-        self.files = self.agent.recorder(RECORDER, clips=6, size=60_000)
+        """Two recorders: one with six recordings, of which the last is broken, one with a single one. Each is
+        larger than what one answer holds of a preview."""
+        self.files = self.agent.recorder(RECORDER, clips=6, size=MOST + 500_000)
         (self.agent.shelf / RECORDER / self.files[-1]).write_bytes(os.urandom(60_000))
         self.agent.recorder(OTHER, clips=1, size=60_000)
         for recorder, slot in ((RECORDER, "A1"), (OTHER, "A2")):

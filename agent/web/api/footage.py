@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -19,8 +20,10 @@ OTHER = "application/octet-stream"
 #: A file is a stranger's: opened by itself it runs, frames and asks for nothing.
 POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 #: Bytes of one answer to who asks for a part: who looks on asks again, and is seen to be still one who may.
-MOST = 8 << 20
+MOST = 1 << 20
 _PIECE = 256 << 10  # bytes read at once
+_READERS = 2  # threads of each server that read recordings, beside those that answer
+_readers: RunVar[CapacityLimiter] = RunVar("readers")
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
 
@@ -63,9 +66,9 @@ def span(header: str, size: int) -> Span | None:
     return Span(int(first), end)
 
 
-def answered(file: int, clip: int, name: str, ranged: str, readers: CapacityLimiter) -> Response:
+def answered(file: int, clip: int, name: str, ranged: str) -> Response:
     """Of the open `file`, which is closed with the answer, whatever becomes of that. `ranged`: the Range
-    header. `readers`: how many may read at once; while a disk is busy they wait, and nobody else does."""
+    header."""
     size, kind = os.fstat(file).st_size, media(name)
     headers = {"Content-Security-Policy": POLICY, "Accept-Ranges": "bytes"}
     if kind == OTHER:
@@ -79,7 +82,7 @@ def answered(file: int, clip: int, name: str, ranged: str, readers: CapacityLimi
     headers["Content-Length"] = str(sent.end - sent.first)
     if part is not None:
         headers["Content-Range"] = f"bytes {part.first}-{part.end - 1}/{size}"
-    return _Footage(file, _pieces(file, sent, readers), 200 if part is None else 206, headers, kind)
+    return _Footage(file, _pieces(file, sent), 200 if part is None else 206, headers, kind)
 
 
 class _Footage(StreamingResponse):
@@ -94,13 +97,23 @@ class _Footage(StreamingResponse):
             os.close(self._file)
 
 
-async def _pieces(file: int, sent: Span, readers: CapacityLimiter) -> AsyncIterator[bytes]:
-    """A thread is taken for each piece alone: who reads slowly holds none."""
+async def _pieces(file: int, sent: Span) -> AsyncIterator[bytes]:
+    """A thread is taken for each piece alone, and few of them: neither who reads slowly nor a busy disk keeps
+    others from their answers."""
     at = sent.first
     while at < sent.end:
         wanted = min(_PIECE, sent.end - at)
-        piece = await to_thread.run_sync(os.pread, file, wanted, at, limiter=readers)
+        piece = await to_thread.run_sync(os.pread, file, wanted, at, limiter=_own_threads())
         if not piece:
             raise OSError(f"a recording ends at {at}, before {sent.end}")
         at += len(piece)
         yield piece
+
+
+def _own_threads() -> CapacityLimiter:
+    """Of the server that runs here."""
+    found = _readers.get(None)
+    if found is None:
+        found = CapacityLimiter(_READERS)
+        _readers.set(found)
+    return found

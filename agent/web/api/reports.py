@@ -18,7 +18,6 @@ from agent.web.api.who import Naming
 
 MOST = 2_000  # lines of a day: a rack has 32 slots
 _MOST = 200  # findings, and clocks, of a page
-_NAME = 200
 _LARGEST = 2**63 - 1
 _YEARS = range(2000, 2200)  # of days that a calendar in seconds has
 
@@ -41,7 +40,7 @@ class ClocksWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(100, ge=1, le=_MOST)
-    cursor: str = Field("", max_length=_NAME, description="`next` of the page before.")
+    cursor: int = Field(0, ge=0, le=_LARGEST, description="`next` of the page before.")
 
 
 def routes(asked: Asked) -> APIRouter:
@@ -70,7 +69,8 @@ def routes(asked: Asked) -> APIRouter:
         shown = told.visible(caller, asked.units_of)
         page = listing.recorders(asked.read(), after=wanted.cursor, limit=wanted.limit, shown=shown)
         found = [clock for row in page.rows if (clock := asked.clock(row["recorder"])) is not None]
-        return answer(request, {"clocks": [told.clock(one) for one in found], "next": page.next})
+        more = None if page.next is None else str(page.next)
+        return answer(request, {"clocks": [told.clock(one) for one in found], "next": more})
 
     return router
 

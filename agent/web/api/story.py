@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -21,7 +20,6 @@ from agent.web.api.who import Viewing
 from agent.web.door import session_of
 
 _TEXT = 500
-_READERS = 2  # threads that read recordings, beside those that answer
 #: What a browser says of who makes it ask: a page of ours, or the person. Other programs say nothing.
 _OWN = ("", "same-origin", "none")
 _BYTES: dict[int | str, dict[str, Any]] = {
@@ -38,7 +36,7 @@ class Looked(BaseModel):
 
 
 def routes(asked: Asked) -> APIRouter:
-    router, views, readers = APIRouter(tags=["views"]), Views(), CapacityLimiter(_READERS)
+    router, views = APIRouter(tags=["views"]), Views()
 
     def view(caller: Caller, clip: int, what: str, reason: str = "") -> Mapping[str, Any]:
         work = asked.commands.get("view")
@@ -80,11 +78,11 @@ def routes(asked: Asked) -> APIRouter:
     def recording(
         request: Request, secret: Annotated[str, Path(pattern=SECRET)], caller: Viewing
     ) -> Response:
-        """The bytes of a recording, also in parts (`Range`); of a part at most 8 MiB at once."""
+        """The bytes of a recording, also in parts (`Range`); of a part at most 1 MiB at once."""
         seen = views.of(secret, _whose(request, caller))
         # Who asks on condition of a mark of ours has none: the whole file.
         ranged = "" if "if-range" in request.headers else request.headers.get("range", "")
-        return footage.answered(asked.opened(seen.clip, seen.key), seen.clip, seen.key, ranged, readers)
+        return footage.answered(asked.opened(seen.clip, seen.key), seen.clip, seen.key, ranged)
 
     return router
 

@@ -4,21 +4,24 @@ import { get, send } from "./api.js";
 import { button, name, node, section } from "./dom.js";
 import { field, form, given } from "./form.js";
 import { may, of, say, state, when } from "./state.js";
-import { table } from "./table.js";
+import { pages, table } from "./table.js";
 
 const SCOPES = ["clip", "recorder", "officer", "case"];
+const LIMIT = 50;
 const LONGEST = { word: 64, text: 500 };
 
 export async function show(root) {
-  const list = node("div");
-  const lift = may("hold") ? lifting(() => refresh()) : null;
-  const refresh = async () => {
-    const { holds } = await get("/holds");
-    list.replaceChildren(listed(holds, lift));
-  };
+  const whole = state.me.units.length === 0; // what a hold is about may be anybody's
+  const lift = may("hold") && whole ? lifting(() => refresh()) : null;
+  const { root: list, open } = pages(async (cursor) => {
+    const page = await get("/holds", { limit: LIMIT, cursor });
+    return { shown: listed(page.holds, lift), next: page.next };
+  });
+  const refresh = () => open(null);
   root.append(list);
-  if (lift) root.append(lift.root, section(say("set-hold"), setting(refresh)));
-  if (lift || may("label")) root.append(section(say("agree"), agreeing(refresh)));
+  if (lift) root.append(lift.root);
+  if (may("hold")) root.append(section(say("set-hold"), setting(refresh, whole ? SCOPES : ["clip"])));
+  if (whole && (may("hold") || may("label"))) root.append(section(say("agree"), agreeing(refresh)));
   await refresh();
 }
 
@@ -35,9 +38,9 @@ function listed(holds, lift) {
   return table(say("holds"), columns.filter(Boolean), holds);
 }
 
-function setting(refresh) {
+function setting(refresh, scopes) {
   const fields = [
-    field(of("retention", "scope"), { name: "scope" }, SCOPES.map((one) => [one, say(`scope-${one}`)])),
+    field(of("retention", "scope"), { name: "scope" }, scopes.map((one) => [one, say(`scope-${one}`)])),
     field(of("retention", "value"), { name: "value", required: true, maxlength: LONGEST.word }),
     field(say("recorded-since"), { name: "since", type: "datetime-local" }),
     field(say("recorded-until"), { name: "until", type: "datetime-local" }),
