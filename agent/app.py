@@ -315,7 +315,15 @@ class Station:
             **self._access_commands(),
         }
         rooms = surfaces.Rooms(
-            self._live, self._catalog, self._store.root, self._uploads, self._looked_at, ordered
+            self._live,
+            self._catalog,
+            self._store.root,
+            self._uploads,
+            self._looked_at,
+            ordered,
+            found,
+            self._book,
+            self._clock.now,
         )
         app = application(
             self._looked_at,

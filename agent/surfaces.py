@@ -2,25 +2,31 @@
 above all rooms.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from agent.catalog import Catalog, handover, meta
+from agent.catalog import Catalog, clocks, handover, meta
 from agent.config.live import LiveConfig
 from agent.config.web import WebConfig, place
-from agent.custody.evidence import receipts
+from agent.custody.clocks import ledger
+from agent.custody.evidence import footage, receipts
 from agent.custody.log import opening
 from agent.custody.log.reading import Log
 from agent.errors import Reject, Stop
-from agent.retention.roster import protecting
+from agent.retention import explain, handin
+from agent.retention.book import Book
+from agent.retention.roster import in_force, protecting
 from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources
 from agent.upload.live import LiveUploads
 from agent.web.address import reachable
 from agent.web.api.asked import Asked, LogHead, TargetFact
 from agent.web.commands import Commands
+from agent.web.findings import FindingReader
 from agent.web.server import Lan
 
 _HOLDS = 1.0  # seconds
@@ -36,6 +42,9 @@ class Rooms:
     uploads: LiveUploads
     looked_at: Sources
     commands: Commands
+    findings: FindingReader
+    book: Book
+    now: Callable[[], float | None]  # None: no time is to be believed
 
     def targets(self) -> list[TargetFact]:
         failing = self.uploads.failing()
@@ -52,6 +61,23 @@ class Rooms:
     def receipt(self, docking: int) -> bytes:
         """Raises Reject, Stop `log-unreadable`."""
         return receipts.of_event(self._log(), handover.event_of_docking(self.catalog.read(), docking)).data
+
+    def explain(self, clip: int) -> Mapping[str, Any]:
+        """Raises Reject."""
+        trusted, targets = self.now(), frozenset(self.live.current.targets)
+        now = time.time() if trusted is None else trusted
+        with self.catalog.reading() as db:
+            keeping = self.book.keeping(db)
+            return explain.facts(explain.explain(db, clip, keeping, now, trusted is not None, targets))
+
+    def handin(self, day: date) -> Mapping[str, Any]:
+        with self.catalog.reading() as db:
+            made = handin.report(db, in_force(db), day, day, time.time())
+        return asdict(made)
+
+    def clock(self, recorder: str) -> Mapping[str, Any] | None:
+        with self.catalog.reading() as db:
+            return ledger.standing(db, recorder).facts if clocks.offsets(db, recorder) else None
 
     def facts(self) -> Mapping[str, Any]:
         return self.live.current.model_dump(mode="json")  # secrets are in files of their own
@@ -74,6 +100,11 @@ def asked(rooms: Rooms) -> Asked:
         head=rooms.head,
         receipt=rooms.receipt,
         commands=rooms.commands,
+        explain=rooms.explain,
+        opened=lambda clip, key: footage.opened(rooms.store, clip, key),
+        handin=rooms.handin,
+        findings=rooms.findings,
+        clock=rooms.clock,
         facts=rooms.facts,
     )
 

@@ -157,6 +157,11 @@ def served(facts: Facts, language: str = "zh") -> Iterator[str]:
             lambda: None,
             lambda docking: b"",
             {},
+            lambda clip: {},
+            lambda clip, key: 0,
+            lambda day: {},
+            lambda *page: [],
+            lambda recorder: None,
             dict,
         )
         app = application(

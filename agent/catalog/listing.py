@@ -74,6 +74,12 @@ def recorders(
     return Page([row for row in rows[:limit] if shown(row)], rows[limit - 1]["docking"] if more else None)
 
 
+def officer_of(db: sqlite3.Connection, docking: int) -> str:
+    """Whose recorder was docked; "" where nobody knows."""
+    row = db.execute("SELECT officer FROM dockings WHERE id = ?", (docking,)).fetchone()
+    return str(row[0]) if row else ""
+
+
 def holds(db: sqlite3.Connection, *, lifted: bool = False, after: int = 0, limit: int = 100) -> Page:
     """Those in force, or with `lifted` every one, by rising number behind `after`. `who` set it, and when."""
     where = "" if lifted else " AND h.lifted IS NULL"

@@ -4,6 +4,7 @@ import math
 import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from agent.catalog import deliveries, places, retained, rot
 from agent.catalog.holds import Hold
@@ -53,6 +54,18 @@ def explain(
         holds,
         tuple(hinders(db, row, here, holds, now, trusted, targets)),
     )
+
+
+def facts(reading: Reading) -> dict[str, Any]:
+    """For who does not know rules. Times stay seconds since the epoch, `math.inf` for ever."""
+    return {
+        "counts_from": {"at": reading.began.at, "by": reading.began.by},
+        "rules": [{"rule": rule.name, "class": rule.gives, "until": until} for rule, until in reading.rules],
+        "centre": {"until": reading.centre.until, "rule": reading.centre.by and reading.centre.by.name},
+        "here": {"until": reading.here.until, "rule": reading.here.by and reading.here.by.name},
+        "holds": [hold.id for hold in reading.holds],
+        "hinders": [{"key": one.key, "params": dict(one.params)} for one in reading.hinders],
+    }
 
 
 def hinders(

@@ -1,6 +1,6 @@
 """The routes. Answers are made from snapshots; what changes anything is behind `agent.web.commands`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from agent.status.metrics import Exposition
 from agent.status.plain import plain
 from agent.status.remembered import Remembered
 from agent.status.snapshot import Sources, snapshot
+from agent.web.admin import admin
 from agent.web.answers import as_json, refusal
 from agent.web.api import problems
 from agent.web.api.app import PREFIX, api
@@ -27,7 +28,8 @@ from agent.web.door import Door
 from agent.web.findings import FindingReader
 from agent.web.findings import parse as parse_findings
 from agent.web.guard import Guard, local_user
-from agent.web.kiosk import Receipt, kiosk
+from agent.web.kiosk import Receipt, kiosk, stands_there
+from agent.web.page import page
 from agent.web.rate import Rate
 from agent.words import LANGUAGES, words
 
@@ -96,9 +98,11 @@ def application(
             return refusal(error.key, 400, error.params)
         return as_json([plain(row) for row in findings(*query)])
 
+    rack = page(_file("kiosk.html"), language)
     return Starlette(
         routes=[
-            *kiosk(sources, receipt, language, _file("kiosk.html")),
+            *kiosk(sources, receipt, rack),
+            *admin(page(_file("admin.html"), language), rack, stands_there),
             Route("/status", status),
             Route("/metrics", scrape),
             Route("/healthz", healthz),
@@ -130,13 +134,20 @@ def _words(request: Request) -> Response:
 
 
 def _static() -> list[Route]:
-    """Every file beside the page, read once: no path of a request ever reaches the file system."""
-    found = resources.files("agent.web").joinpath("static").iterdir()
+    """Every file beside the pages, read once: no path of a request ever reaches the file system."""
     return [
-        Route(f"/static/{file.name}", _serve(file.name, _TYPES[suffix]))
-        for file in found
-        if (suffix := file.name[file.name.rfind(".") :]) in _TYPES
+        Route(f"/static/{name}", _serve(name, _TYPES[suffix]))
+        for name in _names()
+        if (suffix := name[name.rfind(".") :]) in _TYPES
     ]
+
+
+def _names() -> Iterator[str]:
+    for found in resources.files("agent.web").joinpath("static").iterdir():
+        if found.is_dir():
+            yield from (f"{found.name}/{file.name}" for file in found.iterdir())
+        else:
+            yield found.name
 
 
 def _serve(name: str, media_type: str) -> Callable[[Request], Response]:

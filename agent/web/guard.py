@@ -18,6 +18,8 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+#: A route that serves what a stranger made says so itself, in a policy that allows less.
+_NARROWER = frozenset({"Content-Security-Policy"})
 #: The first part of `scope["client"]` for a peer on the Unix socket; the second is its uid.
 UID = "uid"
 
@@ -36,7 +38,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
+                    if name not in _NARROWER or name not in headers:
+                        headers[name] = value
             await send(message)
 
         if self._meant_us(scope):

@@ -12,24 +12,19 @@ from agent.status.snapshot import Sources
 from agent.web.answers import refusal
 from agent.web.door import at_the_rack
 from agent.web.guard import local_user
-from agent.words import LANGUAGES
+from agent.web.page import Page
 
 #: The short receipt of a docking, by its number; "" while there is none.
 Receipt = Callable[[int], str]
 _DIGITS = 18  # of a number that a query may have
 
 
-def kiosk(sources: Sources, receipt: Receipt, language: Callable[[], str], html: str) -> list[Route]:
-    """`language` is the configured one, asked at each opening of the page `html`."""
-
+def kiosk(sources: Sources, receipt: Receipt, shown: Page) -> list[Route]:
     def page(request: Request) -> Response:
-        if not _stands_there(request):
-            return refusal("rack-only", 403)
-        chosen = language() if language() in LANGUAGES else LANGUAGES[0]
-        return Response(html.replace('lang="en"', f'lang="{chosen}"'), media_type="text/html")
+        return shown(request) if stands_there(request) else refusal("rack-only", 403)
 
     def code(request: Request) -> Response:
-        if not _stands_there(request):
+        if not stands_there(request):
             return refusal("rack-only", 403)
         asked = request.query_params.get("docking", "")
         number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= _DIGITS else 0
@@ -37,10 +32,10 @@ def kiosk(sources: Sources, receipt: Receipt, language: Callable[[], str], html:
         text = receipt(number) if number in {slot.docking for slot in sources.slots()} - {0} else ""
         return Response(_drawn(text), media_type="image/svg+xml") if text else refusal("not-found", 404)
 
-    return [Route("/", page), Route("/kiosk", page), Route("/kiosk/receipt.svg", code)]
+    return [Route("/kiosk", page), Route("/kiosk/receipt.svg", code)]
 
 
-def _stands_there(request: Request) -> bool:
+def stands_there(request: Request) -> bool:
     return at_the_rack(request.scope) or local_user(request.scope) is not None
 
 

@@ -21,6 +21,7 @@ TWINS = [
     (ROOT / "docs/access.md", ROOT / "docs/access.zh-CN.md"),
     (ROOT / "docs/health.md", ROOT / "docs/health.zh-CN.md"),
     (ROOT / "docs/kiosk.md", ROOT / "docs/kiosk.zh-CN.md"),
+    (ROOT / "docs/admin.md", ROOT / "docs/admin.zh-CN.md"),
 ]
 BY_HAND = [guide for twins in TWINS[:2] for guide in twins]  # an image installs nothing
 GUIDES = [guide for twins in TWINS[:3] for guide in twins]

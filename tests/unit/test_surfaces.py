@@ -24,7 +24,8 @@ def test_a_page_reads_the_roster_once_and_not_for_each_of_its_rows(
     try:
         roster.take_over(catalog, Roster((Line("R1", "P1", "first"),)))
         nothing = cast(Any, None)
-        asked = surfaces.asked(surfaces.Rooms(nothing, catalog, tmp_path, nothing, nothing, {}))
+        rooms = surfaces.Rooms(nothing, catalog, tmp_path, nothing, nothing, {}, nothing, nothing, nothing)
+        asked = surfaces.asked(rooms)
         assert {asked.units_of("P1") for _ in range(1000)} == {frozenset({"first"})}
         assert len(looks) < 10
     finally:

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import errors
+from agent.access.roles import Role
 from agent.model import ClipState, DeliveryState, Step, printable
 from agent.status.health import Severity
+from agent.web.admin import SECTIONS as SENT
 from agent.words import LANGUAGES, fill, language_of, sentence, word, words
 from agent.words.shown import duration, size
 
@@ -22,7 +24,7 @@ SECTIONS = {
     "slots", "clips", "problems", "doctor", "page", "severity", "update", "certificate", "target",
     "check", "upload", "audit", "witness", "clocks", "sample", "findings", "export", "report", "clip",
     "deliveries", "events", "order", "retention", "handin", "centre",
-    "scrub", "access", "remedies", "support", "kiosk",
+    "scrub", "access", "remedies", "support", "kiosk", "admin",
 }  # fmt: skip
 
 anything = st.recursive(
@@ -130,11 +132,29 @@ def test_everything_that_can_happen_to_a_clip_is_told_in_words() -> None:
 
 
 def test_every_word_that_screen_and_commands_ask_for_is_there() -> None:
-    sources = [*(ROOT / "agent" / "web" / "static").glob("*.js"), *(ROOT / "agent" / "cli").glob("*.py")]
+    sources = [*(ROOT / "agent" / "web" / "static").rglob("*.js"), *(ROOT / "agent" / "cli").glob("*.py")]
     text = "".join(source.read_text() for source in sources)
     asked = set(re.findall(r'(?:word|tell)\((?:words, )?"(\w+)", "(\w+)"', text))
     assert len(asked) > 10
     assert asked <= set(flat("en"))
+
+
+#: Words of the admin page that its scripts put together.
+MADE = re.compile(r"(scope|what|outcome)-[\w-]+|up|down|yes|no")
+
+
+def test_the_admin_page_asks_for_every_word_of_its_own_and_for_no_other() -> None:
+    scripts = (ROOT / "agent" / "web" / "static" / "admin").glob("*.js")
+    text = "".join(script.read_text() for script in scripts)
+    asked = set(re.findall(r'\b(?:say|text|short|moment|choice)\("([\w-]+)"', text))
+    views = set(re.findall(r"^  (\w+): \(\) => may", text, re.MULTILINE))
+    known = set(words("en")["admin"])
+    assert (asked | views | set(Role)) - known == set()
+    assert {word for word in known - asked - views - set(Role) if not MADE.fullmatch(word)} == set()
+    others = set(re.findall(r'\bof\("([\w-]+)", "([\w-]+)"', text))
+    assert len(others) > 30 and others <= set(flat("en"))
+    sections = {section for section, _ in others} | set(re.findall(r'\bstate\.words(?:, "|\.)(\w+)', text))
+    assert {"admin", "clips", "remedies", "events"} <= sections <= SENT
 
 
 def test_a_missing_word_shows_its_key_and_a_missing_parameter_a_question_mark() -> None:

@@ -18,6 +18,12 @@ MATRIX: dict[tuple[str, str, str], set[str]] = {
     ("GET", "/clips?recorder=R1", ""): {O, C, R, I},
     ("GET", "/clips?case=A", ""): {O, C, R, I},
     ("GET", "/clips/{clip}", ""): PEOPLE,
+    ("GET", "/clips/{clip}/story", ""): {C, R, I},
+    ("POST", "/clips/{clip}/views", "{}"): {C, R, I},
+    ("GET", "/views/SECRET", ""): {C, R, I},
+    ("GET", "/handin?day=2026-11-25", ""): {O, C, R, I},
+    ("GET", "/findings", ""): {O, C, R, I},
+    ("GET", "/clocks", ""): {O, C, R, I},
     ("GET", "/dockings", ""): PEOPLE,
     ("GET", "/dockings?recorder=R1", ""): {O, C, R, I},
     ("GET", "/dockings/{docking}/receipt", ""): {O, C, R, I},
@@ -36,12 +42,15 @@ MATRIX: dict[tuple[str, str, str], set[str]] = {
 }
 
 
+SECRET = "s" * 43  # of a view that was never begun
+
+
 def bare(path: str) -> str:
     """As the description has it."""
     path = path.split("?")[0]
     for at, name in (("/slots/1", "slot"), ("/holds/1", "hold"), ("/asks/1", "asked_for")):
         path = path.replace(at, f"{at[:-1]}{{{name}}}")
-    return path
+    return path.replace("SECRET", "{secret}")
 
 
 ROUTES = [*dict.fromkeys((method, bare(path)) for method, path, _ in MATRIX)]

@@ -5,14 +5,20 @@ import json
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from agent.access.access import Access
 from agent.catalog import Catalog, backlog, events
+from agent.config.roster import Roster
+from agent.custody.evidence import footage, viewed
+from agent.custody.texts import Texts
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
+from agent.retention import explain, handin
+from agent.retention.keeping import Keeping
 from agent.status.health import HealthBoard, Issue
 from agent.status.health.surfaces import surfaces_check
 from agent.status.metrics import Measured, Scrubbed, exposition
@@ -36,6 +42,7 @@ class Answer:
 class Station:
     folder: Path
     port: int = 0
+    catalog_at: Path | None = None  # that of a store with clips
     lan: tuple[Path, Path] | None = None  # certificate and key
     slots: list[SlotStatus] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -43,6 +50,7 @@ class Station:
     language: str = "en"
     trusted: bool = True  # its clock
     findings: list[dict[str, Any]] = field(default_factory=list)
+    clocks: dict[str, dict[str, Any]] = field(default_factory=dict)  # by recorder
     units: dict[str, list[str]] = field(default_factory=dict)  # officer → theirs
     targets: list[TargetFact] = field(default_factory=list)
     head: LogHead | None = None
@@ -53,7 +61,7 @@ class Station:
     commands: list[tuple[Mapping[str, str], str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.catalog = Catalog.open(self.folder / "catalog.db")
+        self.catalog = Catalog.open(self.catalog_at or self.folder / "catalog.db")
         self.access = Access(self.catalog, lambda: self.now)
         self.socket = self.folder / "run" / "agent.sock"
         checks = {"web": surfaces_check(lambda: self.server.problems()), "others": lambda: list(self.issues)}
@@ -75,6 +83,8 @@ class Station:
         uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
         commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
         commands |= self.access.commands()
+        commands |= viewed.commands(self.catalog, self.folder, Texts(self.folder))
+        self.ordered = commands
         asked = Asked(
             sources=sources,
             read=self.catalog.read,
@@ -83,6 +93,11 @@ class Station:
             head=lambda: self.head,
             receipt=self._receipt,
             commands=commands,
+            explain=self._kept,
+            opened=lambda clip, key: footage.opened(self.folder, clip, key),
+            handin=self._handin,
+            findings=self._listed,
+            clock=lambda recorder: self.clocks.get(recorder),
             facts=lambda: {"station": {"name": "Test station"}},
         )
         self.measured = measured(self.catalog)
@@ -115,6 +130,14 @@ class Station:
 
     def _receipt(self, docking: int) -> bytes:
         return f"receipt of {docking}".encode()
+
+    def _kept(self, clip: int) -> Mapping[str, Any]:
+        with self.catalog.reading() as db:
+            return explain.facts(explain.explain(db, clip, Keeping(()), time.time(), False, ()))
+
+    def _handin(self, day: date) -> Mapping[str, Any]:
+        made = handin.report(self.catalog.read(), Roster(), day, day, time.time())
+        return asdict(made)
 
     def _explain(self, arguments: Mapping[str, str], who: str) -> Mapping[str, Any]:
         self.commands.append((arguments, who))

@@ -11,7 +11,7 @@ from agent.catalog import holds, intake, labels
 from agent.model import Identity, Pulled, SlotStatus, SourceClip
 from agent.status.health import Issue, Severity
 from tests.uploading import eventually
-from tests.web.api_routes import MATRIX, ROUTES, A, C, I, M, O, R
+from tests.web.api_routes import MATRIX, ROUTES, SECRET, A, C, I, M, O, R
 from tests.web.outside import Outsider, account, certificate, token
 from tests.web.station import Station, collecting
 
@@ -54,7 +54,7 @@ def test_a_route_opens_to_whom_it_is_for_and_to_nobody_else(
 ) -> None:
     _, people, docking, clip = house
     method, path, body = route
-    path = path.format(docking=docking, clip=clip)
+    path = path.format(docking=docking, clip=clip).replace("SECRET", SECRET)
     said = json.loads(body.replace("CLIP", str(clip))) if body else None
     status = people[who].ask(f"/api/v1{path}", method, said).status
     if not who:

@@ -22,7 +22,7 @@ def test_every_route_is_documented_and_no_other(station: Station) -> None:
 def test_every_parameter_of_a_search_is_documented(station: Station) -> None:
     described = station.get_local("/api/v1/openapi.json").json()["paths"]
     text = DOCS.read_text("utf-8")
-    for path in ("/clips", "/dockings", "/recorders"):
+    for path in ("/clips", "/dockings", "/recorders", "/handin", "/findings", "/clocks"):
         row = next(line for line in text.splitlines() if line.startswith(f"| `GET {path}` "))
         for parameter in described[path]["get"]["parameters"]:
             assert f"`{parameter['name']}`" in row, path

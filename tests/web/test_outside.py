@@ -74,7 +74,7 @@ def test_a_machine_sees_the_state_and_nobodys_name(station: Station, trusted: Pa
     assert machine.ask("/api/v1/status").status == 401
 
 
-@pytest.mark.parametrize("path", ["/kiosk", "/", "/kiosk/receipt.svg", "/status", "/clips", "/findings"])
+@pytest.mark.parametrize("path", ["/kiosk", "/kiosk/receipt.svg", "/status", "/clips", "/findings"])
 def test_what_is_for_the_rack_or_this_machine_is_not_for_the_network(
     station: Station, trusted: Path, path: str
 ) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -107,20 +107,29 @@ def test_nothing_can_be_changed_over_http(station: Station) -> None:
 def test_the_page_opens_in_the_configured_language(station: Station, language: str) -> None:
     station.language = language
     page = station.get("/kiosk")
-    assert f'<html lang="{language}">'.encode() in page.body
+    for path in ("/kiosk", "/admin"):
+        assert f'<html lang="{language}">'.encode() in station.get(path).body
     assert station.get("/").body == page.body
     assert station.get(f"/words/{language}.json").json() == words(language)
 
 
 def test_an_unknown_language_has_no_words(station: Station) -> None:
     assert station.get("/words/de.json").status == 404
+    assert station.get("/words/de/admin.json").status == 404
     assert station.get("/words/..%2F..%2Fsecret.json").status == 404
 
 
-def test_everything_that_the_page_loads_is_served_by_the_station(station: Station) -> None:
+def views() -> list[str]:
+    """Scripts that the admin page fetches when they are wanted: no page needs all of them."""
+    folder = Path(__file__).parents[2] / "agent" / "web" / "static" / "admin"
+    return [f"/static/admin/{file.name}" for file in folder.glob("*.js")]
+
+
+@pytest.mark.parametrize("page", ["/", "/admin"])
+def test_everything_that_a_page_loads_is_served_by_the_station(station: Station, page: str) -> None:
     seen: set[str] = set()
     size = 0
-    wanted = ["/"]
+    wanted = [page, *(views() if page == "/admin" else ())]
     while wanted:
         path = wanted.pop()
         answer = station.get(path)
@@ -128,17 +137,20 @@ def test_everything_that_the_page_loads_is_served_by_the_station(station: Statio
         seen.add(path)
         size += len(answer.body)
         text = answer.body.decode()
-        found = re.findall(r'(?:src|href)="([^"]+)"', text) if path == "/" else []
-        found += [f"/static/{name}" for name in re.findall(r'from "\./([^"]+)"', text)]
+        found = re.findall(r'(?:src|href)="([^"#]+)"', text) if path == page else []
+        found += [urljoin(path, name) for name in re.findall(r'from "(\.[^"]+)"', text)]
         assert not [address for address in found if not address.startswith("/static/")]
         wanted += [address for address in found if address not in seen]
-    assert {"/static/kiosk.js", "/static/tile.js", "/static/words.js", "/static/kiosk.css"} <= seen
-    size += max(len(station.get(f"/words/{language}.json").body) for language in ("zh", "en"))
+    assert {"/static/tile.js", "/static/words.js"} <= seen
+    assert ({"/static/kiosk.js", "/static/kiosk.css"} if page == "/" else {"/static/admin/main.js"}) <= seen
+    words_of = "/admin" if page == "/admin" else ""
+    size += max(len(station.get(f"/words/{language}{words_of}.json").body) for language in ("zh", "en"))
+    print(f"{page}: {size} bytes")
     assert size < 150_000
 
 
 def test_the_page_runs_under_a_policy_without_inline_script(station: Station) -> None:
-    for path in ("/", "/status", "/static/kiosk.js", "/nowhere"):
+    for path in ("/", "/admin", "/status", "/static/kiosk.js", "/static/admin/main.js", "/nowhere"):
         headers = station.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'self'" in policy
@@ -146,13 +158,14 @@ def test_the_page_runs_under_a_policy_without_inline_script(station: Station) ->
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
         assert "server" not in headers
-    page = station.get("/").body.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|style=|<style", page)
+    for path in ("/", "/admin"):
+        page = station.get(path).body.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|style=|<style", page)
 
 
 def test_the_page_puts_names_in_as_text_only() -> None:
     static = Path(__file__).parents[2] / "agent" / "web" / "static"
-    sources = "".join(file.read_text() for file in static.glob("*.js"))
+    sources = "".join(file.read_text() for file in static.rglob("*.js"))
     assert "textContent" in sources
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", sources

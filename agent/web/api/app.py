@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 from agent.access.access import Access
-from agent.web.api import clips, dockings, orders, problems, session, station
+from agent.web.api import clips, dockings, orders, problems, reports, session, station, story
 from agent.web.api.asked import Asked
 from agent.web.api.who import SCHEMES
 
@@ -27,7 +27,7 @@ def api(asked: Asked, access: Access) -> FastAPI:
         max_body_size=_LARGEST,
     )
     problems.told(app)
-    for room in (station, clips, dockings, orders):
+    for room in (station, clips, story, dockings, reports, orders):
         app.include_router(room.routes(asked))
     app.include_router(session.routes(access))
 

@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 from agent.model import Problem
 from agent.status.snapshot import Sources
 from agent.web.commands import Commands
+from agent.web.findings import FindingReader
 
 
 class TargetFact(NamedTuple):
@@ -35,4 +37,9 @@ class Asked:
     head: Callable[[], LogHead | None]  # None: there is none (yet)
     receipt: Callable[[int], bytes]  # of a docking. Raises Reject
     commands: Commands  # raise Reject
+    explain: Callable[[int], Mapping[str, Any]]  # why a clip is kept, as retention has it. Raises Reject
+    opened: Callable[[int, str], int]  # (clip, its key) → a descriptor to read from. Raises Reject
+    handin: Callable[[date], Mapping[str, Any]]  # a day's report: `tallies`, `late`
+    findings: FindingReader
+    clock: Callable[[str], Mapping[str, Any] | None]  # of a recorder; None: it was never compared
     facts: Callable[[], Mapping[str, Any]]  # the configuration in force, without its secrets

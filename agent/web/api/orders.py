@@ -16,12 +16,11 @@ from agent.status.plain import exact
 from agent.web.api import shapes
 from agent.web.api.answers import MASKED, answer
 from agent.web.api.asked import Asked
-from agent.web.api.bounds import LARGEST, NAME
+from agent.web.api.bounds import LARGEST, NAME, TEXT
 from agent.web.api.clips import ClipId, one
 from agent.web.api.who import Collecting, Holding, Known, Labelling
 
 _MOST = 1_000  # clips of one order
-_TEXT = 500
 _NUMBER = re.compile("[0-9]{1,18}")
 Number = Annotated[int, Path(ge=1, le=LARGEST)]
 Said = Mapping[str, str | None]
@@ -32,7 +31,7 @@ class _Body(BaseModel):
 
 
 class Reason(_Body):
-    reason: str = Field(min_length=1, max_length=_TEXT)
+    reason: str = Field(min_length=1, max_length=TEXT)
 
 
 class Labels(Reason):
@@ -43,7 +42,7 @@ class Labels(Reason):
     case: str | None = Field(None, max_length=NAME)
     important: Literal["yes", "no", ""] | None = None
     officer: str | None = Field(None, max_length=NAME)
-    note: str | None = Field(None, max_length=_TEXT)
+    note: str | None = Field(None, max_length=TEXT)
 
 
 class NewHold(Reason):

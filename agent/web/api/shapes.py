@@ -176,6 +176,150 @@ class Heads(TypedDict):
     head: Head | None
 
 
+class Looked(TypedDict):
+    target: str
+    at: str | None
+    left: int
+
+
+class Finding(TypedDict):
+    finding: int
+    rule: str
+    recorder: str
+    docking: int
+    facts: dict[str, Any]
+    found_at: str | None
+    state: str
+    looked: list[Looked]
+    changed_at: str | None
+    explained_by: str
+    explanation: str | None  # None: there is none, or it was erased
+
+
+class Findings(TypedDict):
+    findings: list[Finding]
+    next: str | None
+
+
+class Clock(TypedDict):
+    """Spans from the least to the most; None where nothing bounds them."""
+
+    recorder: str
+    dockings: int
+    docked: str | None
+    ahead_seconds: list[float | None]
+    drift_seconds_a_day: list[float | None]
+    wrong: bool  # for certain
+
+
+class Clocks(TypedDict):
+    clocks: list[Clock]
+    next: str | None
+
+
+class Tally(TypedDict):
+    officer: str
+    unit: str
+    recorder: str
+    clips: int
+    in_time: int
+    late: int
+    most_late: float  # seconds
+    unknown: int  # nobody can say whether in time
+    uncollected: int
+    away: bool  # of the roster, and did not dock
+
+
+class Late(TypedDict):
+    clip: int
+    officer: str
+    recorder: str
+    recorded: str | None  # the latest moment at which it can have been
+    handed: str | None
+    late: float  # seconds beyond the limit
+
+
+class HandIn(TypedDict):
+    day: str
+    recorders: list[Tally]
+    late: list[Late]
+    more: bool  # there are more than are told
+
+
+class CountsFrom(TypedDict):
+    at: str | None  # None: nobody knows yet
+    by: str
+
+
+#: `class` is a word of Python's own.
+KeptRule = TypedDict("KeptRule", {"rule": str, "class": str, "until": str | None})
+
+
+class KeptBy(TypedDict):
+    until: str | None  # None: for ever
+    rule: str | None  # None: no rule speaks of it, and it is kept
+
+
+class Kept(TypedDict):
+    counts_from: CountsFrom
+    rules: list[KeptRule]
+    centre: KeptBy
+    here: KeptBy
+    holds: list[int]
+    hinders: list[ProblemFact]  # why the copy here cannot go now
+
+
+class Delivery(TypedDict):
+    target: str
+    state: str
+    receipt: dict[str, Any] | None  # what the target itself reported
+    problem: ProblemFact | None
+    at: str | None
+
+
+class Event(TypedDict):
+    event: int
+    kind: str
+    at: str | None
+    trusted: bool  # the station's clock, then
+    signed: bool  # it is entry `event - 1` of the log; else it will be in a second
+    facts: dict[str, Any]
+    texts: dict[str, str | None]  # what people wrote; None: it was erased
+
+
+class Digests(TypedDict):
+    sm3: str | None
+    part_size: int
+    parts: int
+    unreadable: list[list[int]]  # from, bytes
+
+
+class LogSize(TypedDict):
+    origin: str
+    size: int
+    root: str
+
+
+class Story(TypedDict):
+    clip: Clip
+    event: int  # of this look itself
+    digests: Digests | None
+    deliveries: list[Delivery]
+    findings: list[Finding]
+    events: list[Event]
+    log: LogSize | None
+    kept: Kept
+
+
+class View(TypedDict):
+    event: int
+    clip: int  # the one that it became, where it was merged
+    address: str
+    seconds: float  # until the address ends
+    size: int
+    media: str
+
+
 class Who(TypedDict):
     name: str
     role: str | None  # None: a machine, or a user of this one

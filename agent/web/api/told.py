@@ -148,3 +148,78 @@ def hold(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Ho
         "set_by": printable(row["who"] or "") if names else MASKED,
         "lifted_at": moment(row["lifted_at"]),
     }
+
+
+def finding(row: Mapping[str, Any]) -> shapes.Finding:
+    """For who may read names."""
+    return {
+        "finding": row["finding"],
+        "rule": row["rule"],
+        "recorder": printable(row["recorder"]),
+        "docking": row["docking"],
+        "facts": plain(row["facts"]),
+        "found_at": moment(row["found_at"]),
+        "state": row["state"],
+        "looked": [
+            {"target": plain(target), "at": moment(said["at"]), "left": said["left"]}
+            for target, said in row["looked"].items()
+        ],
+        "changed_at": moment(row["changed_at"]),
+        "explained_by": printable(row["explained_by"]),
+        "explanation": plain(row["explanation"]),
+    }
+
+
+def clock(facts: Mapping[str, Any]) -> shapes.Clock:
+    return {
+        "recorder": printable(facts["recorder"]),
+        "dockings": facts["dockings"],
+        "docked": moment(facts["docked"]),
+        "ahead_seconds": facts["ahead_seconds"],
+        "drift_seconds_a_day": facts["drift_seconds_a_day"],
+        "wrong": facts["wrong"],
+    }
+
+
+def tally(row: Mapping[str, Any]) -> shapes.Tally:
+    return plain(row)  # type: ignore[no-any-return]
+
+
+def late(row: Mapping[str, Any]) -> shapes.Late:
+    times = {name: moment(row[name]) for name in ("recorded", "handed")}
+    return {**plain(row), **times}  # type: ignore[typeddict-item]
+
+
+def story(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command `view` gives out, but for the clip itself."""
+    digests, log = found["digests"], found["log"]
+    signed = log["size"] if log else 0
+    return {
+        "event": found["event"],
+        "digests": {**digests, "unreadable": plain(digests["unreadable"])} if digests else None,
+        "deliveries": [
+            {
+                "target": plain(one["target"]),
+                "state": one["state"],
+                "receipt": plain(one["receipt"]),
+                "problem": plain(one["problem"]),
+                "at": moment(one["updated"]),
+            }
+            for one in found["deliveries"]
+        ],
+        "findings": [finding(one) for one in found["findings"]],
+        "events": [_event(one, signed) for one in found["events"]],
+        "log": log,
+    }
+
+
+def _event(one: Mapping[str, Any], signed: int) -> shapes.Event:
+    return {
+        "event": one["seq"],
+        "kind": one["kind"],
+        "at": moment(one["at"]),
+        "trusted": one["clock"],
+        "signed": one["seq"] <= signed,
+        "facts": plain(one["body"]) if isinstance(one["body"], Mapping) else {},
+        "texts": plain(one["texts"]),
+    }

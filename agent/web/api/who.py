@@ -43,6 +43,7 @@ def naming(caller: Annotated[Caller, Depends(having(Right.SEE_CLIPS))]) -> Calle
 Watching = Annotated[Caller, Depends(having(Right.SEE_STATUS))]
 Looking = Annotated[Caller, Depends(having(Right.SEE_CLIPS))]
 Naming = Annotated[Caller, Depends(naming)]
+Viewing = Annotated[Caller, Depends(having(Right.SEE_FOOTAGE))]
 Labelling = Annotated[Caller, Depends(having(Right.LABEL))]
 Holding = Annotated[Caller, Depends(having(Right.HOLD))]
 Collecting = Annotated[Caller, Depends(having(Right.COLLECT))]

@@ -2,9 +2,10 @@
 
 const known = {};
 
-export async function load(language) {
+// `page`: of which only the words are wanted; "": all of them.
+export async function load(language, page = "") {
   if (!known[language]) {
-    const answer = await fetch(`/words/${language}.json`);
+    const answer = await fetch(`/words/${language}${page && `/${page}`}.json`);
     if (!answer.ok) throw new Error(`no words: ${answer.status}`);
     known[language] = await answer.json();
   }
