@@ -34,7 +34,7 @@ class Client:
         return self._ask("POST", resource, json.dumps(arguments))
 
     def _ask(self, method: str, resource: str, body: str | None = None) -> Any:
-        connection = _UnixConnection(self._path)
+        connection = UnixConnection(self._path)
         try:
             connection.request(method, resource, body)
             answer = connection.getresponse()
@@ -49,7 +49,7 @@ class Client:
             connection.close()
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=_TIMEOUT)
         self._path = path

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import alone, centre, due, letting, longest, parcel, rack, trail, years
+from scripts.benchmarks import alone, centre, due, letting, longest, parcel, rack, screens, trail, years
 from scripts.benchmarks.machine import Cold
 from scripts.benchmarks.measure import Bench, BenchError, Figure
 
@@ -25,6 +25,7 @@ SCENARIOS: Mapping[str, Callable[[Bench], Iterable[Figure]]] = {
     "start": years.start,
     "idle": years.idle,
     "next": due.next_clip,
+    "screens": screens.screens,
     "retention": letting.retention,
     "log": trail.log,
     "package": parcel.package,

@@ -1,5 +1,6 @@
 """A whole station as systemd would start it, with a simulated rack."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -15,10 +16,11 @@ from typing import cast
 
 import yaml
 
-from agent.cli.client import Client
+from agent.cli.client import Client, UnixConnection
 from agent.errors import Stop
 from agent.status.shape import StatusShape
 from scripts.benchmarks.measure import BenchError
+from scripts.demo_process import HOST, free_ports
 
 PATIENCE = 300.0  # seconds, for anything
 WATCHDOG = 120  # seconds, as in systemd/recorder-station.service
@@ -42,6 +44,7 @@ class Station:
         self._log = folder / "agent.log"
         self._run = Path(tempfile.mkdtemp(prefix="bench-"))  # a socket's path must be short
         self._client = Client(self._run / "agent.sock")
+        [self._port] = free_ports(1)
         self._agent: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Station":
@@ -91,6 +94,14 @@ class Station:
         self._agent.kill()
         self._agent.wait()
 
+    def screen(self) -> http.client.HTTPConnection:
+        """As from the screen at the rack."""
+        return http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE)
+
+    def local(self) -> http.client.HTTPConnection:
+        """As from somebody at the station, who may see everything."""
+        return UnixConnection(self._run / "agent.sock")
+
     def status(self) -> StatusShape:
         return cast(StatusShape, self._client.get("/status"))
 
@@ -120,7 +131,7 @@ class Station:
             "store": {"path": str(self.store)},
             "dock": {"udev": False, "simulated_rack": str(self.rack), "mounts": str(self._run / "mounts")},
             "targets": centre,
-            "web": {"listen": "127.0.0.1:0", "socket": str(self._run / "agent.sock")},
+            "web": {"listen": f"{HOST}:{self._port}", "socket": str(self._run / "agent.sock")},
         }
 
 
