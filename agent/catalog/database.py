@@ -147,7 +147,6 @@ class Catalog:
             while batch := self._next_batch():
                 self._commit(batch)
             self._connection.execute("DELETE FROM meta WHERE key = 'running'")
-            self._connection.execute("PRAGMA optimize")
         except BaseException as error:
             self._give_up(batch, error)
             raise  # escapes the thread: the supervisor ends the agent

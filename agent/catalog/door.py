@@ -9,6 +9,8 @@ from agent.clock import stamp as stamp
 from agent.errors import WrongState
 from agent.model import TRANSITIONS, ClipState
 
+_ANOTHERS = (ClipState.MERGED, ClipState.QUARANTINED)  # as triggers of the catalog have it
+
 
 def note(tx: sqlite3.Connection, kind: str, clip: int | None, facts: Mapping[str, Any]) -> int:
     """Insert an event row; return its sequence number."""
@@ -71,7 +73,7 @@ def _moved(
 
 
 def _begin(tx: sqlite3.Connection, clip: int, columns: Mapping[str, Any]) -> None:
-    row = {**columns, "id": clip}
+    row = {**columns, "id": clip, "own": columns["state"] not in _ANOTHERS}
     marks = ", ".join("?" * len(row))
     tx.execute(f"INSERT INTO clips ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 

@@ -261,8 +261,7 @@ def twin(db: sqlite3.Connection, clip: int, manifest: Manifest, key: str) -> tup
         same = ("sha256 = ? AND size > 0 AND partial = 0", bytes.fromhex(manifest.sha256))
     row = db.execute(
         f"SELECT id, state FROM clips WHERE recorder = (SELECT recorder FROM clips WHERE id = ?)"
-        f" AND {same[0]} AND size = ? AND partial = ? AND state NOT IN ('merged', 'quarantined')"
-        f" AND id <> ?",
+        f" AND {same[0]} AND size = ? AND partial = ? AND own = 1 AND id <> ?",
         (clip, same[1], manifest.size, bool(manifest.unreadable), clip),
     ).fetchone()
     return (int(row[0]), ClipState(row[1])) if row else None

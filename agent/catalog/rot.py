@@ -81,7 +81,7 @@ def taken(db: sqlite3.Connection, clip: int) -> bool:
     row = db.execute(
         "SELECT 1 FROM clips c JOIN clips o ON o.recorder = c.recorder AND o.id <> c.id AND (o.key = c.key OR"
         " (o.sha256 = c.sha256 AND o.size > 0 AND o.partial = 0))"
-        " WHERE c.id = ? AND o.state NOT IN ('merged', 'quarantined')",
+        " WHERE c.id = ? AND o.own = 1",
         (clip,),
     ).fetchone()
     return row is not None

@@ -190,10 +190,7 @@ def _day(after: datetime | None, before: datetime | None) -> str:
 
 
 def _is_ours(db: sqlite3.Connection, key: str) -> bool:
-    row = db.execute(
-        "SELECT 1 FROM clips WHERE key = ? AND state NOT IN ('merged', 'quarantined')", (key,)
-    ).fetchone()
-    return row is not None
+    return db.execute("SELECT 1 FROM clips WHERE key = ? AND own = 1", (key,)).fetchone() is not None
 
 
 def _key(db: sqlite3.Connection, clip: int) -> str | None:

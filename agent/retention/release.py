@@ -92,18 +92,18 @@ class Release:
         after = went = 0
         while found := removals.waiting(self._catalog.read(), after, _GROUP):
             after = found[-1][0]
-            gone = [clip for clip, key in found if self._removed(key)]
-            for folder in {self._path(key).parent for _, key in found}:
+            files = [(clip, key, self._path(key)) for clip, key in found]
+            gone = [clip for clip, key, path in files if self._removed(key, path)]
+            for folder in {path.parent for _, _, path in files}:
                 if folder.is_dir():
                     durable.sync_folder(folder)
             self._catalog.write(lambda tx, gone=gone: removals.done(tx, gone))  # type: ignore[misc]
             went += len(gone)
         return went
 
-    def _removed(self, key: str) -> bool:
+    def _removed(self, key: str, path: Path) -> bool:
         if key in self._stuck:
             return False
-        path = self._path(key)
         try:
             for file in (path, path.with_name(path.name + ".json")):
                 file.unlink(missing_ok=True)

@@ -49,7 +49,6 @@ def build(path: Path, clips: int, recorders: int = 400) -> None:
         migrate(db, path)
         with _triggers_rest(db):
             _fill(db, clips, recorders)
-        db.execute("PRAGMA optimize")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

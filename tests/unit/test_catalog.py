@@ -106,7 +106,8 @@ def test_whatever_is_tried_the_events_tell_the_whole_story(
         "INSERT OR REPLACE INTO clips SELECT * FROM clips",
         "INSERT INTO clips SELECT 99, 'stored', event, recorder, fs_id, path, size, mtime_ns, docking,"
         " seen_at, kind, important, assigned, officer, sequence, recorded_at, time_source, name_parsed,"
-        " partial, key, sha256, merged_into, stored_at, urgency FROM clips",
+        " partial, key, sha256, merged_into, stored_at, urgency, own FROM clips",
+        "UPDATE clips SET own = 0",
         "UPDATE events SET body = '{}'",
         "DELETE FROM events",
         "INSERT OR REPLACE INTO events SELECT * FROM events",
