@@ -16,7 +16,18 @@ from pathlib import Path
 
 from agent import __version__, booted, clock, lock, surfaces
 from agent.access import Access
-from agent.catalog import Catalog, backlog, deliveries, events, findings, home, lengthened, queries, rot
+from agent.catalog import (
+    Catalog,
+    backlog,
+    deliveries,
+    events,
+    findings,
+    home,
+    lengthened,
+    queries,
+    rot,
+    stopped,
+)
 from agent.catalog.check import CatalogCheck
 from agent.checks import Lateness, Watched, board
 from agent.config import Config
@@ -36,6 +47,7 @@ from agent.dock.docking import Docking, Tools
 from agent.dock.events import Source
 from agent.dock.hotplug import UdevSource
 from agent.dock.mounts import Mounts, Verbs
+from agent.dock.orders import Orders
 from agent.dock.rack import RackSource
 from agent.errors import Stop
 from agent.ingest.collect import Ingest
@@ -151,6 +163,7 @@ class Station:
             self._sources,
             mounts,
             Tools(self._board, mounts, best, self._collect),
+            stopped.slots(self._catalog.read()),
         )
         self._looked_at = self._look(config)
         self._supervisor = Supervisor([self._dock_beats, self._catalog_beats])
@@ -313,6 +326,7 @@ class Station:
             **self._custody_commands(),
             **self._retention_commands(),
             **self._access_commands(),
+            **self._slot_commands(),
         }
         rooms = surfaces.Rooms(
             self._live,
@@ -423,6 +437,15 @@ class Station:
     def _access_commands(self) -> Mapping[str, custody_commands.Command]:
         """An account that is gone at the next start is none."""
         return {} if self._data_problem else self._access.commands()
+
+    def _slot_commands(self) -> Mapping[str, custody_commands.Command]:
+        if self._data_problem:
+            return {}  # nothing is collected anyway, and the order would be gone at the next start
+
+        def known() -> set[str]:
+            return {slot.slot for slot in self._board.snapshot()}
+
+        return Orders(self._catalog, self._texts.said, known, self._dock.ordered).all()
 
     def _health(self) -> HealthBoard:
         return board(

@@ -78,6 +78,7 @@ class SlotState(StrEnum):
     INCOMPLETE = "incomplete"  # finished, and something could not be collected
     FAILED = "failed"  # nothing could be read at all
     STUCK = "stuck"  # no progress; the port was disconnected
+    OUT_OF_USE = "out-of-use"  # by order; nothing is in it, or something that is not looked at
 
 
 class Doing(StrEnum):
@@ -106,6 +107,7 @@ class Step(StrEnum):
     INCOMPLETE = "incomplete"
     FAILED = "failed"
     STUCK = "stuck"
+    OUT_OF_USE = "out-of-use"
 
 
 class DeviceKind(StrEnum):
@@ -305,6 +307,9 @@ class SlotStatus:
     emptied: bool = False  # they were all that it had
     condition: Condition = Condition()
     pulled: Pulled | None = None  # only while it is empty
+    out_of_use: float | None = (
+        None  # since when, also while it finishes what is in it; seconds since the epoch
+    )
 
     @property
     def eta_seconds(self) -> float | None:

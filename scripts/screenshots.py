@@ -99,6 +99,12 @@ def states() -> list[SlotStatus]:
         ),
         slot("14", S.FAILED, 14, recorder="", officer="", problems=(Problem("no-file-system"),)),
         slot("15", S.STUCK, 15, received=NOW - 400, problems=(Problem("stuck", {"seconds": 120}),)),
+        SlotStatus(
+            "16",
+            S.OUT_OF_USE,
+            problems=(Problem("slot-out-of-use", {"slot": "16"}),),
+            out_of_use=NOW - 3600,
+        ),
     ]
 
 

@@ -150,12 +150,13 @@ def house(
     settings: Settings | None = None,
     sources: tuple[Source, ...] = (),
     opening: Callable[[Port], None] = lambda port: None,
+    out_of_use: Mapping[str, float] | None = None,
     **tuned: Any,
 ) -> Iterator[House]:
     board, hand, shelf, settings = Board(), Hand(), Shelf(folder), settings or Settings()
     blank: Any = Blank(opening)
     tools = Tools(board, shelf, lambda device: blank, collect, **{"grace": 0.05, "again": 0.05, **tuned})
-    dock = Dock(lambda: settings, (hand, *sources), shelf, tools)
+    dock = Dock(lambda: settings, (hand, *sources), shelf, tools, out_of_use)
     dock.start()
     try:
         yield House(board, hand, shelf, settings, tools, dock)

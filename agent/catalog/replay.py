@@ -1,4 +1,5 @@
-"""What a lost catalog held of dockings, findings, clocks, retention and accounts, made anew from its events.
+"""What a lost catalog held of dockings, findings, clocks, retention, accounts and orders, made anew from its
+events.
 
 A table that is to come back is a function here, by the kind of event that tells of it, and what it needs
 stands in that event. Clips are not made here: `lives` reads all events of one together. Their dockings come
@@ -14,6 +15,7 @@ from agent.catalog.events import Event
 from agent.catalog.faults import REFUSED
 from agent.catalog.findings import ELSEWHERE, EXPLAINED, HERE, OPEN
 from agent.catalog.replay_access import REPLAYS as OF_ACCESS
+from agent.catalog.replay_orders import REPLAYS as OF_ORDERS
 from agent.catalog.replay_retention import REPLAYS
 
 Body = Mapping[str, Any]
@@ -139,4 +141,5 @@ _AFTER: _Replays = {
     "finding-not-elsewhere": _looked,
     **REPLAYS,
     **OF_ACCESS,
+    **OF_ORDERS,
 }

@@ -30,6 +30,7 @@ from agent.cli import (
     retention,
     run,
     scrub,
+    slot,
     status,
     support,
     target,
@@ -80,6 +81,7 @@ app.command("update")(update.update)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")
 app.add_typer(upload.app, name="upload")
+app.add_typer(slot.app, name="slot")
 app.add_typer(finding.app, name="finding")
 app.add_typer(label.app, name="label")
 app.add_typer(hold.app, name="hold")

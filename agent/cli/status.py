@@ -30,6 +30,7 @@ _STYLES = {
     "incomplete": "bold yellow",
     "failed": "bold red",
     "stuck": "bold red",
+    "out-of-use": "magenta",
 }
 _SEVERITIES = {"warning": "yellow", "critical": "bold red"}
 
@@ -111,7 +112,7 @@ def _cells(slot: SlotShape, language: str) -> list[tuple[str, str]]:
     problems = [sentence(problem["key"], problem["params"], language) for problem in slot["problems"]]
     return [
         (slot["slot"], "bold"),
-        (word("slots", slot["step"], language), _STYLES.get(slot["state"], "")),
+        (_state(slot, language), _STYLES.get(slot["state"], "")),
         (slot["recorder"], ""),
         (slot["officer"], ""),
         (f"{slot['files_done']}/{total}" if total else "", ""),
@@ -120,6 +121,14 @@ def _cells(slot: SlotShape, language: str) -> list[tuple[str, str]]:
         ("" if eta is None else duration(eta), ""),
         ("\n".join(problems), "red"),
     ]
+
+
+def _state(slot: SlotShape, language: str) -> str:
+    """With what is to become of a slot that finishes what is in it."""
+    told = [word("slots", slot["step"], language)]
+    if slot["out_of_use"] is not None and slot["state"] != "out-of-use":
+        told.append(word("slots", "out-of-use", language))
+    return " · ".join(told)
 
 
 def _figures(shown: StatusShape, language: str) -> list[Text]:

@@ -7,12 +7,14 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from agent import durable
 from agent.errors import Reject
 
 LONGEST = 500  # characters
+_TOLD = {"person": "name"}  # what an entry calls it
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -32,6 +34,15 @@ class Texts:
         said = json.dumps({"salt": salt.hex(), "text": text}, ensure_ascii=False)
         durable.write_file(self._folder / f"{digest}.json", said.encode("utf-8", "backslashreplace"))
         return digest
+
+    def said(self, arguments: Mapping[str, str], *names: str) -> dict[str, str]:
+        """What a person wrote under these names, as an entry tells it: digests. Raises Reject."""
+        # Kept first: an entry that speaks of a text that was never kept could not be understood.
+        texts = {name: text_of(arguments.get(name, ""), name) for name in names}
+        try:
+            return {_TOLD.get(name, name): self.keep(text) for name, text in texts.items()}
+        except OSError as error:
+            raise Reject("text-not-kept", reason=error.strerror or str(error)) from error
 
     def read(self, digest: str) -> str | None:
         """None when it was erased, or is not what was written."""

@@ -48,13 +48,26 @@ class Board:
         self._slots: dict[str, SlotStatus] = {}
         self._speeds: dict[str, _Speed] = {}
         self._begun: dict[str, float] = {}  # slot -> when it was shown afresh
+        self._out: dict[str, float] = {}  # slot -> since when it is out of use
 
     def begin(self, slot: str, state: SlotState = SlotState.EMPTY, **shown: Any) -> None:
         """Show a slot afresh: nothing of its last recorder stays."""
         with self._lock:
             self._speeds[slot] = _Speed()
             self._begun[slot] = self._monotonic()
-            self._slots[slot] = SlotStatus(slot, state, since=self._wall(), **shown)
+            self._slots[slot] = self._in_use(SlotStatus(slot, state, since=self._wall(), **shown))
+
+    def out_of_use(self, slot: str, since: float | None) -> None:
+        """By order; None: it is used again. An empty slot shows it at once, another one
+        beside its recorder."""
+        with self._lock:
+            if since is None:
+                self._out.pop(slot, None)
+            else:
+                self._out[slot] = since
+            if old := self._slots.get(slot):
+                new = self._in_use(old)
+                self._slots[slot] = replace(new, since=self._wall() if new.state != old.state else old.since)
 
     def pulled(self, slot: str, files: int | None, **shown: Any) -> None:
         """The slot is empty; its recorder was pulled with so many files uncollected, None: nobody knows."""
@@ -70,7 +83,7 @@ class Board:
             old = self._slots.get(slot) or SlotStatus(slot, since=self._wall())
             if "received" in changes:
                 changes["received"] = (old.received or self._wall()) if changes["received"] else None
-            new = replace(old, **changes)
+            new = self._in_use(replace(old, **changes))
             if new.state != old.state:
                 now = self._wall()
                 new = replace(new, since=now, collected=now if new.state == SlotState.COLLECTED else None)
@@ -90,9 +103,16 @@ class Board:
             now = self._monotonic()
             return [self._of_now(self._slots[name], now) for name in sorted(self._slots, key=_natural)]
 
+    def _in_use(self, status: SlotStatus) -> SlotStatus:
+        """Nobody is to be sent to an empty slot that is out of use."""
+        since, state = self._out.get(status.slot), status.state
+        if state in (SlotState.EMPTY, SlotState.OUT_OF_USE):
+            state = SlotState.EMPTY if since is None else SlotState.OUT_OF_USE
+        return replace(status, state=state, out_of_use=since)
+
     def _of_now(self, status: SlotStatus, now: float) -> SlotStatus:
         if status.pulled and now - self._begun[status.slot] >= _HOUR:
-            return SlotStatus(status.slot, since=status.since)
+            return self._in_use(SlotStatus(status.slot, since=status.since))
         if status.state != SlotState.COLLECTING:
             return status
         return replace(status, bytes_per_second=self._speeds[status.slot].at(now, status.bytes_done))

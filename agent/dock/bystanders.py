@@ -1,4 +1,5 @@
-"""What sits at a port and brings nothing to collect: refused by the USB guard, or there to be charged only.
+"""What sits at a port and brings nothing to collect: refused by the USB guard, there to be charged only, or
+in a slot that is out of use.
 
 It has no worker. Its slot shows it until it is pulled, and only while no recorder has the slot.
 """
@@ -8,7 +9,7 @@ from collections.abc import Set
 
 from agent.dock.board import Board
 from agent.dock.events import Bystander
-from agent.model import SlotState, printable
+from agent.model import printable
 
 log = logging.getLogger(__name__)
 
@@ -45,5 +46,5 @@ class Bystanders:
             del self._shown[slot]
         for slot, bystander in now.items():
             if slot not in taken and self._shown.get(slot) != bystander:
-                self._board.begin(slot, SlotState.FAILED, problems=(bystander.problem,))
+                self._board.begin(slot, bystander.state, problems=(bystander.problem,))
                 self._shown[slot] = bystander

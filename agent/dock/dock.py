@@ -8,14 +8,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from agent.dock.board import Board
 from agent.dock.bystanders import Bystanders
 from agent.dock.docking import Lender, Tools
-from agent.dock.events import Arrived, Bystander, Event, Left, Source
+from agent.dock.events import Arrived, Bystander, Event, Left, Ordered, Source
 from agent.dock.slots import DockSettings, slot_of
 from agent.dock.worker import Worker
 from agent.model import Device, Problem, SlotState, printable
@@ -53,7 +53,9 @@ class Dock:
         sources: Sequence[Source],
         mounts: Mounter,
         tools: Tools,
+        out_of_use: Mapping[str, float] | None = None,
     ) -> None:
+        """`out_of_use`: slots that were stopped, each with since when; what changes is told by `ordered`."""
         self._settings = settings
         self._sources = sources
         self._mounts = mounts
@@ -64,6 +66,8 @@ class Dock:
         self._owners: dict[str, Worker] = {}  # node -> the worker that was told of it
         self._former: list[Worker] = []  # do not own their slot any more, and still end
         self._stuck: dict[str, _Stuck] = {}
+        self._out_of_use = dict(out_of_use or {})
+        self._turned_away: dict[str, Device] = {}  # node -> what sits in such a slot
         self._bystanders = Bystanders(tools.board)
         self._named: frozenset[str] = frozenset()
         self._stopping = threading.Event()
@@ -75,6 +79,8 @@ class Dock:
     def start(self) -> None:
         """Clean up after an agent that was killed, show the named slots, begin to watch."""
         self._mounts.clean()
+        for slot, since in self._out_of_use.items():
+            self._board.out_of_use(slot, since)
         self._show_named()
         self._thread.start()
         for source in self._sources:
@@ -95,6 +101,10 @@ class Dock:
         for worker in workers:
             worker.join(0.0 if worker in given_up else max(0.0, until - time.monotonic()))
         return [worker.slot for worker in workers if worker.alive]
+
+    def ordered(self, slot: str, out_of_use: float | None) -> None:
+        """A slot takes no recorder from now on, what is in it is finished; None: it takes them again."""
+        self._events.put(Ordered(slot, out_of_use))
 
     def beats(self) -> dict[str, float]:
         """Seconds since the last progress, by name. A worker that waits for the officer, or that is stuck
@@ -120,6 +130,8 @@ class Dock:
             self._left(event.node)
         elif isinstance(event, Bystander):
             self._bystanders.arrived(slot_of(event, self._settings().slots), event)
+        elif isinstance(event, Ordered):
+            self._ordered(event)
         self._look()
 
     def _run(self) -> None:
@@ -132,6 +144,9 @@ class Dock:
         if worker is not None and worker.alive and worker.devices and slot not in self._stuck:
             log.info("slot %s: %s arrived too", slot, printable(device.node))
             worker.arrive(device)
+        elif slot in self._out_of_use:
+            self._turn_away(slot, device)
+            return
         else:
             log.info("slot %s: %s arrived", slot, printable(device.node))
             self._retire(slot)
@@ -139,7 +154,33 @@ class Dock:
             worker.start(device)
         self._owners[device.node] = worker
 
+    def _turn_away(self, slot: str, device: Device) -> None:
+        self._owners.pop(device.node, None)
+        self._turned_away[device.node] = device
+        problem = Problem("slot-out-of-use", {"slot": slot})
+        self._bystanders.arrived(
+            slot, Bystander(device.node, device.port, problem, lun=device.lun, state=SlotState.OUT_OF_USE)
+        )
+
+    def _ordered(self, order: Ordered) -> None:
+        log.info("slot %s: %s", order.slot, "used again" if order.out_of_use is None else "out of use")
+        if order.out_of_use is None:
+            self._out_of_use.pop(order.slot, None)
+        else:
+            self._out_of_use[order.slot] = order.out_of_use
+        self._board.out_of_use(order.slot, order.out_of_use)
+
+    def _take_in(self) -> None:
+        """What waits in a slot that is used again, or is called otherwise by now."""
+        named = self._settings().slots
+        for node, device in list(self._turned_away.items()):
+            if slot_of(device, named) not in self._out_of_use:
+                del self._turned_away[node]
+                self._bystanders.left(node)
+                self._arrived(device)
+
     def _left(self, node: str) -> None:
+        self._turned_away.pop(node, None)
         self._bystanders.left(node)
         worker = self._owners.pop(node, None)
         if worker is not None:
@@ -168,6 +209,7 @@ class Dock:
                 del self._stuck[slot]
                 self._board.begin(slot)
         self._former = [worker for worker in self._former if worker.alive]
+        self._take_in()
         self._bystanders.show(self._workers.keys() | self._stuck.keys())
         self._show_named()
         if time.monotonic() - self._swept > _SWEEP:
@@ -200,9 +242,10 @@ class Dock:
         stuck.disconnected.set()
 
     def _show_named(self) -> None:
-        """Free slots of the cabinet are shown too. A name that left the configuration goes when free."""
+        """Free slots of the cabinet are shown too, and all that are out of use. A name that left the
+        configuration goes when free."""
         slots = self._settings().slots
-        named = frozenset(name for name, slot in slots.items() if not slot.reader)
+        named = frozenset(name for name, slot in slots.items() if not slot.reader) | self._out_of_use.keys()
         taken = self._workers.keys() | self._stuck.keys() | self._bystanders.slots
         for slot in named - self._named - taken:
             self._board.begin(slot)

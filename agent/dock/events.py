@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.model import Device, Problem
+from agent.model import Device, Problem, SlotState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,18 @@ class Bystander:
     problem: Problem
     refused: bool = False  # by the USB guard
     lun: int = 0
+    state: SlotState = SlotState.FAILED  # what its slot shows
 
 
-Event = Arrived | Left | Bystander
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Somebody had a slot stopped, or used again."""
+
+    slot: str
+    out_of_use: float | None  # since when, seconds since the epoch; None: it is used
+
+
+Event = Arrived | Left | Bystander | Ordered
 
 
 class Source(Protocol):

@@ -48,6 +48,7 @@ class SlotShape(TypedDict):
     erased: int
     duty: DutyShape | None
     pulled: PulledShape | None
+    out_of_use: float | None
 
 
 class QueueShape(TypedDict):

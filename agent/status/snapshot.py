@@ -89,6 +89,7 @@ def _slot(slot: SlotStatus, confirmed: float | None, registered: Callable[[str],
         "erased": slot.erased,
         "duty": _duty(slot) if slot.state is SlotState.COLLECTED else None,
         "pulled": _pulled(slot),
+        "out_of_use": slot.out_of_use,
     }
 
 

@@ -198,6 +198,34 @@ def test_a_recording_plays_and_a_broken_one_says_so(look: Look, office: Office) 
     assert screen.faults() == ""
 
 
+def test_a_slot_is_stopped_with_a_reason_and_used_again_without_docking_anew(
+    look: Look, office: Office
+) -> None:
+    screen = look(office.address)
+    page = login(screen, "wu")
+    stop, use = "A3：停用", "A3：恢复使用"
+    office.agent.dock(OTHER, "A3")
+    screen.until("A3", "confirmed")
+    office.agent.pull("A3", OTHER)
+    tile = screen.until("A3", "empty")
+    assert tile.get_by_role("button", name=use).is_hidden()
+    tile.get_by_role("button", name=stop).click()
+    stopping = page.locator(".stopping")
+    stopping.locator("[name=reason]").fill("线缆损坏")
+    assert screen.faults() == ""
+    stopping.locator(".order").click()
+    expect(stopping.locator(".done")).to_contain_text("A3")
+    tile = screen.until("A3", "out-of-use", "停用")
+    expect(tile.locator(".icon")).to_be_visible()
+    office.agent.dock(OTHER, "A3")
+    expect(tile.locator(".problems")).to_contain_text("请换一个采集口", timeout=PATIENCE)
+    assert screen.faults() == ""
+    tile.get_by_role("button", name=use).click()
+    screen.until("A3", "confirmed")
+    office.agent.pull("A3", OTHER)
+    screen.until("A3", "empty")
+
+
 def test_an_administrator_reads_no_name_and_opens_no_clip(look: Look, office: Office) -> None:
     screen = look(office.address)
     page = login(screen, "wu")

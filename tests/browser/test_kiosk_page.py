@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
@@ -104,6 +105,24 @@ def test_a_full_rack_names_who_is_next_and_a_full_station_sends_people_elsewhere
     facts.slots, facts.health = full.slots, full.health
     screen.until_banner("本采集站已满，请换一台采集站")
     assert not screen.page.locator(room).is_visible()
+    assert screen.faults() == ""
+
+
+def test_nobody_is_sent_to_a_slot_that_is_out_of_use(look: Look, facts: Facts, address: str) -> None:
+    screen = look(address)
+    out = SlotStatus("1", SlotState.OUT_OF_USE, out_of_use=1.0)
+    facts.slots = [out, collected("2", 2, out_of_use=1.0), collecting("3", 3, 0.5)]
+    tile = screen.until("1", "out-of-use", "停用")
+    expect(tile.locator(".icon")).to_be_visible()
+    expect(screen.tile("2").locator(".marks")).to_have_text("取走后停用")
+    room = screen.page.locator("#room")
+    expect(room).to_contain_text("最先完成：3")
+    expect(room).not_to_contain_text("2,")
+    before = screen.beeps
+    facts.slots = [replace(out, problems=(Problem("slot-out-of-use", {"slot": "1"}),))]
+    expect(tile.locator(".problems")).to_contain_text("请换一个采集口")
+    expect(room).to_have_text("所有采集口均已停用，请到其他采集站。")
+    assert screen.beeps > before
     assert screen.faults() == ""
 
 

@@ -252,6 +252,23 @@ def test_a_recorder_that_stays_uncollected_is_told_however_often_it_is_tried_aga
     assert after(2.1, SlotState.COLLECTED) == after(0, SlotState.FAILED) == []
 
 
+def test_a_slot_that_is_out_of_use_is_not_called_stuck_and_its_recorder_not_forgotten() -> None:
+    now = [0.0]
+    away = (Problem("slot-out-of-use", {"slot": "3"}),)
+    slots = [
+        SlotStatus("1", SlotState.STUCK, recorder="8880001", out_of_use=1.0),
+        SlotStatus("2", SlotState.OUT_OF_USE, out_of_use=1.0),
+        SlotStatus("3", SlotState.OUT_OF_USE, out_of_use=1.0, problems=away),
+        SlotStatus("4", SlotState.STUCK, recorder="8880004"),
+    ]
+    stuck = slots_check(lambda: slots, lambda recorder: True)
+    assert [(issue.key, issue.subject) for issue in stuck()] == [("slot-stuck", "4")]
+    check = Uncollected(lambda: slots, lambda: now[0])
+    assert list(check()) == []
+    now[0] = 3 * 3600
+    assert [issue.subject for issue in check()] == ["1", "3"]
+
+
 def test_what_is_refused_is_no_recorder_that_waits_to_be_collected() -> None:
     now = [0.0]
     refused = SlotStatus("1", SlotState.FAILED, problems=(Problem("refused-device", {"kind": "input"}),))

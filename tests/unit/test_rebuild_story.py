@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import accounts, findings, holds, home, intake, labels, lives, priority
+from agent.catalog import accounts, findings, holds, home, intake, labels, lives, priority, stopped
 from agent.catalog.accounts import Account
 from agent.catalog.home import settle
 from agent.custody.log import heads, leaving, opening, signer
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def station(tmp_path: Path, folder: Path) -> Iterator[Storied]:
     """Two dockings, clips under two names, a finding that is explained and one that is open, labels, holds,
-    a case and rules, accounts and tokens, all of it in the log, and the clips at the centre."""
+    a case and rules, accounts and tokens, orders, all of it in the log, and the clips at the centre."""
     made = Storied(tmp_path / "station")
     assert made.side.dock(folder)[0]
     assert made.judge() == 0
@@ -48,6 +48,7 @@ def station(tmp_path: Path, folder: Path) -> Iterator[Storied]:
     made.side.catalog.write(lambda tx: findings.look(tx, first + 1, "centre", 1))
     made.side.catalog.write(lambda tx: _said(tx, min(made.states())))
     made.side.catalog.write(_admitted)
+    made.side.catalog.write(_ordered)
     for rules in ({}, {"classes": {"ordinary": {"centre": "90 days"}}}):
         take_over(made.side.catalog, config(**rules))
     made.side.upload(tmp_path / "centre")
@@ -76,6 +77,12 @@ def _admitted(tx: sqlite3.Connection) -> None:
     for name, expires in (("zabbix", 4e9), ("prometheus", None)):
         accounts.make_token(tx, name, name.encode(), expires, {"who": "uid 0"})
     accounts.revoke_token(tx, "zabbix", {"who": "uid 0"})
+
+
+def _ordered(tx: sqlite3.Connection) -> None:
+    for slot in ("1", "2"):
+        stopped.stop(tx, slot, {"who": "uid 0"})
+    stopped.use(tx, "1", {"who": "uid 0"})
 
 
 def test_all_that_the_log_holds_comes_back_under_its_own_numbers(station: Storied) -> None:

@@ -127,6 +127,7 @@ def test_the_time_left_is_unknown_rather_than_wrong() -> None:
         (SlotStatus("1", SlotState.COLLECTED, erased=2, emptied=True), Step.ERASED),
         (SlotStatus("1", SlotState.INCOMPLETE, erased=2, emptied=True), Step.INCOMPLETE),
         (SlotStatus("1", SlotState.STUCK, doing=Doing.QUEUED), Step.STUCK),
+        (SlotStatus("1", SlotState.OUT_OF_USE, pulled=Pulled("8", "", 3, 1.0)), Step.OUT_OF_USE),
     ],
 )
 def test_a_slot_says_no_more_than_its_state_holds(slot: SlotStatus, step: Step) -> None:

@@ -38,6 +38,8 @@ MATRIX: dict[tuple[str, str, str], set[str]] = {
     ("POST", "/asks/1/agree", ""): {C},
     ("POST", "/clips/{clip}/first", ""): {C, A},
     ("POST", "/slots/1/first", ""): {C, A},
+    ("POST", "/slots/1/stop", '{"reason": "r"}'): {C, A},
+    ("POST", "/slots/1/use", ""): {C, A},
     ("POST", "/retry", "{}"): {C, A},
 }
 

@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from agent.catalog import Catalog, backlog, events
 from agent.config.roster import Roster
 from agent.custody.evidence import footage, viewed
 from agent.custody.texts import Texts
+from agent.dock.orders import Orders
 from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
 from agent.retention import explain, handin
@@ -83,6 +84,9 @@ class Station:
         uploads = {f"upload-{what}": self._upload for what in ("now", "slot", "retry")}
         commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
         commands |= self.access.commands()
+        commands |= Orders(
+            self.catalog, Texts(self.folder).said, lambda: {slot.slot for slot in self.slots}, self._ordered
+        ).all()
         commands |= viewed.commands(self.catalog, self.folder, Texts(self.folder))
         self.ordered = commands
         asked = Asked(
@@ -127,6 +131,9 @@ class Station:
             raise Reject("slot-needs-no-upload", slot="done", recorder="1234567")
         self.commands.append((arguments, who))
         return {"recorder": "1234567", "clips": 12}
+
+    def _ordered(self, slot: str, out_of_use: float | None) -> None:
+        self.slots = [replace(one, out_of_use=out_of_use) if one.slot == slot else one for one in self.slots]
 
     def _receipt(self, docking: int) -> bytes:
         return f"receipt of {docking}".encode()

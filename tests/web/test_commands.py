@@ -237,6 +237,18 @@ def test_what_was_done_is_told_to_programs_too(station: Station, command: Comman
     assert (explained["done"], explained["finding"]) == ("done", 7)
 
 
+def test_a_slot_is_stopped_and_used_again_by_command(station: Station, command: Command) -> None:
+    station.slots = [collecting("A1")]
+    by = ("--name", "王伟")
+    assert command("slot", "stop", "B1", *by, "--reason", "cable").exit_code == 1
+    assert "A1 is out of use" in command("slot", "stop", "A1", *by, "--reason", "cable").stdout
+    assert "Collecting · Out of use" in command("status").stdout
+    assert station.get("/status").json()["slots"][0]["out_of_use"] is not None
+    said = json.loads(command("slot", "use", "A1", *by, "--json").stdout)
+    assert (said["done"], said["slot"]) == ("slot-use", "A1")
+    assert station.get("/status").json()["slots"][0]["out_of_use"] is None
+
+
 def test_doctor_fails_a_target_that_is_not_there(command: Command) -> None:
     examined = command("doctor")
     assert examined.exit_code == 1

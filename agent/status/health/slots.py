@@ -7,9 +7,10 @@ from agent.model import SlotState, SlotStatus
 from agent.status.health.issue import Issue, Severity
 
 _LONG = 2 * 3600.0  # seconds
-_OVER = frozenset({SlotState.INCOMPLETE, SlotState.FAILED})  # ended, and not collected
-_NOTHING = frozenset({SlotState.EMPTY, SlotState.COLLECTED, SlotState.STUCK})
-_UNKNOWN, _REFUSED = "unknown-recorder", "refused-device"
+#: Ended, and not collected.
+_OVER = frozenset({SlotState.INCOMPLETE, SlotState.FAILED, SlotState.STUCK, SlotState.OUT_OF_USE})
+_NOTHING = frozenset({SlotState.EMPTY, SlotState.COLLECTED})
+_UNKNOWN, _REFUSED, _TURNED_AWAY = "unknown-recorder", "refused-device", "slot-out-of-use"
 
 
 def slots_check(
@@ -20,7 +21,7 @@ def slots_check(
     def check() -> Iterator[Issue]:
         for slot in slots():
             params = {"slot": slot.slot, "recorder": slot.recorder}
-            if slot.state is SlotState.STUCK:
+            if _is_stuck(slot):
                 yield Issue("slot-stuck", Severity.WARNING, params, slot.slot)
             elif _has(slot, _UNKNOWN):
                 yield Issue("recorder-unknown", Severity.WARNING, {"slot": slot.slot}, slot.slot)
@@ -45,7 +46,7 @@ class Uncollected:
         now, slots = self._monotonic(), self._slots()
         before, self._since = self._since, {}
         for slot in slots:
-            if slot.state in _NOTHING or _has(slot, _REFUSED):
+            if slot.state in _NOTHING or _has(slot, _REFUSED) or _is_stuck(slot) or _is_out_of_use(slot):
                 continue
             if slot.state not in _OVER and slot.slot not in before:
                 continue  # its first try goes on
@@ -53,6 +54,16 @@ class Uncollected:
             if now - since > _LONG and slot.state in _OVER:
                 params = {"slot": slot.slot, "recorder": slot.recorder, "seconds": round(now - since)}
                 yield Issue("recorder-uncollected", Severity.WARNING, params, slot.slot)
+
+
+def _is_stuck(slot: SlotStatus) -> bool:
+    """As an issue of its own: somebody who has the slot stopped knows of it."""
+    return slot.state is SlotState.STUCK and slot.out_of_use is None
+
+
+def _is_out_of_use(slot: SlotStatus) -> bool:
+    """And has no recorder in it that somebody should take elsewhere."""
+    return slot.state is SlotState.OUT_OF_USE and not _has(slot, _TURNED_AWAY)
 
 
 def _has(slot: SlotStatus, key: str) -> bool:

@@ -118,6 +118,18 @@ def routes(asked: Asked) -> APIRouter:
             raise Reject(error.key, **_masked(error.params, caller)) from error
         return answer(request, {"done": True, **exact(_masked(told, caller))})
 
+    @router.post("/slots/{slot}/stop", response_model=shapes.Told)
+    def stop(request: Request, slot: str, body: Reason, caller: Collecting) -> Response:
+        """Use this slot no more. What is being copied there is finished."""
+        return give(
+            request, caller, "slot-stop", {"slot": slot, "reason": body.reason, "person": caller.name}
+        )
+
+    @router.post("/slots/{slot}/use", response_model=shapes.Told)
+    def use(request: Request, slot: str, caller: Collecting) -> Response:
+        """Use this slot again."""
+        return give(request, caller, "slot-use", {"slot": slot, "person": caller.name})
+
     @router.post("/retry", response_model=shapes.Told)
     def retry(request: Request, body: Retried, caller: Collecting) -> Response:
         """Try again now what failed."""

@@ -16,7 +16,7 @@ from agent.words import FIRST, sentence
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = "5"  # seconds: the agent stops, or its disk is full
-_NOT_FOUND = frozenset({"not-found", "clip-not-here", "clip-not-stored", "no-log-yet"})
+_NOT_FOUND = frozenset({"not-found", "clip-not-here", "clip-not-stored", "no-log-yet", "unknown-slot"})
 _FORBIDDEN = frozenset({"forbidden", "local-only", "other-site"})
 _KEYS = {401: "login-needed", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
 

@@ -42,6 +42,7 @@ class Slot(TypedDict):
     erased: int
     duty: DutyShape | None
     pulled: Pulled | None
+    out_of_use: str | None
 
 
 class Issue(TypedDict):

@@ -10,11 +10,12 @@ from agent.status.shape import IssueShape, PulledShape, SlotShape
 from agent.web.api import shapes
 from agent.web.api.answers import MASKED, local, moment
 
-_TIMES: tuple[Literal["since", "received", "collected", "confirmed"], ...] = (
+_TIMES: tuple[Literal["since", "received", "collected", "confirmed", "out_of_use"], ...] = (
     "since",
     "received",
     "collected",
     "confirmed",
+    "out_of_use",
 )
 UnitsOf = Callable[[str], frozenset[str]]
 

@@ -64,10 +64,15 @@ function render() {
   showHealth();
   detail.refresh(status.slots, words, language);
   alarm([
-    ...status.slots.filter((slot) => WRONG.includes(slot.step)).map((slot) => `${slot.slot} ${slot.step}`),
+    ...status.slots.filter(isWrong).map((slot) => `${slot.slot} ${slot.step}`),
     ...status.health.filter((issue) => issue.severity === "critical").map((issue) => issue.key),
     ...(failed ? ["lost"] : []),
   ]);
+}
+
+// Out of use is nothing wrong by itself; a recorder that stands there is.
+function isWrong(slot) {
+  return WRONG.includes(slot.step) || (slot.step === "out-of-use" && slot.problems.length > 0);
 }
 
 function showBanner(age) {

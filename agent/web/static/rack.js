@@ -4,13 +4,15 @@ import { isDone } from "./tile.js";
 
 const SHAPE = 1.3; // width of a good tile, by its height
 
-// Free slots; of a full rack those that may be emptied; else the one that is done first.
+// Free slots; of a rack that is full, as far as it is in use, those that may be emptied; else the one that is done first.
 export function room(slots) {
+  const usable = slots.filter((slot) => slot.out_of_use === null);
+  if (usable.length === 0) return { key: "none_in_use", slots: [] };
   const free = slots.filter((slot) => slot.state === "empty");
   if (free.length > 0) return { key: "free", slots: free.map((slot) => slot.slot) };
-  const done = slots.filter(isDone);
+  const done = usable.filter(isDone);
   if (done.length > 0) return { key: "full_take", slots: done.map((slot) => slot.slot) };
-  const [next] = slots.filter((slot) => slot.eta_seconds !== null).sort((a, b) => a.eta_seconds - b.eta_seconds);
+  const [next] = usable.filter((slot) => slot.eta_seconds !== null).sort((a, b) => a.eta_seconds - b.eta_seconds);
   return next ? { key: "full_next", slots: [next.slot], seconds: next.eta_seconds } : { key: "full_wait", slots: [] };
 }
 

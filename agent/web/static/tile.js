@@ -49,7 +49,7 @@ function show(parts, slot, words, language) {
   set(parts.state, state(slot, words));
   showWho(parts.who, slot, words);
   set(parts.leave, mayLeave(slot) ? word(words, "kiosk", "leave") : "");
-  list(parts.marks, slot.registered === false ? [word(words, "kiosk", "unregistered")] : []);
+  list(parts.marks, marks(slot, words));
   list(parts.problems, slot.problems.map((problem) => sentence(words, problem.key, problem.params)));
   [...parts.problems.children].forEach((item, at) => {
     item.className = NOTES.includes(slot.problems[at].key) ? "note" : "";
@@ -70,6 +70,14 @@ function state(slot, words) {
   if (!slot.pulled) return name;
   const { files } = slot.pulled;
   return files === null ? name : `${name} ${fill(word(words, "kiosk", "left"), { files })}`;
+}
+
+function marks(slot, words) {
+  const ending = slot.out_of_use !== null && slot.step !== "out-of-use";
+  return [
+    ...(slot.registered === false ? [word(words, "kiosk", "unregistered")] : []),
+    ...(ending ? [word(words, "kiosk", "out_of_use")] : []),
+  ];
 }
 
 // Labels have elements of their own: a small tile leaves them out.
@@ -104,7 +112,7 @@ function figures(slot, words) {
 }
 
 function moments(slot, words, language) {
-  if (["empty", "locked", "failed"].includes(slot.state)) return [];
+  if (["empty", "locked", "failed", "out-of-use"].includes(slot.state)) return [];
   return MOMENTS.map((name) =>
     `${word(words, "kiosk", name)} ${slot[name] === null ? "–" : time(slot[name], language)}`);
 }

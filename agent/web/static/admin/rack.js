@@ -3,11 +3,13 @@
 import { picture } from "../tile.js";
 import { send, told, watch } from "./api.js";
 import { announce, button, node } from "./dom.js";
+import { field, form } from "./form.js";
 import { may, of, say, state } from "./state.js";
 
 const EVERY_MS = 2000;
 const OLD_MS = 10000;
-const TIMES = ["since", "received", "collected", "confirmed"];
+const TIMES = ["since", "received", "collected", "confirmed", "out_of_use"];
+const LONGEST = 500; // characters of a reason
 
 export function show(root, signal) {
   const tiles = new Map();
@@ -15,7 +17,9 @@ export function show(root, signal) {
   const note = node("p", { class: "alarm", role: "alert" });
   let last = performance.now();
   note.hidden = true;
+  const stop = may("collect") ? stopping() : null;
   root.append(note, list);
+  if (stop) root.append(stop.root);
 
   function take(news, asked) {
     last = asked;
@@ -28,12 +32,12 @@ export function show(root, signal) {
       }
     }
     news.slots.forEach((slot, index) => {
-      if (!tiles.has(slot.slot)) tiles.set(slot.slot, tile(slot.slot));
-      const { root: shown, show: bring } = tiles.get(slot.slot);
+      if (!tiles.has(slot.slot)) tiles.set(slot.slot, tile(slot.slot, stop));
+      const { root: shown, show: bring, offer } = tiles.get(slot.slot);
       // Only what stands elsewhere is moved: moving takes the focus away.
       if (list.children[index] !== shown) list.insertBefore(shown, list.children[index] ?? null);
       bring(seconds(slot), state.words, state.language);
-      shown.querySelector("button")?.toggleAttribute("hidden", slot.recorder === "");
+      offer(slot);
     });
     list.hidden = news.slots.length === 0;
     if (list.hidden) announce(of("page", "no_slots"));
@@ -52,19 +56,52 @@ export function show(root, signal) {
   return watch("/slots", EVERY_MS, signal, take, (error) => { console.warn(error); age(); });
 }
 
-function tile(slot) {
+// `stop`: of who may give orders, else null. `offer` shows those that mean something now.
+function tile(slot, stop) {
   const parts = picture(node("li", { class: "tile", "data-slot": slot }));
-  if (may("collect")) {
-    parts.root.append(button(say("send-first"), async () => {
-      try {
-        await send("POST", `/slots/${encodeURIComponent(slot)}/first`);
-        announce(say("sent-first", { slot }));
-      } catch (error) {
-        announce(told(error));
-      }
-    }, { "aria-label": say("send-first-of", { slot }) }));
-  }
-  return parts;
+  if (stop === null) return { ...parts, offer: () => {} };
+  const order = (what, done) => async () => {
+    try {
+      await send("POST", `/slots/${encodeURIComponent(slot)}/${what}`);
+      announce(done());
+    } catch (error) {
+      announce(told(error));
+    }
+  };
+  const first = button(say("send-first"), order("first", () => say("sent-first", { slot })),
+    { "aria-label": say("send-first-of", { slot }) });
+  const end = button(say("stop-using"), () => stop.open(slot), { "aria-label": say("stop-using-slot", { slot }) });
+  const use = button(say("use-again"), order("use", () => say("used-again", { slot })),
+    { "aria-label": say("use-slot-again", { slot }) });
+  parts.root.append(first, end, use);
+  const offer = (now) => {
+    first.hidden = now.recorder === "";
+    end.hidden = now.out_of_use !== null;
+    use.hidden = now.out_of_use === null;
+  };
+  return { ...parts, offer };
+}
+
+// Below the rack, for the slot that was chosen.
+function stopping() {
+  let chosen = null;
+  const title = node("h2");
+  const reason = field(say("reason"), { name: "reason", required: true, maxlength: LONGEST });
+  const made = form(say("stop-using"), [reason], say("stop-using"), async (values) => {
+    await send("POST", `/slots/${encodeURIComponent(chosen)}/stop`, values);
+    made.reset();
+    return say("stopped-using", { slot: chosen });
+  });
+  const root = node("section", { hidden: true, class: "stopping" }, title, made);
+  return {
+    root,
+    open: (slot) => {
+      chosen = slot;
+      title.textContent = say("stop-using-slot", { slot });
+      root.hidden = false;
+      made.querySelector("input").focus();
+    },
+  };
 }
 
 // As the tile wants its times.
