@@ -69,6 +69,7 @@ from agent.retention.forecast import Forecast, forecast
 from agent.retention.locks import lock_what_lengthened, locking
 from agent.retention.release import Release
 from agent.retention.worker import Worker
+from agent.status.acknowledging import Acknowledging
 from agent.status.confirmed import Confirmed
 from agent.status.health import HealthBoard
 from agent.status.metrics import Measured, Scrubbed, exposition
@@ -154,6 +155,7 @@ class Station:
             self._foresee,
         )
         self._texts = Texts(self._store.root)
+        self._acknowledging = Acknowledging(self._catalog, self._texts.said, self._texts.read)
         self._board = Board()
         self._scrub = Scrubber(self._make_scrub)
         self._sources = list(_sources(config))
@@ -326,7 +328,7 @@ class Station:
             **self._custody_commands(),
             **self._retention_commands(),
             **self._access_commands(),
-            **self._slot_commands(),
+            **self._order_commands(),
         }
         rooms = surfaces.Rooms(
             self._live,
@@ -438,14 +440,17 @@ class Station:
         """An account that is gone at the next start is none."""
         return {} if self._data_problem else self._access.commands()
 
-    def _slot_commands(self) -> Mapping[str, custody_commands.Command]:
+    def _order_commands(self) -> Mapping[str, custody_commands.Command]:
         if self._data_problem:
-            return {}  # nothing is collected anyway, and the order would be gone at the next start
+            return {}  # an order that is gone at the next start is none
 
         def known() -> set[str]:
             return {slot.slot for slot in self._board.snapshot()}
 
-        return Orders(self._catalog, self._texts.said, known, self._dock.ordered).all()
+        return {
+            **Orders(self._catalog, self._texts.said, known, self._dock.ordered).all(),
+            **self._acknowledging.commands(lambda: self._looked_at.health()),
+        }
 
     def _health(self) -> HealthBoard:
         return board(
@@ -466,6 +471,7 @@ class Station:
                 judge=self._judge,
                 late=self._late,
                 web=lambda: self._web.problems(),
+                acknowledging=self._acknowledging,
             )
         )
 

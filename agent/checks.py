@@ -20,6 +20,7 @@ from agent.ingest.scrubber import Scrubber
 from agent.model import Problem, SlotStatus
 from agent.retention import handin, roster
 from agent.retention.worker import Worker
+from agent.status.acknowledging import Acknowledging
 from agent.status.health import HealthBoard
 from agent.status.health.boot import boot_check
 from agent.status.health.catalog import catalog_check
@@ -88,6 +89,7 @@ class Watched:
     judge: Judge
     late: Lateness
     web: Callable[[], list[Problem]]
+    acknowledging: Acknowledging
 
     def counts(self) -> dict[str, int]:
         return queries.counts(self.catalog.read())
@@ -139,5 +141,6 @@ def board(of: Watched) -> HealthBoard:
             "handin": handin_check(of.late.today, Remembered(of.away, _HOLDS_REPORT), handin.AWAY),
             "findings": findings_check(lambda: findings.count(read()), lambda: of.judge.failing),
             **machine_checks(lambda: configured(live.current), clock.trusted),
-        }
+        },
+        mark=of.acknowledging.mark,
     )

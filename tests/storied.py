@@ -35,6 +35,7 @@ TOLD = {
     "rulesets": "SELECT * FROM rulesets ORDER BY id",
     "accounts": "SELECT name, role, units, officer, removed, event FROM accounts ORDER BY name",
     "tokens": "SELECT id, name, expires, revoked FROM tokens ORDER BY id",
+    "acknowledgements": "SELECT * FROM acknowledgements ORDER BY id",
     "stopped_slots": "SELECT * FROM stopped_slots ORDER BY id",
 }
 

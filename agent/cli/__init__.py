@@ -24,6 +24,7 @@ from agent.cli import (
     finding,
     handin,
     hold,
+    issue,
     label,
     log,
     receipt,
@@ -82,6 +83,7 @@ app.add_typer(certificate.app, name="certificate")
 app.add_typer(target.app, name="target")
 app.add_typer(upload.app, name="upload")
 app.add_typer(slot.app, name="slot")
+app.add_typer(issue.app, name="issue")
 app.add_typer(finding.app, name="finding")
 app.add_typer(label.app, name="label")
 app.add_typer(hold.app, name="hold")

@@ -9,7 +9,7 @@ from rich.text import Text
 from agent.cli.config import ConfigPath
 from agent.cli.examine import examine
 from agent.cli.examined import Finding, Level
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting
+from agent.cli.speech import JsonOption, LanguageOption, knows, screen, setting
 from agent.status.plain import plain
 from agent.words import remedy, sentence, word, words
 
@@ -35,6 +35,8 @@ def _print(findings: Sequence[Finding], language: str) -> None:
     for finding in findings:
         level = Text(f"{word('severity', finding.level, language)}: ", style=_STYLES[finding.level])
         console.print(level + Text(_sentence(finding, language)), soft_wrap=True)
+        if known := _knows(finding, language):
+            console.print(Text(f"  {known}", style="cyan"), soft_wrap=True)
         if what := remedy(finding.key, language):
             console.print(Text(f"  → {what}", style="dim"), soft_wrap=True)
 
@@ -52,7 +54,12 @@ def _object(finding: Finding, language: str) -> dict[str, object]:
         "params": plain(finding.params),
         "sentence": _sentence(finding, language),
         "remedy": remedy(finding.key, language),
+        "acknowledged": finding.issue["acknowledged"] if finding.issue else None,
     }
+
+
+def _knows(finding: Finding, language: str) -> str:
+    return knows(finding.issue, language) if finding.issue else ""
 
 
 def _sentence(finding: Finding, language: str) -> str:

@@ -112,7 +112,7 @@ def health(config: Config) -> Iterator[Finding]:
         yield Finding("agent", Level.WARN, error.key, error.params)
     else:
         for issue in issues:
-            yield Finding("agent", _LEVELS[issue["severity"]], issue["key"], issue["params"])
+            yield Finding("agent", _LEVELS[issue["severity"]], issue["key"], issue["params"], issue)
         if not issues:
             yield Finding("agent", Level.OK, "agent-well")
         return

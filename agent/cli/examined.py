@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from agent.status.shape import IssueShape
+
 
 class Level(StrEnum):
     OK = "ok"
@@ -21,3 +23,4 @@ class Finding:
     level: Level
     key: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    issue: IssueShape | None = None  # of the agent, which knows who acknowledged it

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from agent.cli.client import NoAgent
 from agent.config import Config, load
 from agent.errors import ConfigError, StationError
 from agent.status.plain import plain
+from agent.status.shape import IssueShape
 from agent.words import FIRST, fill, language_of, sentence, word
 
 NO_AGENT = 3  # the exit code; 1 is a fault, 2 wrong usage
@@ -81,6 +83,15 @@ def tell(section: str, key: str, params: Mapping[str, Any], language: str, as_js
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
         typer.echo(said)
+
+
+def knows(issue: IssueShape, language: str) -> str:
+    """Who acknowledged an issue; "" while nobody has."""
+    known = issue["acknowledged"]
+    if known is None:
+        return ""
+    at = datetime.fromtimestamp(known["at"]).isoformat(" ", "minutes")
+    return fill(word("page", "acknowledged", language), {**known, "at": at})
 
 
 def screen() -> Console:

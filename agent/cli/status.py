@@ -15,7 +15,7 @@ from rich.text import Text
 from agent.cli.client import Client
 from agent.cli.config import ConfigPath
 from agent.cli.filling import filling
-from agent.cli.speech import JsonOption, LanguageOption, screen, setting, spoken, told
+from agent.cli.speech import JsonOption, LanguageOption, knows, screen, setting, spoken, told
 from agent.errors import StationError
 from agent.status.shape import IssueShape, SlotShape, StatusShape
 from agent.words import fill, remedy, sentence, word
@@ -154,5 +154,7 @@ def _issue(issue: IssueShape, language: str) -> Iterator[Text]:
     severity = word("severity", issue["severity"], language)
     said = sentence(issue["key"], issue["params"], language)
     yield Text(f"{severity}: {said}", style=_SEVERITIES.get(issue["severity"], ""))
+    if known := knows(issue, language):
+        yield Text(f"  {known}", style="cyan")
     if what := remedy(issue["key"], language):
         yield Text(f"  → {what}", style="dim")

@@ -64,11 +64,19 @@ class DiskShape(TypedDict):
     full_in_days: int | None
 
 
+class AcknowledgedShape(TypedDict):
+    by: str
+    at: float
+    note: str
+
+
 class IssueShape(TypedDict):
     key: str
+    subject: str
     severity: str
     params: dict[str, Any]
     since: float
+    acknowledged: AcknowledgedShape | None
 
 
 class FindingsShape(TypedDict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agent.model import ClipState, SlotState, SlotStatus, printable
 from agent.status.health import Issue
 from agent.status.plain import plain
-from agent.status.shape import DutyShape, IssueShape, PulledShape, SlotShape, StatusShape
+from agent.status.shape import AcknowledgedShape, DutyShape, IssueShape, PulledShape, SlotShape, StatusShape
 from agent.status.slots import fit, step
 
 
@@ -119,7 +119,16 @@ def _pulled(slot: SlotStatus) -> PulledShape | None:
 def _issue(issue: Issue) -> IssueShape:
     return {
         "key": issue.key,
+        "subject": printable(issue.subject),
         "severity": issue.severity.value,
         "params": plain(issue.params),
         "since": issue.since,
+        "acknowledged": _acknowledged(issue),
     }
+
+
+def _acknowledged(issue: Issue) -> AcknowledgedShape | None:
+    known = issue.acknowledged
+    if known is None:
+        return None
+    return {"by": printable(known.by), "at": known.at, "note": printable(known.note)}

@@ -60,6 +60,7 @@ _HARMLESS = {
     "doomed": {"fate"},
     "accounts": {"role", "password"},
     "tokens": {"used"},
+    "acknowledgements": {"key", "severity"},
 }
 
 

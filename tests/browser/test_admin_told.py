@@ -90,6 +90,24 @@ def test_an_issue_stands_with_its_remedy_until_it_is_over(look: Look, station: S
     expect(shown.locator(".issues")).to_have_count(0)
 
 
+def test_an_issue_is_acknowledged_with_a_note_and_stays(look: Look, station: Station) -> None:
+    account(station, "wu", Role.ADMINISTRATOR)
+    screen = look(f"http://127.0.0.1:{station.server.port}/admin")
+    page = login(screen, "wu")
+    shown = go(page, "health")
+    shown.locator(".issues .critical button").click()
+    form = shown.locator(".acknowledging")
+    form.locator("[name=note]").fill("a disk is ordered")
+    assert screen.faults() == ""
+    form.locator(".order").click()
+    expect(form.locator(".done")).to_be_visible()
+    issue = shown.locator(".issues .critical")
+    expect(issue.locator(".known")).to_contain_text("wu", timeout=20_000)
+    expect(issue.locator("button")).to_have_count(0)
+    assert "disk is ordered" not in page.locator(".issues").inner_text()  # it may name somebody
+    assert screen.faults() == ""
+
+
 def test_a_target_that_takes_nothing_says_why(look: Look, station: Station) -> None:
     screen, shown = seen(look, station, "settings")
     expect(shown.locator("tbody").first.locator("tr").nth(1)).to_contain_text("timeout")

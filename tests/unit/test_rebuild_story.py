@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import accounts, findings, holds, home, intake, labels, lives, priority, stopped
+from agent.catalog import (
+    accounts,
+    acknowledged,
+    findings,
+    holds,
+    home,
+    intake,
+    labels,
+    lives,
+    priority,
+    stopped,
+)
 from agent.catalog.accounts import Account
 from agent.catalog.home import settle
 from agent.custody.log import heads, leaving, opening, signer
@@ -83,6 +94,8 @@ def _ordered(tx: sqlite3.Connection) -> None:
     for slot in ("1", "2"):
         stopped.stop(tx, slot, {"who": "uid 0"})
     stopped.use(tx, "1", {"who": "uid 0"})
+    for severity in ("warning", "critical"):
+        acknowledged.put(tx, "disk-worn", "sda", severity, {"who": "uid 0"})
 
 
 def test_all_that_the_log_holds_comes_back_under_its_own_numbers(station: Storied) -> None:

@@ -24,6 +24,7 @@ from agent.model import (
     printable,
 )
 from agent.status.health import Issue, Severity
+from agent.status.health.issue import Acknowledged
 from agent.status.plain import plain
 from agent.status.remembered import Remembered
 from agent.status.shape import StatusShape
@@ -92,7 +93,7 @@ def test_a_snapshot_has_exactly_the_fields_of_its_shape() -> None:
         SlotStatus("1", SlotState.COLLECTED, problems=(Problem("unreadable", {"path": "a"}),)),
         SlotStatus("2", pulled=Pulled("8888888", "", None, 1.0)),
     ]
-    issue = Issue("no-target", Severity.WARNING)
+    issue = Issue("no-target", Severity.WARNING, acknowledged=Acknowledged("li", 1.0, ""))
     shown = snapshot(sources(slots=lambda: slots, health=lambda: [issue]))
     assert dotted(shown) == fields(StatusShape)
 

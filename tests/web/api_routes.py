@@ -41,6 +41,7 @@ MATRIX: dict[tuple[str, str, str], set[str]] = {
     ("POST", "/slots/1/stop", '{"reason": "r"}'): {C, A},
     ("POST", "/slots/1/use", ""): {C, A},
     ("POST", "/retry", "{}"): {C, A},
+    ("POST", "/issues/no-target/acknowledge", '{"note": "n"}'): {C, A},
 }
 
 
@@ -50,8 +51,13 @@ SECRET = "s" * 43  # of a view that was never begun
 def bare(path: str) -> str:
     """As the description has it."""
     path = path.split("?")[0]
-    for at, name in (("/slots/1", "slot"), ("/holds/1", "hold"), ("/asks/1", "asked_for")):
-        path = path.replace(at, f"{at[:-1]}{{{name}}}")
+    for at, name in (
+        ("/slots/1", "slot"),
+        ("/holds/1", "hold"),
+        ("/asks/1", "asked_for"),
+        ("/issues/no-target", "key"),
+    ):
+        path = path.replace(at, f"{at[: at.rindex('/') + 1]}{{{name}}}")
     return path.replace("SECRET", "{secret}")
 
 

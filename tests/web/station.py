@@ -20,6 +20,7 @@ from agent.errors import Reject
 from agent.model import ClipState, Problem, SlotState, SlotStatus
 from agent.retention import explain, handin
 from agent.retention.keeping import Keeping
+from agent.status.acknowledging import Acknowledging
 from agent.status.health import HealthBoard, Issue
 from agent.status.health.surfaces import surfaces_check
 from agent.status.metrics import Measured, Scrubbed, exposition
@@ -66,7 +67,9 @@ class Station:
         self.access = Access(self.catalog, lambda: self.now)
         self.socket = self.folder / "run" / "agent.sock"
         checks = {"web": surfaces_check(lambda: self.server.problems()), "others": lambda: list(self.issues)}
-        self.health = HealthBoard(checks)
+        texts = Texts(self.folder)
+        acknowledging = Acknowledging(self.catalog, texts.said, texts.read)
+        self.health = HealthBoard(checks, mark=acknowledging.mark)
         sources = Sources(
             station="Test station",
             version="1.2.3",
@@ -85,8 +88,9 @@ class Station:
         commands = {"target-accept": self._accept, "finding-explain": self._explain, **uploads}
         commands |= self.access.commands()
         commands |= Orders(
-            self.catalog, Texts(self.folder).said, lambda: {slot.slot for slot in self.slots}, self._ordered
+            self.catalog, texts.said, lambda: {slot.slot for slot in self.slots}, self._ordered
         ).all()
+        commands |= acknowledging.commands(self.health.issues)
         commands |= viewed.commands(self.catalog, self.folder, Texts(self.folder))
         self.ordered = commands
         asked = Asked(

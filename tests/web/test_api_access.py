@@ -170,6 +170,37 @@ def test_an_issue_names_others_recorders_to_nobody_who_is_bound(house: House) ->
         station.issues = []
 
 
+def test_who_knows_of_an_issue_is_told_to_those_alone_who_may_know(house: House) -> None:
+    station, people, *_ = house
+    params = {"recorder": "7777777", "error": "x"}
+    station.issues = [
+        Issue("not-judged", Severity.WARNING, params, "7777777"),
+        Issue("slot-stuck", Severity.WARNING, {"slot": "3"}, "3"),
+        Issue("slot-stuck", Severity.WARNING, {"slot": "4"}, "4"),
+    ]
+    eventually(lambda: len(station.health.issues()) >= 3)
+    try:
+        address = "/api/v1/issues/{}/acknowledge"
+        note = {"note": "of officer Wang"}
+        assert people[A].ask(address.format("slot-stuck"), "POST", note).status == 409
+        assert people[A].ask(address.format("slot-stuck"), "POST", {**note, "subject": "4"}).status == 200
+        masked = {**note, "subject": "•••"}
+        assert people[A].ask(address.format("not-judged"), "POST", masked).status == 200
+        eventually(lambda: "administrator" in people[C].ask("/api/v1/issues").body.decode())
+
+        def read(who: str) -> list[tuple[str, str, str]]:
+            issues = people[who].ask("/api/v1/issues").json()["issues"]
+            known = [(one["subject"], one["acknowledged"]) for one in issues if one["acknowledged"]]
+            return [(subject, one["by"], one["note"]) for subject, one in known]
+
+        everything = [(one, "administrator", "of officer Wang") for one in ("7777777", "4")]
+        assert read(C) == read(I) == everything
+        assert read(A) == [("•••", "administrator", "•••"), ("4", "administrator", "•••")]
+        assert read(O) == read(M) == [("•••", "•••", "•••")] * 2
+    finally:
+        station.issues = []
+
+
 def test_an_administrator_reads_no_case_which_may_be_called_after_somebody(house: House) -> None:
     station, people, _, clip = house
     facts = {"name": "n", "reason": "r", "who": "uid 0"}

@@ -18,6 +18,7 @@ from agent.cli.status import picture
 from agent.model import ClipState, Identity, Problem, SlotState, SourceClip
 from agent.status.health import Issue, Severity
 from agent.words import word, words
+from tests.uploading import eventually
 from tests.web.station import Station, collecting, every_state, some_counts
 
 ROOT = Path(__file__).parents[2]
@@ -247,6 +248,18 @@ def test_a_slot_is_stopped_and_used_again_by_command(station: Station, command: 
     said = json.loads(command("slot", "use", "A1", *by, "--json").stdout)
     assert (said["done"], said["slot"]) == ("slot-use", "A1")
     assert station.get("/status").json()["slots"][0]["out_of_use"] is None
+
+
+def test_who_knows_of_an_issue_is_told_by_status_and_doctor(station: Station, command: Command) -> None:
+    station.issues = [Issue("slot-stuck", Severity.WARNING, {"slot": "3", "recorder": "8"}, "3")]
+    ended = command("issue", "acknowledge", "slot-stuck", "--name", "王伟", "--note", "cable is ordered")
+    assert ended.exit_code == 0, ended.stderr
+    assert "stays listed" in ended.stdout
+    eventually(lambda: "Acknowledged by 王伟" in command("status").stdout)
+    assert "cable is ordered" in command("doctor").stdout
+    [told] = [one for one in json.loads(command("doctor", "--json").stdout) if one["key"] == "slot-stuck"]
+    assert told["acknowledged"]["by"] == "王伟"
+    assert command("issue", "acknowledge", "no-target", "--name", "a", "--note", "b").exit_code == 1
 
 
 def test_doctor_fails_a_target_that_is_not_there(command: Command) -> None:

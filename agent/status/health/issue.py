@@ -13,6 +13,15 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody knows of it; it is no better for that."""
+
+    by: str
+    at: float  # seconds since the epoch
+    note: str  # "" when it was erased
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
     """`key` has its sentence in `agent/words`. `subject` tells two issues of one key apart (a target's
     name); figures in `params` may change without it becoming another issue."""
@@ -22,6 +31,7 @@ class Issue:
     params: Mapping[str, Any] = field(default_factory=dict)
     subject: str = ""
     since: float = 0.0  # seconds since the epoch; the board fills it in
+    acknowledged: Acknowledged | None = None  # the board fills it in
 
 
 Check = Callable[[], Iterable[Issue]]

@@ -18,7 +18,7 @@ from agent.web.api.answers import MASKED, answer
 from agent.web.api.asked import Asked
 from agent.web.api.bounds import LARGEST, NAME, TEXT
 from agent.web.api.clips import ClipId, one
-from agent.web.api.who import Collecting, Holding, Known, Labelling
+from agent.web.api.who import Acknowledging, Collecting, Holding, Known, Labelling
 
 _MOST = 1_000  # clips of one order
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -52,6 +52,13 @@ class NewHold(Reason):
     value: str = Field(min_length=1, max_length=NAME)
     since: str = Field("", max_length=40)
     until: str = Field("", max_length=40)
+
+
+class Noted(_Body):
+    """`subject`: as the issue tells it, where several of one key stand."""
+
+    note: str = Field(min_length=1, max_length=TEXT)
+    subject: str | None = Field(None, max_length=TEXT)
 
 
 class Retried(_Body):
@@ -130,6 +137,17 @@ def routes(asked: Asked) -> APIRouter:
         """Use this slot again."""
         return give(request, caller, "slot-use", {"slot": slot, "person": caller.name})
 
+    @router.post("/issues/{key}/acknowledge", response_model=shapes.Told)
+    def acknowledge(request: Request, key: str, body: Noted, caller: Acknowledging) -> Response:
+        """Say that somebody knows of this issue. It stays listed, until it is over."""
+        # Whom it is masked for may mean the only one of its key.
+        subject = None if body.subject == MASKED else body.subject
+        said = {"key": key, "subject": subject, "note": body.note, "person": caller.name}
+        try:
+            return give(request, caller, "issue-acknowledge", said)
+        except Reject as error:
+            raise Reject(error.key, **_unnamed(error.params, caller)) from error
+
     @router.post("/retry", response_model=shapes.Told)
     def retry(request: Request, body: Retried, caller: Collecting) -> Response:
         """Try again now what failed."""
@@ -142,6 +160,11 @@ def _of_the_whole(caller: Caller) -> None:
     """What it is about may be anybody's."""
     if not whole(caller):
         raise HTTPException(403)
+
+
+def _unnamed(params: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
+    """Of an issue: what tells two of one key apart may be a recorder."""
+    return {**params, "subjects": [MASKED]} if "subjects" in params and not whole(caller) else params
 
 
 def _masked(told: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:

@@ -45,11 +45,19 @@ class Slot(TypedDict):
     out_of_use: str | None
 
 
+class Known(TypedDict):
+    by: str
+    at: str | None
+    note: str
+
+
 class Issue(TypedDict):
     key: str
+    subject: str
     severity: str
     params: dict[str, Any]
     since: str | None
+    acknowledged: Known | None
 
 
 class Status(TypedDict):

@@ -72,7 +72,30 @@ def issue(row: IssueShape, caller: Caller) -> shapes.Issue:
         params = {
             name: value for name, value in params.items() if value is None or isinstance(value, int | float)
         }
-    return {"key": row["key"], "severity": row["severity"], "params": params, "since": moment(row["since"])}
+    return {
+        "key": row["key"],
+        "subject": _subject(row, caller),
+        "severity": row["severity"],
+        "params": params,
+        "since": moment(row["since"]),
+        "acknowledged": _known(row, caller),
+    }
+
+
+def _subject(row: IssueShape, caller: Caller) -> str:
+    """A slot or a target is what who acknowledges has to name; a recorder may not concern that one."""
+    named = row["subject"] == row["params"].get("recorder")
+    shown = whole(caller) or (may(caller, Right.ACKNOWLEDGE) and not named)
+    return row["subject"] if shown else _masked(row["subject"])
+
+
+def _known(row: IssueShape, caller: Caller) -> shapes.Known | None:
+    known = row["acknowledged"]
+    if known is None:
+        return None
+    by = known["by"] if whole(caller) or may(caller, Right.ACKNOWLEDGE) else MASKED
+    note = known["note"] if whole(caller) else _masked(known["note"])
+    return {"by": by, "at": moment(known["at"]), "note": note}
 
 
 def clip(row: Mapping[str, Any], caller: Caller, units_of: UnitsOf) -> shapes.Clip:

@@ -1,21 +1,24 @@
 // What is wrong with the station and what to do about it, and how it stands with its disk; live.
 
 import { word } from "../words.js";
-import { told, watch } from "./api.js";
-import { alarm, facts, node, section } from "./dom.js";
-import { of, problem, say, state, when } from "./state.js";
+import { send, told, watch } from "./api.js";
+import { alarm, button, facts, name, node, section } from "./dom.js";
+import { field, form } from "./form.js";
+import { may, of, problem, say, state, when } from "./state.js";
 
 const EVERY_MS = 5000;
 const AHEAD = 90; // days that the station looks ahead
+const LONGEST = 500; // characters of a note
 
 export function show(root, signal) {
   const shown = node("div");
   const failed = node("div");
-  root.append(failed, shown);
+  const knowing = may("acknowledge") ? acknowledging() : null;
+  root.append(failed, shown, ...(knowing ? [knowing.root] : []));
   return watch("/status", EVERY_MS, signal, (news) => {
     failed.replaceChildren();
     shown.hidden = false;
-    if (news !== null) shown.replaceChildren(issues(news.health), disk(news), station(news));
+    if (news !== null) shown.replaceChildren(issues(news.health, knowing), disk(news), station(news));
   }, (error) => {
     // What was so a while ago may not be so any more.
     shown.hidden = true;
@@ -23,17 +26,44 @@ export function show(root, signal) {
   });
 }
 
-function issues(all) {
+function issues(all, knowing) {
   if (all.length === 0) return section(of("page", "health"), node("p", { class: "well" }, of("page", "well")));
-  return section(of("page", "health"), node("ul", { class: "issues" }, ...all.map(issue)));
+  return section(of("page", "health"), node("ul", { class: "issues" }, ...all.map((one) => issue(one, knowing))));
 }
 
-function issue(one) {
+function issue(one, knowing) {
   const remedy = state.words.remedies[one.key];
   return node("li", { class: one.severity },
     node("p", {}, node("strong", {}, of("severity", one.severity)), " ", problem(one), " ",
       node("span", { class: "since" }, say("since-time", { time: when(one.since) }))),
-    remedy ? node("p", { class: "remedy" }, remedy) : "");
+    remedy ? node("p", { class: "remedy" }, remedy) : "",
+    one.acknowledged ? known(one.acknowledged) : knowing
+      && button(say("acknowledge"), () => knowing.open(one), { "aria-label": say("acknowledge-issue", { issue: problem(one) }) }));
+}
+
+const known = ({ by, at, note }) =>
+  node("p", { class: "known" }, name(say("acknowledged-by", { by, time: when(at), note })));
+
+// Below the issues, for the one that was chosen: those are shown anew every few seconds.
+function acknowledging() {
+  let chosen = null;
+  const title = node("h2");
+  const note = field(say("note"), { name: "note", required: true, maxlength: LONGEST });
+  const made = form(say("acknowledge"), [note], say("acknowledge"), async (values) => {
+    await send("POST", `/issues/${encodeURIComponent(chosen.key)}/acknowledge`, { ...values, subject: chosen.subject });
+    made.reset();
+    return say("acknowledged");
+  });
+  const root = node("section", { hidden: true, class: "acknowledging" }, title, made);
+  return {
+    root,
+    open: (one) => {
+      chosen = one;
+      title.textContent = say("acknowledge-issue", { issue: problem(one) });
+      root.hidden = false;
+      made.querySelector("input").focus();
+    },
+  };
 }
 
 function disk({ disk: told, queue }) {
