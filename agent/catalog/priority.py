@@ -1,4 +1,4 @@
-"""What goes to the centre before anything else because somebody asked for it, and what is late.
+"""What is read and goes to the centre before anything else because somebody asked for it, and what is late.
 
 Functions that take `tx` run inside `Catalog.write`, and raise Reject for what cannot be asked for.
 """
@@ -54,6 +54,15 @@ def first_of_slot(tx: sqlite3.Connection, slot: str, who: str) -> tuple[str, int
 def of_docking(db: sqlite3.Connection, docking: int) -> int:
     """The urgency of what `docking` brings."""
     return int(db.execute("SELECT urgency FROM dockings WHERE id = ?", (docking,)).fetchone()[0])
+
+
+def is_waited_for(db: sqlite3.Connection, recorder: str) -> bool:
+    """Whether somebody asked for a clip of it that still has to be read."""
+    row = db.execute(
+        "SELECT 1 FROM clips WHERE state IN ('seen', 'copying') AND recorder = ? AND urgency > 0 LIMIT 1",
+        (recorder,),
+    )
+    return row.fetchone() is not None
 
 
 def rank(db: sqlite3.Connection, clip: int) -> tuple[int, int]:

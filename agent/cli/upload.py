@@ -27,7 +27,7 @@ def slot(
     config: ConfigPath = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Send the clips of the recorder in this slot first, at any hour, with those that it still brings.
+    """Read the recorder in this slot first, and send its clips first, at any hour, with those still to come.
 
     Of an empty slot, those of the recorder that was there last."""
     _ask("slot", {"slot": name}, as_json, config, lang)

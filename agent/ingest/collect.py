@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from agent.catalog import Catalog, intake
+from agent.catalog import Catalog, intake, priority
 from agent.config.roster import Roster
 from agent.errors import DeviceGone, NoRoom, StationError, StoreFull
 from agent.ingest.copier import Copier
@@ -31,6 +31,7 @@ from drivers.base import Session, Telling
 _BATCH_FILES = 256
 _BATCH_BYTES = 64 << 20
 _LONG = 10.0  # seconds without a turn after which a recorder that began is called queued again
+_LOOK = 1.0  # seconds between two looks whether somebody wants this recorder first
 _BELIEVED = timedelta(days=7)  # before the docking, as retention believes a recorder's clock
 
 
@@ -93,10 +94,14 @@ class _Docking:
     port: str
     reporter: Reporter
     begun: bool = False  # it had a turn at the gate
+    first: bool = False  # somebody asked for it
+    looked: float = float("-inf")
 
     def run(self) -> bool:
         catalog, reporter = self.ingest.catalog, self.reporter
         self._say_identity()
+        # Asked for at an earlier docking: that may have been a moment ago, before the agent started again.
+        self.first = priority.is_waited_for(catalog.read(), self.identity.recorder)
         listing = make_listing(
             catalog, self.session, self.identity, self.docking, reporter.check, self._officer_of()
         )
@@ -185,15 +190,23 @@ class _Docking:
 
         def wait() -> None:
             self.reporter.check()
+            self._look()
             if time.monotonic() - asked > _LONG:
                 self.reporter.doing(Doing.QUEUED)
 
+        self._look()
         if not self.begun:
             self.reporter.doing(Doing.QUEUED)
-        with self.ingest.gate.turn(controller, wait):
+        with self.ingest.gate.turn(controller, wait, lambda: self.first):
             self.begun = True
             self.reporter.doing(Doing.COPYING)
             yield
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if not self.first and now - self.looked >= _LOOK:
+            self.looked = now
+            self.first = priority.of_docking(self.ingest.catalog.read(), self.docking) > 0
 
     def _officer_of(self) -> Callable[[SourceClip], str]:
         """By the roster, on the day that the clip names, if that can be: else on this one."""

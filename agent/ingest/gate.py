@@ -1,6 +1,7 @@
-"""Who may copy now: so many at once over all, so many per USB controller, first come first served.
+"""Who may copy now: so many at once over all, so many per USB controller. First come first served, after
+those that somebody asked for.
 
-A turn lasts one part or one batch of small files, so no slot waits for another one's whole recorder.
+A turn lasts one part, so no slot waits for another one's whole recorder; files of up to 1 MiB take none.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ _OVERDUE = 30.0  # seconds after which a turn counts no more: a hanging recorder
 @dataclass(slots=True, eq=False)
 class _Ticket:
     controller: str
+    first: Callable[[], bool]
     since: float = 0.0
 
 
@@ -35,9 +37,12 @@ class Gate:
         self._inside: list[_Ticket] = []
 
     @contextlib.contextmanager
-    def turn(self, controller: str, beat: Callable[[], None]) -> Iterator[None]:
-        """Waits for a turn, calling `beat` meanwhile; what `beat` raises ends the wait."""
-        ticket = _Ticket(controller)
+    def turn(
+        self, controller: str, beat: Callable[[], None], first: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
+        """Waits for a turn, calling `beat` meanwhile; what `beat` raises ends the wait. `first`: whether it
+        goes before others that wait; asked often, and under a lock."""
+        ticket = _Ticket(controller, first)
         with self._condition:
             self._waiting.append(ticket)
             try:
@@ -57,14 +62,17 @@ class Gate:
 
     def _is_next(self, ticket: _Ticket) -> bool:
         if not self._inside:
-            return self._waiting[0] is ticket  # ten thousand small files come by here
+            return self._ranked()[0] is ticket
         late = self._monotonic() - _OVERDUE
         busy = Counter(holder.controller for holder in self._inside if holder.since > late)
         total, per_controller = self._limits()
         if busy.total() >= total:
             return False
-        free = (waiting for waiting in self._waiting if busy[waiting.controller] < per_controller)
+        free = (waiting for waiting in self._ranked() if busy[waiting.controller] < per_controller)
         return next(free, None) is ticket
+
+    def _ranked(self) -> list[_Ticket]:
+        return sorted(self._waiting, key=lambda waiting: not waiting.first())
 
 
 def controller_of(port: str) -> str:

@@ -118,7 +118,7 @@ def routes(asked: Asked) -> APIRouter:
 
     @router.post("/slots/{slot}/first", response_model=shapes.Told)
     def slot_first(request: Request, slot: str, caller: Collecting) -> Response:
-        """Send what the recorder in this slot brings before all others."""
+        """Read what is in this slot before others that wait, and send what it brings before all others."""
         try:
             told = dict(asked.commands["upload-slot"]({"slot": slot}, caller.who))
         except Reject as error:
