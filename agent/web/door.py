@@ -20,7 +20,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BROUGHT = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _LONGEST = 4096  # bytes of a header that we look into
 #: A page asks for these by itself: they keep no session alive.
-_POLLED = frozenset({"/status", "/api/v1/status", "/api/v1/slots", "/api/v1/issues"})
+_POLLED = frozenset({"/status", "/api/v1/status", "/api/v1/slots", "/api/v1/issues", "/api/v1/session"})
 
 
 class Door:
@@ -34,22 +34,34 @@ class Door:
                 await details("other-site", 403)(scope, receive, send)
                 return
             scope["caller"] = caller
+            scope["door"] = self
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller | None:
+        if local_user(scope) is None and (bearer(scope) or session_of(scope)):
+            return await run_in_threadpool(self.shown, scope, polling=scope["path"] in _POLLED)
+        return self.shown(scope, polling=True)
+
+    def shown(self, scope: Scope, *, polling: bool) -> Caller | None:
+        """By what the one who asks shows; that may take a look into the catalog."""
         uid = local_user(scope)
         if uid is not None:
             return local(uid)
         token = bearer(scope)
         if token:
-            return await run_in_threadpool(self._access.token, token)
+            return self._access.token(token)
         secret = session_of(scope)
-        if secret:
-            polling = scope["path"] in _POLLED
-            found = await run_in_threadpool(self._access.session, secret, polling=polling)
-            if found is not None:
-                return found
+        found = self._access.session(secret, polling=polling) if secret else None
+        if found is not None:
+            return found
         return kiosk() if at_the_rack(scope) else None
+
+
+def again(scope: Scope) -> Caller | None:
+    """Who asks, found out anew while a long answer is under way: a session may be over by now, and this keeps
+    none alive."""
+    door: Door = scope["door"]
+    return door.shown(scope, polling=True)
 
 
 def at_the_rack(scope: Scope) -> bool:

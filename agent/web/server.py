@@ -195,7 +195,11 @@ class _PeerProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._seen: object = None  # the request that was under way at the last look
+        self._fetched = 0  # times that what waited to be fetched was
+        self._seen: tuple[object, int] = (
+            None,
+            0,
+        )  # the request that was under way at the last look, and that
         self._look_again()
         peer: socket.socket = transport.get_extra_info("socket")
         if peer.family == socket.AF_UNIX:
@@ -207,14 +211,21 @@ class _PeerProtocol(H11Protocol):
         self._hurry.cancel()  # it would keep all of this, and the buffers of TLS, for as long as it waits
         super().connection_lost(exc)
 
+    def resume_writing(self) -> None:
+        self._fetched += 1
+        super().resume_writing()
+
     def _look_again(self) -> None:
         self._hurry = self.loop.call_later(_PATIENCE, self._look)
 
     def _look(self) -> None:
         cycle = self.cycle
         ours = cycle is not None and not cycle.more_body and not cycle.response_complete
-        if cycle is self._seen and (not ours or self.transport.get_write_buffer_size()):
+        before, fetched = self._seen
+        # A recording takes its time: who fetches some of it between two looks is served on.
+        stands = not ours or (fetched == self._fetched and self.transport.get_write_buffer_size())
+        if cycle is before and stands:
             self.transport.abort()
             return
-        self._seen = cycle
+        self._seen = cycle, self._fetched
         self._look_again()

@@ -3,18 +3,20 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.catalog import whole
+from agent.catalog import door, rot, whole
 from agent.catalog.door import note
 from agent.custody.evidence import viewed
 from agent.custody.evidence.handout import hand_out
 from agent.custody.texts import Texts
 from agent.errors import Reject, Stop
-from agent.model import printable
+from agent.model import ClipState as S
+from agent.model import Problem, printable
 from tests.exporting import Exporting
 
 
@@ -118,6 +120,22 @@ def test_a_recording_that_is_not_here_is_not_opened(station: Exporting) -> None:
     assert refused.value.key == "clip-not-here"
     assert len(views(station)) == 1
     assert next(file["bytes"] for file in look(station, clip)["files"]) is None
+
+
+def test_a_copy_that_is_not_what_was_stored_is_not_shown_as_the_recording(station: Exporting) -> None:
+    clip = clips(station)[0]
+
+    def rots(tx: Any) -> None:
+        for old, new in pairwise((S.STORED, S.UPLOADING, S.UPLOADED, S.CONFIRMED)):
+            door.change(tx, clip, old, new, target="centre")
+        assert rot.found(tx, clip, Problem("store-digest", {})) is S.CONFIRMED
+
+    station.side.catalog.write(rots)
+    with pytest.raises(Reject) as refused:
+        look(station, clip, what="recording")
+    assert (refused.value.key, refused.value.params["state"]) == ("clip-not-here", "rotten")
+    assert views(station) == []
+    assert look(station, clip)["events"][-2]["kind"] == "rotten"  # its story tells
 
 
 def test_a_finding_is_in_the_story_of_the_clips_that_it_speaks_of(station: Exporting) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.catalog import Catalog, chosen, door, whole
+from agent.catalog import Catalog, chosen, door, rot, whole
 from agent.custody.log import opening
 from agent.custody.log.reading import Log
 from agent.custody.texts import Texts, text_of
@@ -56,6 +56,8 @@ def _recording(db: sqlite3.Connection, store: Path, clip: int) -> dict[str, Any]
     (one,) = chosen.by_id(db, [clip])
     if one.state not in _LOCAL or not one.key or not (store / "clips" / one.key).is_file():
         raise Reject("clip-not-here", clip=one.id, state=one.state)
+    if rot.known(db, one.id):  # other bytes would be taken for the recording
+        raise Reject("clip-not-here", clip=one.id, state="rotten")
     return {"clip": one.id, "key": one.key, "size": one.size, "sha256": one.sha256}
 
 

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 from anyio import CapacityLimiter, to_thread
@@ -21,7 +22,8 @@ OTHER = "application/octet-stream"
 POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 #: Bytes of one answer to who asks for a part: who looks on asks again, and is seen to be still one who may.
 MOST = 1 << 20
-_PIECE = 256 << 10  # bytes read at once
+_PIECE = 128 << 10  # bytes read at once
+LOOK = 5.0  # seconds of one answer until it is looked again whether it may go on
 _READERS = 2  # threads of each server that read recordings, beside those that answer
 _readers: RunVar[CapacityLimiter] = RunVar("readers")
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
@@ -37,6 +39,18 @@ class Span(NamedTuple):
 
 class NoSuchBytes(Exception):
     """The range begins behind the file's end."""
+
+
+class _Over(Exception):
+    """Who looks on may not any more."""
+
+
+class Sent(NamedTuple):
+    """What an answer wants of who gives it: `may_go_on` tells, from any thread, whether the one who is sent
+    it may still have it; `ended` is called once, whatever becomes of the answer."""
+
+    may_go_on: Callable[[], bool]
+    ended: Callable[[], None]
 
 
 def suffix(name: str) -> str:
@@ -66,7 +80,7 @@ def span(header: str, size: int) -> Span | None:
     return Span(int(first), end)
 
 
-def answered(file: int, clip: int, name: str, ranged: str) -> Response:
+def answered(file: int, clip: int, name: str, ranged: str, sent: Sent) -> Response:
     """Of the open `file`, which is closed with the answer, whatever becomes of that. `ranged`: the Range
     header."""
     size, kind = os.fstat(file).st_size, media(name)
@@ -77,35 +91,43 @@ def answered(file: int, clip: int, name: str, ranged: str) -> Response:
         part = span(ranged, size)
     except NoSuchBytes:
         os.close(file)
+        sent.ended()
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    sent = part or Span(0, size)
-    headers["Content-Length"] = str(sent.end - sent.first)
+    wanted = part or Span(0, size)
+    headers["Content-Length"] = str(wanted.end - wanted.first)
     if part is not None:
         headers["Content-Range"] = f"bytes {part.first}-{part.end - 1}/{size}"
-    return _Footage(file, _pieces(file, sent), 200 if part is None else 206, headers, kind)
+    return _Footage(file, wanted, sent, 200 if part is None else 206, headers, kind)
 
 
 class _Footage(StreamingResponse):
-    def __init__(self, file: int, pieces: AsyncIterator[bytes], *more: Any) -> None:
-        super().__init__(pieces, *more)
-        self._file = file
+    def __init__(self, file: int, wanted: Span, sent: Sent, *more: Any) -> None:
+        super().__init__(_pieces(file, wanted, sent.may_go_on), *more)
+        self._file, self._sent = file, sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except _Over:
+            return  # an answer that does not end as it was begun: the server cuts it off
         finally:
             os.close(self._file)
+            self._sent.ended()
 
 
-async def _pieces(file: int, sent: Span) -> AsyncIterator[bytes]:
+async def _pieces(file: int, wanted: Span, may_go_on: Callable[[], bool]) -> AsyncIterator[bytes]:
     """A thread is taken for each piece alone, and few of them: neither who reads slowly nor a busy disk keeps
     others from their answers."""
-    at = sent.first
-    while at < sent.end:
-        wanted = min(_PIECE, sent.end - at)
-        piece = await to_thread.run_sync(os.pread, file, wanted, at, limiter=_own_threads())
+    at, looked = wanted.first, time.monotonic()
+    while at < wanted.end:
+        if time.monotonic() - looked >= LOOK:
+            if not await to_thread.run_sync(may_go_on):
+                raise _Over
+            looked = time.monotonic()
+        size = min(_PIECE, wanted.end - at)
+        piece = await to_thread.run_sync(os.pread, file, size, at, limiter=_own_threads())
         if not piece:
-            raise OSError(f"a recording ends at {at}, before {sent.end}")
+            raise OSError(f"a recording ends at {at}, before {wanted.end}")
         at += len(piece)
         yield piece
 

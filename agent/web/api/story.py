@@ -2,6 +2,7 @@
 an entry of the log, which is committed before anything is shown."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,19 +10,23 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from agent.access.roles import Caller
+from agent.access.roles import Caller, Right, may
 from agent.errors import Reject
+from agent.model import COLLECTED, ClipState
 from agent.web.api import footage, retained, shapes, told
 from agent.web.api.answers import answer
 from agent.web.api.asked import Asked
 from agent.web.api.bounds import TEXT
 from agent.web.api.clips import ClipId, one
-from agent.web.api.views import LASTS, SECRET, Views
+from agent.web.api.turns import Looks, Seats
+from agent.web.api.views import LASTS, SECRET, View, Views
 from agent.web.api.who import Viewing
-from agent.web.door import session_of
+from agent.web.door import again, session_of
 
-#: What a browser says of who makes it ask: a page of ours, or the person. Other programs say nothing.
-_OWN = ("", "same-origin", "none")
+#: What a browser says of who makes it ask, and for what: a program of our own page. An address that somebody
+#: was sent, a page's preview of it, or a film that names it asks otherwise. Other programs say nothing.
+_OWN = {"sec-fetch-site": ("", "same-origin"), "sec-fetch-dest": ("", "empty")}
+_LOCAL = COLLECTED - {ClipState.RELEASED}
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {kind: {} for kind in sorted({*footage.MEDIA.values(), footage.OTHER})}},
     206: {"description": "The part that was asked for, or its beginning."},
@@ -36,20 +41,21 @@ class Looked(BaseModel):
 
 
 def routes(asked: Asked) -> APIRouter:
-    router, views = APIRouter(tags=["views"]), Views()
+    router, views, looks, seats = APIRouter(tags=["views"]), Views(), Looks(), Seats()
 
     def view(caller: Caller, clip: int, what: str, reason: str = "") -> Mapping[str, Any]:
         work = asked.commands.get("view")
         if work is None:  # a station without its data disk keeps no log
             raise Reject("no-log-yet")
+        looks.take(caller.who)
         said = {"clip": str(clip), "what": what, "person": caller.name, "reason": reason}
         return work(said, caller.who)
 
     @router.get("/clips/{clip}/story", response_model=shapes.Story)
     def story(request: Request, clip: ClipId, caller: Viewing) -> Response:
         """Everything that happened to a clip, and why it is still kept. That it is looked at is an entry."""
-        if request.headers.get("sec-fetch-site", "") not in _OWN:  # nobody looks because of another page
-            raise Reject("other-site")
+        if any(request.headers.get(name, "") not in own for name, own in _OWN.items()):
+            raise Reject("other-site")  # nobody looks because of another page
         one(asked, clip, caller)
         found = view(caller, clip, "story")
         about = told.clip(one(asked, clip, caller), caller, asked.units_of)
@@ -82,9 +88,44 @@ def routes(asked: Asked) -> APIRouter:
         seen = views.of(secret, _whose(request, caller))
         # Who asks on condition of a mark of ours has none: the whole file.
         ranged = "" if "if-range" in request.headers else request.headers.get("range", "")
-        return footage.answered(asked.opened(seen.clip, seen.key), seen.clip, seen.key, ranged)
+
+        def may_go_on() -> bool:
+            now = again(request.scope)
+            try:
+                return now is not None and may(now, Right.SEE_FOOTAGE) and bool(_here(asked, seen, now))
+            except Reject:
+                return False
+
+        seats.take(caller.who)
+        try:
+            file = _opened(asked, seen, caller)
+        except BaseException:
+            seats.leave(caller.who)
+            raise
+        sent = footage.Sent(may_go_on, lambda: seats.leave(caller.who))
+        return footage.answered(file, seen.clip, seen.key, ranged, sent)
 
     return router
+
+
+def _opened(asked: Asked, seen: View, caller: Caller) -> int:
+    """A descriptor. Opened first and asked about then: what is set aside between the two is not shown."""
+    file = asked.opened(seen.clip, seen.key)
+    try:
+        _here(asked, seen, caller)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _here(asked: Asked, seen: View, caller: Caller) -> Mapping[str, Any]:
+    """The clip as it is now: labels, rosters and what became of it change while somebody looks on. Raises
+    Reject."""
+    row = one(asked, seen.clip, caller)
+    if row["state"] not in _LOCAL:
+        raise Reject("clip-not-here", clip=seen.clip, state=row["state"])
+    return row
 
 
 def _whose(request: Request, caller: Caller) -> str:

@@ -13,8 +13,14 @@ export class Refusal extends Error {
   }
 }
 
+// An order was given, and nobody knows what became of it.
+class Unanswered extends Error {}
+
 // What went wrong, for people.
-export const told = (error) => (error instanceof Refusal ? problem(error.problem) : say("no-answer"));
+export function told(error) {
+  if (error instanceof Refusal) return problem(error.problem);
+  return say(error instanceof Unanswered ? "order-unanswered" : "no-answer");
+}
 
 let ended = () => {};
 export function whenEnded(work) { ended = work; }
@@ -23,22 +29,28 @@ async function ask(path, options = {}) {
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const answer = await fetch(`${ROOT}${path}`, { cache: "no-store", signal, ...options });
   if (answer.ok || answer.status === 304) return answer;
-  const said = await answer.json().catch(() => ({ key: "bad-request" }));
+  const refusal = await refused(answer);
   if (answer.status === 401 || answer.status === 403) await mayHaveEnded(answer.status);
-  throw new Refusal(answer.status, said);
+  throw refusal;
 }
+
+const refused = async (answer) => new Refusal(answer.status, await answer.json().catch(() => ({ key: "bad-request" })));
 
 // Before the rack nobody is ever refused for being nobody: there the screen's own rights are left.
 async function mayHaveEnded(status) {
   if (state.me === null) return;
-  const still = status === 403 && (await session().catch(() => null)) !== null;
+  const still = status === 403 && await session().then((who) => who !== null, () => true);
   if (!still && state.me !== null) ended();
 }
 
+// Who is logged in; null: nobody is. Raises where the station does not say.
 export async function session() {
-  const answer = await fetch(`${ROOT}/session`, { cache: "no-store" });
-  const who = answer.ok ? await answer.json() : null;
-  return who?.how === "session" ? who : null;
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const answer = await fetch(`${ROOT}/session`, { cache: "no-store", signal });
+  if (answer.status === 401) return null;
+  if (!answer.ok) throw await refused(answer);
+  const who = await answer.json();
+  return who.how === "session" ? who : null;
 }
 
 export async function get(path, parameters = {}) {
@@ -55,8 +67,19 @@ export async function send(method, path, body = null) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body);
   }
-  const answer = await ask(path, options);
+  const answer = await ask(path, options).catch((error) => {
+    throw error instanceof Refusal ? error : new Unanswered(error.message);
+  });
   return answer.status === 204 ? null : answer.json();
+}
+
+// Whether the recording at `address` is still to be had; raises what the station says of it.
+export async function had(address) {
+  try {
+    await ask(address.slice(ROOT.length), { headers: { Range: "bytes=0-0" } });
+  } catch (error) {
+    if (error.status !== 416) throw error; // it is empty
+  }
 }
 
 // Asks for `path` again and again until `signal` ends it. `take` is given what is new, or null when nothing has

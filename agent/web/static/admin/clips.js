@@ -10,19 +10,22 @@ import { pages, table } from "./table.js";
 
 const LIMIT = 50;
 const LONGEST = 200;
-let wanted = {}; // outlives a look at one of them
+const wanted = () => state.left.search ?? {}; // outlives a look at one of them
 
 export async function show(root) {
   const marked = new Set();
-  const labels = may("label") ? labelling(marked) : null;
-  const { root: found, open } = pages(async (cursor) => {
-    const page = await get("/clips", { ...wanted, limit: LIMIT, cursor });
-    marked.clear();
-    labels?.tell();
-    return { shown: listed(page.clips, marked, labels), next: page.next };
+  const labels = may("label") ? labelling(marked, () => again()) : null;
+  const { root: found, open, again } = pages(async (cursor) => {
+    const page = await get("/clips", { ...wanted(), limit: LIMIT, cursor });
+    const show = () => {
+      marked.clear();
+      labels?.tell();
+      return listed(page.clips, marked, labels);
+    };
+    return { show, next: page.next };
   });
   root.append(search((values) => {
-    wanted = given(values);
+    state.left.search = given(values);
     return open(null);
   }), found, labels?.form ?? "");
   await open(null);
@@ -30,7 +33,7 @@ export async function show(root) {
 
 function search(work) {
   const names = may("see-names"); // what is found would tell
-  const text = (key) => field(say(key), { name: key, maxlength: LONGEST, value: wanted[key] ?? "" });
+  const text = (key) => field(say(key), { name: key, maxlength: LONGEST, value: wanted()[key] ?? "" });
   const states = Object.entries(state.words.clips);
   const fields = [
     names && state.me.role !== "officer" ? text("officer") : null,
@@ -46,11 +49,11 @@ function search(work) {
 }
 
 const moment = (key) =>
-  field(say(key), { name: key, type: "datetime-local", value: wanted[key] ?? "" });
+  field(say(key), { name: key, type: "datetime-local", value: wanted()[key] ?? "" });
 
 function choice(key, choices) {
   const made = field(say(key), { name: key }, choices);
-  made.querySelector("select").value = wanted[key] ?? "";
+  made.querySelector("select").value = wanted()[key] ?? "";
   return made;
 }
 

@@ -15,7 +15,7 @@ export async function show(root) {
   let recorder = "";
   const { root: found, open } = pages(async (cursor) => {
     const page = await get("/dockings", { recorder, limit: LIMIT, cursor });
-    return { shown: listed(page.dockings), next: page.next };
+    return { show: () => listed(page.dockings), next: page.next };
   });
   if (may("see-names")) {
     root.append(form(say("search"), [field(say("recorder"), { name: "recorder", maxlength: LONGEST })], say("search"), (values) => {

@@ -13,11 +13,11 @@ export async function show(root) {
   let every = "";
   const found = pages(async (cursor) => {
     const page = await get("/findings", { every, limit: LIMIT, cursor });
-    return { shown: listed(page.findings), next: page.next };
+    return { show: () => listed(page.findings), next: page.next };
   });
   const compared = pages(async (cursor) => {
     const page = await get("/clocks", { limit: LIMIT, cursor });
-    return { shown: clocks(page.clocks), next: page.next };
+    return { show: () => clocks(page.clocks), next: page.next };
   });
   const choices = [["", say("open-ones")], ["true", say("every-one")]];
   const search = form(say("findings"), [field(say("which"), { name: "every" }, choices)], say("search"), (values) => {

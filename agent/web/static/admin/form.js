@@ -16,8 +16,9 @@ export function field(title, attributes, choices = null) {
     node(tag, { id, autocomplete: "off", ...attributes }, ...options));
 }
 
-// `work` is given the fields by name, and returns a sentence to tell, or nothing.
-export function form(title, fields, order, work, attributes = {}) {
+// `work` is given the fields by name, and returns a sentence to tell, or nothing. `ready`: whether there is
+// anything to send.
+export function form(title, fields, order, work, attributes = {}, ready = () => true) {
   const answer = node("div", { class: "answer" });
   const submit = node("button", { type: "submit", class: "order" }, order);
   const made = node("form", { "aria-label": title, ...attributes }, ...fields, node("p", {}, submit), answer);
@@ -34,7 +35,7 @@ export function form(title, fields, order, work, attributes = {}) {
     } catch (error) {
       answer.replaceChildren(alarm(told(error)));
     } finally {
-      submit.disabled = false;
+      submit.disabled = !ready();
     }
   });
   return made;

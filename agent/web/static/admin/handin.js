@@ -13,6 +13,7 @@ export async function show(root) {
   const report = node("div");
   const day = field(say("day"), { name: "day", type: "date" });
   const open = async (values) => {
+    report.replaceChildren(); // of another day
     const told = await get("/handin", values);
     day.querySelector("input").value = told.day;
     report.replaceChildren(...shown(told));

@@ -9,13 +9,14 @@ import { pages, table } from "./table.js";
 const SCOPES = ["clip", "recorder", "officer", "case"];
 const LIMIT = 50;
 const LONGEST = { word: 64, text: 500 };
+// Behind each order, also one that was refused or whose answer never came, the list tells what is so.
 
 export async function show(root) {
   const whole = state.me.units.length === 0; // what a hold is about may be anybody's
   const lift = may("hold") && whole ? lifting(() => refresh()) : null;
   const { root: list, open } = pages(async (cursor) => {
     const page = await get("/holds", { limit: LIMIT, cursor });
-    return { shown: listed(page.holds, lift), next: page.next };
+    return { show: () => listed(page.holds, lift), next: page.next };
   });
   const refresh = () => open(null);
   root.append(list);
@@ -47,8 +48,7 @@ function setting(refresh, scopes) {
     reason(),
   ];
   return form(say("set-hold"), fields, say("set-hold"), async (values) => {
-    const done = await send("POST", "/holds", given(values));
-    await refresh();
+    const done = await send("POST", "/holds", given(values)).finally(refresh);
     return of("retention", done.clips ? "hold-set" : "hold-set-none", done);
   });
 }
@@ -58,8 +58,7 @@ function lifting(refresh) {
   let chosen = null;
   const title = node("h2");
   const made = form(say("lift"), [reason()], say("lift"), async (values) => {
-    const done = await send("POST", `/holds/${chosen}/lift`, values);
-    await refresh();
+    const done = await send("POST", `/holds/${chosen}/lift`, values).finally(refresh);
     return done.asked ? say("asked", done) : of("retention", "hold-lift", done);
   });
   const root = node("section", { hidden: true }, title, made);
@@ -77,8 +76,7 @@ function lifting(refresh) {
 function agreeing(refresh) {
   const fields = [field(say("asked-number"), { name: "asked", required: true, inputmode: "numeric", pattern: "[1-9][0-9]*" })];
   return form(say("agree"), fields, say("agree"), async ({ asked }) => {
-    const done = await send("POST", `/asks/${asked}/agree`);
-    await refresh();
+    const done = await send("POST", `/asks/${asked}/agree`).finally(refresh);
     return say("agreed", { asked, what: say(`what-${done.what}`) });
   });
 }

@@ -6,8 +6,8 @@ import { of, say } from "./state.js";
 
 const LONGEST = { word: 64, text: 500 };
 
-// `marked`: the ids. `tell`: how many they are has changed.
-export function labelling(marked) {
+// `marked`: the ids; `after`: shows them as they are then. `tell`: how many they are has changed.
+export function labelling(marked, after) {
   const short = (key) => field(say(key), { name: key, maxlength: LONGEST.word });
   const fields = [
     short("category"),
@@ -19,9 +19,10 @@ export function labelling(marked) {
   ];
   const made = form(say("label"), fields, say("label"), async (values) => {
     const done = await send("POST", "/labels", { clips: [...marked], ...given(values) });
+    await after();
     if (done.asked) return say("asked", done);
     return of("retention", "labelled", done);
-  }, { class: "labels" });
+  }, { class: "labels" }, () => marked.size > 0);
   const order = made.querySelector(".order");
   const tell = () => {
     order.textContent = say("label-marked", { count: marked.size });

@@ -1,8 +1,8 @@
 // The page: who is logged in, the views that are for that one, and one of them at a time.
 
 import { load } from "../words.js";
-import { get, send, session, told, whenEnded } from "./api.js";
-import { alarm, announce, node } from "./dom.js";
+import { get, Refusal, send, session, told, whenEnded } from "./api.js";
+import { alarm, announce, button, node } from "./dom.js";
 import { login } from "./login.js";
 import { may, of, say, state } from "./state.js";
 
@@ -18,6 +18,7 @@ const VIEWS = {
   settings: () => may("see-settings"),
 };
 const NUMBER = /^[1-9][0-9]*$/;
+const LOOK_MS = 20000; // between two looks whether the one who is shown is still the one who is logged in
 const at = (id) => document.getElementById(id);
 let looking = new AbortController(); // ends with the view
 
@@ -25,13 +26,18 @@ async function open() {
   state.words = await load(state.language, "admin");
   state.me = await session();
   frame();
-  if (state.me) await view(false);
+  // An address with a clip may come from anywhere: who had the page open already has been asked.
+  if (state.me) await view(false, { step: performance.getEntriesByType("navigation")[0]?.type === "reload" });
   else ask("");
 }
 
 function ask(why) {
   looking.abort();
   state.me = null;
+  state.left = {};
+  at("said").textContent = "";
+  // Who comes next looks at no clip because somebody else did.
+  if (location.hash.startsWith("#clip/")) history.replaceState(null, "", location.pathname);
   frame();
   at("main").replaceChildren(login(why, (who) => {
     state.me = who;
@@ -62,8 +68,8 @@ async function nameStation() {
   at("station").textContent = station;
 }
 
-// `again`: the same view, in the other language.
-async function view(focus, again = false) {
+// `again`: the same view, in the other language. `step`: somebody asked for it on this page.
+async function view(focus, { again = false, step = true } = {}) {
   looking.abort();
   looking = new AbortController();
   const { signal } = looking;
@@ -80,6 +86,11 @@ async function view(focus, again = false) {
   const root = node("div", { "data-view": name, "aria-busy": "true" });
   at("main").replaceChildren(heading, root);
   if (focus) heading.focus();
+  if (name === "clip" && !(again ? state.left.story : step)) {
+    root.append(node("p", { class: "note" }, say("story-is-entry")), button(say("open-story"), () => view(true)));
+    root.setAttribute("aria-busy", "false");
+    return;
+  }
   try {
     const { show } = await import(`./${name === "clip" ? "story" : name}.js`);
     if (!signal.aborted) await show(root, signal, argument, again);
@@ -91,7 +102,20 @@ async function view(focus, again = false) {
   }
 }
 
+async function lookWho() {
+  const { me } = state;
+  if (me === null || document.hidden) return;
+  try {
+    const who = await session();
+    if (state.me === me && who?.name !== me.name) ask(say("ended"));
+  } catch (error) {
+    console.warn(error); // nobody knows; who asks for anything is told
+  }
+}
+
 whenEnded(() => ask(say("ended")));
+setInterval(lookWho, LOOK_MS);
+document.addEventListener("visibilitychange", lookWho);
 addEventListener("hashchange", () => { if (state.me && !location.hash.startsWith("#main")) view(true); });
 at("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address tells the view
@@ -109,12 +133,18 @@ at("language").addEventListener("click", async () => {
   state.language = other;
   localStorage.setItem("language", other);
   frame();
-  if (state.me) view(false, true);
+  if (state.me) view(false, { again: true });
   else ask("");
 });
 at("logout").addEventListener("click", async () => {
-  await send("DELETE", "/session").catch(console.warn); // what has ended already needs no end
-  ask("");
+  try {
+    await send("DELETE", "/session");
+    ask("");
+  } catch (error) {
+    console.warn(error);
+    // What has ended already needs no end.
+    ask(error instanceof Refusal && error.status === 401 ? "" : say("logout-unanswered"));
+  }
 });
 open().catch((error) => {
   console.warn(error);

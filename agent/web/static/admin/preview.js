@@ -1,22 +1,30 @@
 // The recording itself, as far as the browser can show it: nothing is decoded at the station. Each start is an
 // entry of the log; its address is for this session alone, and ends after some minutes.
 
-import { send, told } from "./api.js";
+import { had, send, told } from "./api.js";
 import { alarm, button, node } from "./dom.js";
 import { say } from "./state.js";
 
 const TAGS = { video: "video", audio: "audio", image: "img" };
 
-export function preview(clip) {
+// `signal` ends with the view, and what is shown with it.
+export function preview(clip, signal) {
   const place = node("div", { class: "screen" });
-  const open = async () => {
-    place.replaceChildren();
+  let underWay = false;
+  async function open() {
+    if (underWay) return; // two entries for one look
+    underWay = true;
+    empty(place);
     try {
-      place.replaceChildren(...shown(await send("POST", `/clips/${clip.clip}/views`, {}), place));
+      const view = await send("POST", `/clips/${clip.clip}/views`, {});
+      if (!signal.aborted) place.replaceChildren(...shown(view, place));
     } catch (error) {
       place.replaceChildren(alarm(told(error)));
+    } finally {
+      underWay = false;
     }
-  };
+  }
+  signal.addEventListener("abort", () => empty(place));
   return node("div", {}, node("p", { class: "note" }, say("preview-is-entry")), button(say("open-preview"), open), place);
 }
 
@@ -26,10 +34,26 @@ function shown(view, place) {
   if (!tag) return [node("p", {}, say("not-playable")), save];
   const label = say("recording-of", { clip: view.clip });
   const player = node(tag, tag === "img" ? { alt: label } : { controls: true, preload: "metadata", "aria-label": label });
-  player.addEventListener("error", () => {
+  player.addEventListener("error", async () => {
+    if (!player.isConnected) return;
     player.remove();
-    place.prepend(alarm(say("cannot-play")));
+    const said = await why(view);
+    if (save.isConnected) place.prepend(alarm(said));
   });
   player.src = view.address;
   return [player, node("p", { class: "note" }, say("ends-after", { minutes: view.seconds / 60 })), save];
+}
+
+// A player only says that it cannot go on. Where that is not because of the file, the station tells.
+const why = (view) => had(view.address).then(() => say("cannot-play"), told);
+
+// What is only taken out of the page goes on fetching for a while.
+function empty(place) {
+  const players = [...place.querySelectorAll("video, audio")];
+  place.replaceChildren();
+  for (const player of players) {
+    player.pause();
+    player.removeAttribute("src");
+    player.load();
+  }
 }

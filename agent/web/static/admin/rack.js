@@ -60,12 +60,17 @@ export function show(root, signal) {
 function tile(slot, stop) {
   const parts = picture(node("li", { class: "tile", "data-slot": slot }));
   if (stop === null) return { ...parts, offer: () => {} };
+  const answer = node("p"); // seen, and heard
+  const tell = (text) => {
+    answer.textContent = text;
+    announce(text);
+  };
   const order = (what, done) => async () => {
     try {
       await send("POST", `/slots/${encodeURIComponent(slot)}/${what}`);
-      announce(done());
+      tell(done());
     } catch (error) {
-      announce(told(error));
+      tell(told(error));
     }
   };
   const first = button(say("send-first"), order("first", () => say("sent-first", { slot })),
@@ -73,7 +78,7 @@ function tile(slot, stop) {
   const end = button(say("stop-using"), () => stop.open(slot), { "aria-label": say("stop-using-slot", { slot }) });
   const use = button(say("use-again"), order("use", () => say("used-again", { slot })),
     { "aria-label": say("use-slot-again", { slot }) });
-  parts.root.append(first, end, use);
+  parts.root.append(first, end, use, answer);
   const offer = (now) => {
     first.hidden = now.recorder === "";
     end.hidden = now.out_of_use !== null;

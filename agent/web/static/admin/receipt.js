@@ -5,10 +5,11 @@ import { alarm, button, node } from "./dom.js";
 import { say } from "./state.js";
 
 export function receiptButton(docking) {
-  return button(say("receipt"), () => open(docking), { "aria-label": say("receipt-of-docking", { docking }) });
+  return button(say("receipt"), (event) => open(docking, event.currentTarget), { "aria-label": say("receipt-of-docking", { docking }) });
 }
 
-async function open(docking) {
+// Nothing is shown where `opener` is not any more: somebody else may be logged in by then.
+async function open(docking, opener) {
   const title = say("receipt-of-docking", { docking });
   const dialog = node("dialog", { "aria-label": title }, node("h2", {}, title));
   try {
@@ -16,6 +17,7 @@ async function open(docking) {
   } catch (error) {
     dialog.append(alarm(told(error)));
   }
+  if (!opener.isConnected) return;
   dialog.append(button(say("close"), () => dialog.close()));
   dialog.addEventListener("close", () => dialog.remove());
   document.getElementById("main").append(dialog);

@@ -6,6 +6,7 @@ export const state = {
   language: localStorage.getItem("language") ?? document.documentElement.lang,
   words: null,
   me: null, // GET /session, of an account; null: nobody is logged in
+  left: {}, // what views remember of who is logged in, and nobody after that one sees
 };
 
 export const may = (right) => state.me !== null && state.me.rights.includes(right);

@@ -9,17 +9,19 @@ import { receiptButton } from "./receipt.js";
 import { of, problem, say, state, when } from "./state.js";
 import { table } from "./table.js";
 
-let last = { clip: null, told: null };
-
 // `again`: the same one, in the other language; that is no other look at it.
 export async function show(root, signal, clip, again) {
-  if (!again || last.clip !== clip) last = { clip, told: await get(`/clips/${encodeURIComponent(clip)}/story`) };
-  const { told } = last;
+  const { left } = state;
+  if (!again || left.story?.clip !== clip) {
+    left.story = null;
+    left.story = { clip, told: await get(`/clips/${encodeURIComponent(clip)}/story`) };
+  }
+  const { told } = left.story;
   if (signal.aborted) return;
   root.append(
     node("p", { class: "note" }, say("looked", { event: told.event })),
     about(told),
-    section(say("preview"), preview(told.clip)),
+    section(say("preview"), preview(told.clip, signal)),
     section(say("kept"), items(kept(told.kept))),
     section(say("deliveries"), deliveries(told.deliveries)),
     told.findings.length ? section(say("findings"), items(told.findings.map(finding))) : "",
