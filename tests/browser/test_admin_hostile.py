@@ -69,10 +69,13 @@ def clips(office: Office) -> dict[str, int]:
     return {Path(row["path"]).name: int(row["id"]) for row in office.agent.clips()}
 
 
-def opened(page: Page, office: Office, clip: int) -> None:
+def opened(page: Page, office: Office, clip: int) -> str:
+    """The address of the recording."""
     page.goto(f"{office.address}#clip/{clip}")
-    there(page, "clip").locator("section button").first.click()
-    expect(page.locator(".screen a[download]")).to_be_visible()
+    with page.expect_response("**/views") as begun:
+        there(page, "clip").locator("section button").first.click()
+    expect(page.locator(".screen > *").first).to_be_visible()
+    return str(begun.value.json()["address"])
 
 
 def test_what_is_no_film_is_said_not_to_be_one_and_does_nothing(look: Look, office: Office) -> None:
@@ -122,8 +125,7 @@ def test_opened_by_itself_nothing_of_a_file_runs(look: Look, office: Office) -> 
     alone = page.context.new_page()
     alone.on("dialog", screen._told)
     for name in FILES:
-        opened(page, office, known[name])
-        address = page.locator(".screen a[download]").get_attribute("href")
+        address = opened(page, office, known[name])
         try:
             alone.goto(f"{office.address.rstrip('/')}{address}")
         except Error as error:  # it is saved, not shown
@@ -143,12 +145,11 @@ def test_no_browser_keeps_footage_or_takes_it_for_something_else(look: Look, off
     screen = look(office.address)
     page = login(screen, "sun")
     for name in ("page.mp4", "page.html", "list.mp4"):
-        opened(page, office, clips(office)[name])
-        address = page.locator(".screen a[download]").get_attribute("href")
+        address = opened(page, office, clips(office)[name])
         host = office.address.split("/")[2]
         asking = HTTPSConnection(host, context=ssl._create_unverified_context(), timeout=10)
         (cookie,) = [one for one in page.context.cookies() if one["name"] == "__Host-session"]
-        asking.request("GET", address or "", headers={"Cookie": f"__Host-session={cookie['value']}"})
+        asking.request("GET", address, headers={"Cookie": f"__Host-session={cookie['value']}"})
         headers = asking.getresponse().headers
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"

@@ -17,7 +17,7 @@ export function preview(clip, signal) {
     empty(place);
     try {
       const view = await send("POST", `/clips/${clip.clip}/views`, {});
-      if (!signal.aborted) place.replaceChildren(...shown(view, place));
+      if (!signal.aborted) place.replaceChildren(...shown(view));
     } catch (error) {
       place.replaceChildren(alarm(told(error)));
     } finally {
@@ -28,20 +28,19 @@ export function preview(clip, signal) {
   return node("div", {}, node("p", { class: "note" }, say("preview-is-entry")), button(say("open-preview"), open), place);
 }
 
-function shown(view, place) {
+// To look is not to copy: a copy is exported, where somebody has to approve of that.
+function shown(view) {
   const tag = TAGS[view.media.split("/")[0]];
-  const save = node("p", {}, node("a", { href: view.address, download: `clip-${view.clip}` }, say("save")));
-  if (!tag) return [node("p", {}, say("not-playable")), save];
+  if (!tag) return [node("p", {}, say("not-playable"))];
   const label = say("recording-of", { clip: view.clip });
-  const player = node(tag, tag === "img" ? { alt: label } : { controls: true, preload: "metadata", "aria-label": label });
+  const player = node(tag, tag === "img" ? { alt: label } : { controls: true, controlsList: "nodownload", preload: "metadata", "aria-label": label });
   player.addEventListener("error", async () => {
     if (!player.isConnected) return;
-    player.remove();
     const said = await why(view);
-    if (save.isConnected) place.prepend(alarm(said));
+    if (player.isConnected) player.replaceWith(alarm(said));
   });
   player.src = view.address;
-  return [player, node("p", { class: "note" }, say("ends-after", { minutes: view.seconds / 60 })), save];
+  return [player, node("p", { class: "note" }, say("ends-after", { minutes: view.seconds / 60 }))];
 }
 
 // A player only says that it cannot go on. Where that is not because of the file, the station tells.
