@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from agent import booted
 from agent.config import load
+from agent.config.web import WebConfig, place
 from agent.errors import ConfigError, Stop
 from agent.image import copied, fetch, identity, names, ports_rules, secret_files
 from agent.image.files import folder, put
@@ -70,6 +71,7 @@ class Boot:
             "secrets": self._secrets,
             "identity": self._identity,
             "ports": self._ports,
+            "kiosk": self._kiosk,
             "update": self._update,
         }
 
@@ -132,6 +134,17 @@ class Boot:
         if changed:
             for command in ports_rules.RELOAD:
                 self._system.run(command)
+
+    def _kiosk(self) -> None:
+        """Which address the screen at the rack shows: as by default, when the configuration has a fault."""
+        try:
+            web = load(self._paths.station).web
+        except ConfigError:
+            web = WebConfig()
+        host, port = place(web.listen)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if put(self._system, self._paths.kiosk, f"KIOSK_PAGE=http://{address}/kiosk\n".encode()):
+            self._system.run(["systemctl", "--no-block", "try-restart", "recorder-kiosk.service"])
 
     def _update(self) -> None:
         """The agent may not read the boot partition: that an update fell back is told to it here."""

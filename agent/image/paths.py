@@ -76,6 +76,11 @@ class Paths:
         return self.run / "hostname"
 
     @property
+    def kiosk(self) -> Path:
+        """Read by recorder-kiosk.service."""
+        return self.run / "kiosk"
+
+    @property
     def time_servers(self) -> Path:
         return self.root / "run/systemd/timesyncd.conf.d/50-station.conf"
 

@@ -11,7 +11,20 @@ from pathlib import Path
 from scripts.imaging import site
 from scripts.imaging.recipe import HERE, ROOT, SUITE, Arch, epoch, run, version
 
-_EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+_EXCLUDED = (
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    # Of the browser: other languages, and what draws by graphics cards. The kiosk is drawn by the processor.
+    "/usr/lib/chromium/locales/*",
+    "/usr/lib/chromium/libv[kV]*",
+    "/usr/lib/*/libLLVM*",
+    "/usr/lib/*/libgallium*",
+    "/usr/lib/*/libz3*",
+    "/usr/share/icons/Adwaita/*",
+)
+_INCLUDED = ("/usr/lib/chromium/locales/zh-CN.pak", "/usr/lib/chromium/locales/en-US.pak")
 
 
 def build(work: Path, arch: Arch, keyring: Path | None) -> Path:
@@ -24,6 +37,7 @@ def build(work: Path, arch: Arch, keyring: Path | None) -> Path:
         "--components=main,non-free-firmware",
         '--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
+        *(f"--dpkgopt=path-include={pattern}" for pattern in _INCLUDED),
         f"--include={','.join(_packages(arch))}",
         f'--essential-hook=cp -a {overlay}/. "$1"/',
         f'--customize-hook={hook} "$1"',
