@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from agent import booted
 from agent.config import load
-from agent.config.web import WebConfig, place
+from agent.config.web import WebConfig
 from agent.errors import ConfigError, Stop
 from agent.image import copied, fetch, identity, names, ports_rules, secret_files
 from agent.image.files import folder, put
@@ -136,14 +136,17 @@ class Boot:
                 self._system.run(command)
 
     def _kiosk(self) -> None:
-        """Which address the screen at the rack shows: as by default, when the configuration has a fault."""
-        try:
-            web = load(self._paths.station).web
-        except ConfigError:
-            web = WebConfig()
-        host, port = place(web.listen)
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        if put(self._system, self._paths.kiosk, f"KIOSK_PAGE=http://{address}/kiosk\n".encode()):
+        """Which address the screen at the rack shows, where it is not the one that its unit knows."""
+        usual = listen = WebConfig().listen
+        with contextlib.suppress(ConfigError):  # then the agent, too, goes by the defaults
+            listen = load(self._paths.station).web.listen
+        file = self._paths.kiosk
+        if listen != usual:
+            changed = put(self._system, file, f"KIOSK_PAGE=http://{listen}/kiosk\n".encode())
+        else:
+            changed = file.exists()
+            file.unlink(missing_ok=True)
+        if changed:
             self._system.run(["systemctl", "--no-block", "try-restart", "recorder-kiosk.service"])
 
     def _update(self) -> None:

@@ -60,6 +60,7 @@ RULES: dict[str, set[str]] = {
     | {"agent.config", "agent.words", "agent.status", "agent.access"}
     | {f"agent.catalog.{name}" for name in ("queries", "search", "listing")},
     "agent.image": GROUND | {"agent.config"},
+    "agent.kiosk": set(),  # runs beside the agent, as somebody else
     "agent.support": STAGE | {"agent", "agent.custody.log", "agent.dock.hubs"},
     "agent.cli": {"agent", "drivers"},
     "agent.app": {"agent", "drivers"},
@@ -75,7 +76,7 @@ VERIFIER = {
     f"agent.custody.{name}"
     for name in ("verifier", "verdict", "box", "anchors", "handed", "ordered", "national", "package")
 }
-STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged"} | VERIFIER
+STANDARD_LIBRARY_ONLY = GROUND | {"agent.privileged", "agent.kiosk"} | VERIFIER
 
 
 def within(module: str, names: set[str]) -> bool:

@@ -18,6 +18,7 @@ from tests.here import require
 
 ROOT = Path(__file__).parents[2]
 AGENT, HELPER = "recorder-station.service", "recorder-station-helper.service"
+KIOSK = "recorder-kiosk.service"
 MOST_EXPOSED = 1.5
 
 #: Settings that make systemd give a unit a mount namespace of its own (exec_needs_mount_namespace).
@@ -65,9 +66,9 @@ def test_systemd_finds_nothing_to_complain_of(installed: Path, tmp_path: Path) -
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     folder = installed / "usr/lib/systemd/system"
-    units = sorted(path for path in folder.iterdir() if path.name.startswith("recorder-station"))
+    units = sorted(path for path in folder.iterdir() if path.name.startswith("recorder-"))
     for unit in units:  # the programs are not installed here
-        unit.write_text(re.sub(r"/usr/bin/recorder-station[\w-]*", str(program), unit.read_text()))
+        unit.write_text(re.sub(r"/usr/bin/recorder-[\w-]*", str(program), unit.read_text()))
     ran = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *(unit.name for unit in units)],
         env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"},
@@ -78,14 +79,15 @@ def test_systemd_finds_nothing_to_complain_of(installed: Path, tmp_path: Path) -
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-def test_the_user_of_the_units_is_made_and_his_folder_is_his_alone(installed: Path) -> None:
+def test_the_users_of_the_units_are_made_and_the_agents_folder_is_its_alone(installed: Path) -> None:
     require("systemd-analyze")
     (installed / "etc").mkdir()
     subprocess.run(["systemd-sysusers", f"--root={installed}"], capture_output=True, check=True)
     users = (installed / "etc/passwd").read_text().splitlines()
-    names = [line.split(":")[0] for line in users]
-    assert names == [server.USER] == [value for key, value in settings(AGENT) if key == "User"]
-    assert users[0].endswith(":/usr/sbin/nologin")
+    names = {line.split(":")[0] for line in users}
+    assert names == {value for unit in (AGENT, KIOSK) for key, value in settings(unit) if key == "User"}
+    assert server.USER in names and len(names) == 2
+    assert all(line.endswith(":/usr/sbin/nologin") for line in users)
     (line,) = [
         line
         for line in (SYSTEMD / "tmpfiles.d/recorder-station.conf").read_text().splitlines()
@@ -127,7 +129,7 @@ def test_what_the_machine_mounts_later_reaches_the_agent() -> None:
 
 
 def test_the_agent_starts_without_a_network_and_with_a_wrong_clock() -> None:
-    for unit in (AGENT, HELPER, "recorder-station-helper.socket"):
+    for unit in (AGENT, HELPER, KIOSK, "recorder-station-helper.socket"):
         for key in ("After", "Wants", "Requires", "BindsTo"):
             assert not {"network-online.target", "network.target", "time-sync.target"} & set(words(unit, key))
 
