@@ -22,7 +22,7 @@ _EXCLUDED = (
     "/usr/lib/*/libLLVM*",
     "/usr/lib/*/libgallium*",
     "/usr/lib/*/libz3*",
-    "/usr/share/icons/Adwaita/*",
+    "/usr/share/icons/Adwaita/*/*",
 )
 _INCLUDED = ("/usr/lib/chromium/locales/zh-CN.pak", "/usr/lib/chromium/locales/en-US.pak")
 
