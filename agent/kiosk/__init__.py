@@ -1,7 +1,7 @@
-"""The screen at the rack of a station image: `recorder-kiosk.service` shows the kiosk page on it and keeps it shown.
+"""The screen at the rack, on a station image: `recorder-kiosk.service` keeps the kiosk page on it.
 
 cage (a Wayland compositor for one window) and Chromium do the showing. This room starts them and asks the page
-itself, through Chromium's debugging pipe, whether it lives: a page that could not be loaded, came incomplete or
+itself, through Chromium's debugging pipe, whether it lives: one that could not be loaded, came incomplete or
 froze would show nothing, or what is no longer true. It runs as a user of its own and imports nothing of the
-agent: what it knows of it is the address of the page.
+agent: all that it knows of it is the address of the page.
 """

@@ -30,7 +30,9 @@ class Pipe:
         message = {"id": self._asked, "method": method, "params": params}
         end = time.monotonic() + within
         try:
-            os.write(self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
+            os.write(
+                self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0"
+            )
             while True:
                 answer = self._message(method, end)
                 if answer.get("id") == self._asked:

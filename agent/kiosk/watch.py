@@ -1,8 +1,8 @@
 """The rule that keeps the page on the screen.
 
-A page that lives is left alone, also without the agent: it says by itself that the connection is lost, and comes
-back by itself (agent/web/static/kiosk.js). Whatever else is on the screen is replaced: by the page as soon as
-somebody answers at its address, until then by a sentence.
+A page that lives is left alone, also without the agent: it says by itself that the connection is lost, and
+comes back by itself (agent/web/static/kiosk.js). Whatever else is on the screen is replaced: by the page as
+soon as somebody answers at its address, until then by a sentence.
 """
 
 import json
@@ -22,7 +22,8 @@ _PAGE, _NOTICE = "page", "notice"
 #: The page has said something: the station's name, or that the connection is lost. One whose script did not
 #: arrive never does.
 _LOOK = """
-location.href.split("#")[0] === {page} && ["station", "banner"].some((id) => document.getElementById(id)?.textContent)
+location.href.split("#")[0] === {page}
+  && ["station", "banner"].some((id) => document.getElementById(id)?.textContent)
   ? "page" : document.documentElement.id === "notice" ? "notice" : "neither"
 """
 _TELL = """

@@ -1,4 +1,4 @@
-"""The screen's unit and policy promise that nothing but the page is shown, and that the browser can do no harm."""
+"""The screen's unit and policy: nothing but the page is shown, and the browser can do no harm."""
 
 import json
 import re
@@ -76,7 +76,10 @@ def test_the_screen_is_tried_for_ever_and_never_without_a_card() -> None:
 def test_no_address_but_this_machines_own_is_open_in_the_browser() -> None:
     policy = json.loads(POLICY.read_text())
     assert set(policy["URLBlocklist"]) >= {"*", "chrome://*", "devtools://*"}
-    assert all(re.fullmatch(r"http://(127\.0\.0\.1|localhost|\[::1\])|about:blank", url) for url in policy["URLAllowlist"])
+    assert all(
+        re.fullmatch(r"http://(127\.0\.0\.1|localhost|\[::1\])|about:blank", url)
+        for url in policy["URLAllowlist"]
+    )
     assert policy["DownloadRestrictions"] == 3 and policy["AllowFileSelectionDialogs"] is False
 
 

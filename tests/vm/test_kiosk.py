@@ -78,8 +78,8 @@ def test_the_browser_takes_no_more_than_is_allowed_and_leaves_nothing_on_a_disk(
 ) -> None:
     until(shown, is_rack)
     group = f"/sys/fs/cgroup{said(shown, 'ControlGroup')}"
-    script = f"cat $(sed 's|.*|/proc/&/smaps_rollup|' {group}/cgroup.procs) | awk '/^Pss:/ {{ s += $2 }} END {{ print s }}'"
-    pss = int(shown.guest.sh(script)) // 1024
+    of_each = f"cat $(sed 's|.*|/proc/&/smaps_rollup|' {group}/cgroup.procs)"
+    pss = int(shown.guest.sh(of_each + " | awk '/^Pss:/ { s += $2 } END { print s }'")) // 1024
     now, peak = (int(shown.guest.sh(f"cat {group}/memory.{name}")) // MIB for name in ("current", "peak"))
     processes = len(shown.guest.sh(f"cat {group}/cgroup.procs").split())
     figure(f"kiosk: {processes} processes, PSS {pss} MiB; the unit's memory {now} MiB, at most {peak} MiB")
@@ -91,13 +91,20 @@ def test_the_browser_takes_no_more_than_is_allowed_and_leaves_nothing_on_a_disk(
 
 def test_neither_store_nor_catalog_nor_socket_is_in_the_browsers_reach(shown: Machine) -> None:
     pid = said(shown, "MainPID")
-    inside = f"nsenter --target {pid} --mount setpriv --reuid recorder-kiosk --regid recorder-kiosk --init-groups"
-    for place in ("/var/lib/recorder-station", "/run/recorder-station", "/run/recorder-station-mounts", "/run/dbus"):
+    inside = (
+        f"nsenter --target {pid} --mount setpriv --reuid recorder-kiosk --regid recorder-kiosk --init-groups"
+    )
+    for place in (
+        "/var/lib/recorder-station",
+        "/run/recorder-station",
+        "/run/recorder-station-mounts",
+        "/run/dbus",
+    ):
         assert shown.guest.sh(f"ls -d {place}")
         assert shown.guest.run("/bin/sh", "-c", f"{inside} ls {place}", check=False).rc != 0, place
     for place in ("/data", "/boot"):
         assert shown.guest.sh(f"{inside} ls -A {place} 2>/dev/null", check=False) == ""
-    assert shown.guest.sh(f"{inside} ls /run") .split() == ["recorder-kiosk", "systemd", "udev"]
+    assert shown.guest.sh(f"{inside} ls /run").split() == ["recorder-kiosk", "systemd", "udev"]
 
 
 def test_a_browser_that_is_killed_comes_back(shown: Machine, figure: Callable[[str], None]) -> None:
@@ -129,7 +136,14 @@ def test_the_page_is_touched_and_no_key_reaches_the_browser(shown: Machine) -> N
     shown.plug_device("usb-kbd", INPUT["keys"])
     shown.plug_device("usb-tablet", INPUT["touch"])
     shown.guest.wait_until(lambda: len(shown.guest.sh("ls -d /sys/bus/usb/drivers/usbhid/*:*").split()) == 2)
-    for keys in (["ctrl", "t"], ["ctrl", "w"], ["ctrl", "shift", "i"], ["f12"], ["alt", "f4"], ["alt", "ret"]):
+    for keys in (
+        ["ctrl", "t"],
+        ["ctrl", "w"],
+        ["ctrl", "shift", "i"],
+        ["f12"],
+        ["alt", "f4"],
+        ["alt", "ret"],
+    ):
         shown.qmp("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
     time.sleep(5)
     assert seen(shown).pixels == before.pixels
