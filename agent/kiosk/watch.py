@@ -16,7 +16,7 @@ from agent.kiosk.browser import Browser
 log = logging.getLogger(__name__)
 
 _ANSWER = 3.0  # seconds for a connection on this machine itself
-_AGAIN = 15.0  # seconds that a page has until it is loaded anew
+_AGAIN = 60.0  # seconds that a page has to say something, on a slow board, until it is loaded anew
 _PAGE, _NOTICE = "page", "notice"
 
 #: The page has said something: the station's name, or that the connection is lost. One whose script did not

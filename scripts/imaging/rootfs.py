@@ -16,7 +16,7 @@ _EXCLUDED = (
     "/usr/share/man/*",
     "/usr/share/locale/*",
     "/usr/share/info/*",
-    # Of the browser: other languages, and what draws by graphics cards. The kiosk is drawn by the processor.
+    # Of the browser: the languages of its own words, which nobody sees, and what draws by graphics cards. The kiosk is drawn by the processor.
     "/usr/lib/chromium/locales/*",
     "/usr/lib/chromium/libv[kV]*",
     "/usr/lib/*/libLLVM*",
@@ -24,7 +24,7 @@ _EXCLUDED = (
     "/usr/lib/*/libz3*",
     "/usr/share/icons/Adwaita/*/*",
 )
-_INCLUDED = ("/usr/lib/chromium/locales/zh-CN.pak", "/usr/lib/chromium/locales/en-US.pak")
+_INCLUDED = ("/usr/lib/chromium/locales/en-US.pak",)
 
 
 def build(work: Path, arch: Arch, keyring: Path | None) -> Path:

@@ -15,6 +15,11 @@ class Screen:
         """Of all pixels, how many are exactly `rrggbb`."""
         return self._counted[bytes.fromhex(colour)] / (self.width * self.height)
 
+    def strip(self, height: int, share: float) -> bytes:
+        """The pixels of the uppermost lines, from the left to a share of the width."""
+        line, wanted = self.width * 3, int(self.width * share) * 3
+        return b"".join(self.pixels[at : at + wanted] for at in range(0, height * line, line))
+
     def colours(self) -> str:
         """The most frequent ones, for people."""
         size = self.width * self.height
