@@ -16,7 +16,8 @@ _EXCLUDED = (
     "/usr/share/man/*",
     "/usr/share/locale/*",
     "/usr/share/info/*",
-    # Of the browser: the languages of its own words, which nobody sees, and what draws by graphics cards. The kiosk is drawn by the processor.
+    # Of the browser: the languages of its own words, which nobody sees, and what draws by graphics cards: the
+    # kiosk is drawn by the processor.
     "/usr/lib/chromium/locales/*",
     "/usr/lib/chromium/libv[kV]*",
     "/usr/lib/*/libLLVM*",
