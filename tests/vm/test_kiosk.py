@@ -1,4 +1,8 @@
-"""The screen at the rack: what a station with a graphics card really shows, pixel by pixel."""
+"""The screen at the rack: what a station with a graphics card really shows, pixel by pixel.
+
+A browser takes an emulated processor as much as the whole start of the station: what starts another one is left
+to the full run.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -108,6 +112,7 @@ def test_neither_store_nor_catalog_nor_socket_is_in_the_browsers_reach(shown: Ma
     assert shown.guest.sh(f"{inside} ls /run").split() == ["recorder-kiosk", "systemd", "udev"]
 
 
+@pytest.mark.vm_full
 def test_a_browser_that_is_killed_comes_back(shown: Machine, figure: Callable[[str], None]) -> None:
     until(shown, is_rack)
     restarts = int(said(shown, "NRestarts"))
@@ -118,6 +123,7 @@ def test_a_browser_that_is_killed_comes_back(shown: Machine, figure: Callable[[s
     figure(f"kiosk: the page is back {time.monotonic() - began:.0f} s after the browser was killed")
 
 
+@pytest.mark.vm_full
 def test_an_agent_that_is_gone_is_told_and_the_page_comes_back_by_itself(shown: Machine) -> None:
     until(shown, is_rack)
     pid, restarts = said(shown, "MainPID"), said(shown, "NRestarts")
@@ -132,6 +138,7 @@ def test_an_agent_that_is_gone_is_told_and_the_page_comes_back_by_itself(shown: 
     until(shown, is_rack)
 
 
+@pytest.mark.vm_full
 def test_the_page_is_touched_and_no_key_reaches_the_browser(shown: Machine) -> None:
     before = until(shown, is_rack)
     shown.plug_device("usb-kbd", INPUT["keys"])
