@@ -1,7 +1,7 @@
 """The screen at the rack: what a station with a graphics card really shows, pixel by pixel.
 
-A browser takes an emulated processor as much as the whole start of the station: what starts another one is left
-to the full run.
+A browser takes an emulated processor as much as the whole start of the station, so what starts another one is
+left to the full run.
 """
 
 import time
