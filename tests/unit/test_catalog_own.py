@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import Catalog, door, intake
+from agent.catalog import Catalog, door, intake, migrate
 from agent.model import TRANSITIONS, ClipState, Identity, Manifest, SourceClip
 
 S = ClipState
@@ -59,8 +59,10 @@ def told(db: sqlite3.Connection) -> list[tuple[int, str, int]]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A catalog with a clip in each state."""
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalog with a clip in each state; of the agent that brought migration 16."""
+    known = [step for step in migrate.steps() if step[0] <= 16]
+    monkeypatch.setattr(migrate, "steps", lambda: known)
     path = tmp_path / "catalog.db"
     with contextlib.closing(Catalog.open(path)) as catalog:
         for number, way in enumerate(ways().values()):

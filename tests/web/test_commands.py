@@ -243,11 +243,11 @@ def test_a_slot_is_stopped_and_used_again_by_command(station: Station, command: 
     by = ("--name", "王伟")
     assert command("slot", "stop", "B1", *by, "--reason", "cable").exit_code == 1
     assert "A1 is out of use" in command("slot", "stop", "A1", *by, "--reason", "cable").stdout
-    assert "Collecting · Out of use" in command("status").stdout
+    eventually(lambda: "Collecting · Out of use" in command("status").stdout)
     assert station.get("/status").json()["slots"][0]["out_of_use"] is not None
     said = json.loads(command("slot", "use", "A1", *by, "--json").stdout)
     assert (said["done"], said["slot"]) == ("slot-use", "A1")
-    assert station.get("/status").json()["slots"][0]["out_of_use"] is None
+    eventually(lambda: station.get("/status").json()["slots"][0]["out_of_use"] is None)
 
 
 def test_who_knows_of_an_issue_is_told_by_status_and_doctor(station: Station, command: Command) -> None:

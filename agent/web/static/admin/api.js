@@ -19,7 +19,7 @@ class Unanswered extends Error {}
 // What went wrong, for people.
 export function told(error) {
   if (error instanceof Refusal) return problem(error.problem);
-  return say(error instanceof Unanswered ? "order-unanswered" : "no-answer");
+  return error instanceof Unanswered ? say("order-unanswered") : say("no-answer");
 }
 
 let ended = () => {};
