@@ -153,7 +153,7 @@ def test_who_goes_away_in_the_middle_leaves_nothing_open(station: Station, li: O
         for one in folder.iterdir():
             with suppress(FileNotFoundError):  # closed meanwhile, by the server's threads
                 found.append(str(one.readlink()))
-        return [file for file in found if ".mp4" in file]
+        return [file for file in found if file.startswith(str(station.folder)) and ".mp4" in file]
 
     context = ssl.create_default_context(cafile=li._trusted)
     with socket.create_connection(("127.0.0.1", station.server.lan_port or 0), timeout=10) as raw:
