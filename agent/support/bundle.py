@@ -66,7 +66,7 @@ def write(out: Path, asked: Asked) -> list[str]:
 
 def _parts(asked: Asked) -> Iterator[tuple[str, Any]]:
     config, store = asked.config, asked.config.store.path
-    yield "status.json", asked.status
+    yield "status.json", _shown(asked.status)
     yield "doctor.json", asked.doctor
     yield "configuration.json", {"faults": list(asked.faults), **gather.configuration(config)}
     gathered: Mapping[str, Callable[[], Any]] = {
@@ -84,6 +84,18 @@ def _parts(asked: Asked) -> Iterator[tuple[str, Any]]:
             yield name, part()
         except Exception as error:  # noqa: BLE001 - told in its place: the rest is needed all the more
             yield name, f"could not be had: {type(error).__name__}: {error}"
+
+
+def _shown(status: Any) -> Any:
+    """Without what tells two issues of one key apart: it may be a recorder, or the plain name of a target, and
+    their parameters tell it in fields that say which."""
+    if not isinstance(status, dict):
+        return status
+    issues = [
+        {name: value for name, value in issue.items() if name != "subject"}
+        for issue in status.get("health", [])
+    ]
+    return {**status, "health": issues}
 
 
 def _veil(asked: Asked, parts: Mapping[str, Any]) -> Veil:
