@@ -87,7 +87,7 @@ def _parts(asked: Asked) -> Iterator[tuple[str, Any]]:
 
 
 def _shown(status: Any) -> Any:
-    """Without what tells two issues of one key apart: it may be a recorder, or the plain name of a target, and
+    """Without what tells two issues of one key apart: it may be a recorder, or a target, and
     their parameters tell it in fields that say which."""
     if not isinstance(status, dict):
         return status
