@@ -67,7 +67,7 @@ class Clock:
         self._last: tuple[float, float] | None = None  # the time before the restart, and `passed` at that
         self._server: tuple[float, float] | None = None  # its time less `passed`, and `passed` then
         self._person: float | None = None  # the time that an administrator vouched for, less `passed`
-        self.jumped: float | None = None  # by how many seconds; None: it did not
+        self.jumped: float | None = None  # by how many seconds; inf: nobody knows any more; None: it did not
 
     def stamp(self) -> Stamp:
         wall, passed = self._wall(), self._passed()
@@ -77,13 +77,12 @@ class Clock:
             if self._ahead is None:
                 self._begin(wall, passed)
                 self._ahead, self._since = wall - passed, passed
-            jump = wall - passed - self._ahead
-            if abs(jump) > JUMP:
-                self.jumped = jump
-            elif self.jumped is None or not math.isinf(self.jumped):
-                self.jumped = None
-                if passed - self._since >= JUMP:  # not at each look: many small steps are a large one
-                    self._ahead, self._since = wall - passed, passed
+            if self.jumped != math.inf:  # else what it is compared with may be the wrong time itself
+                jump = wall - passed - self._ahead
+                self.jumped = jump if abs(jump) > JUMP else None
+            # Not at each look: many small steps are a large one.
+            if self.jumped is None and passed - self._since >= JUMP:
+                self._ahead, self._since = wall - passed, passed
             return Stamp(wall, boot_id(), self.jumped is None)
 
     def trusted(self) -> bool:

@@ -133,6 +133,20 @@ def test_a_clock_that_jumps_suspends_until_it_is_back_or_somebody_confirms_it(ho
     assert house.watch.now() == house.now
 
 
+def test_a_wrong_time_that_a_restart_met_is_never_what_the_clock_comes_back_to(house: House) -> None:
+    """Who starts while the clock is wrong compares with nothing else: only a person can say what is right."""
+    house.now += 3650 * DAY
+    assert house.watch.now() is None
+    house.restart()
+    for ahead in (3650, 0, 3650, 0):
+        house.now = house.right + ahead * DAY
+        assert house.watch.now() is None
+        assert house.release.step() == Done(0, 0)
+        house.wait(3600)
+    house.say("clock-confirm")
+    assert house.watch.now() == house.now
+
+
 @pytest.mark.parametrize(
     ("away", "machine", "jumped"),
     [
