@@ -3,10 +3,8 @@
 import errno
 import itertools
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -14,10 +12,12 @@ import pytest
 from agent.errors import AuthFailed, Rejected, StationError, TargetFull, Transient
 from agent.upload.targets import document, folder, share
 from agent.upload.targets.folder import MARK, FolderTarget
+from tests.dying import KILLED, dying_at, in_a_child
 from tests.uploading import PART, Bytes, clip_of, content, send_all
 
 DATA = content(2 * PART + 5)
 CLIP = clip_of(DATA)
+LINES = frozenset({folder.__file__, share.__file__, document.__file__})
 
 
 def target(root: Path, first_contact: bool = True) -> FolderTarget:
@@ -215,39 +215,13 @@ class Crash(BaseException):
     """The station dies here. No `except` of the code under test may stop it."""
 
 
-class DieAtLine:
-    """Raises Crash before the nth line that the folder target executes; counts the lines."""
-
-    FILES = frozenset({folder.__file__, share.__file__, document.__file__})
-
-    def __init__(self, nth: int) -> None:
-        self.left = nth
-
-    def __enter__(self) -> "DieAtLine":
-        self._before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(self._before)
-
-    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename not in self.FILES:
-            return None
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                raise Crash
-        return self._trace
-
-
 @pytest.mark.parametrize("damaged", [False, True], ids=["new", "damaged-before"])
 @pytest.mark.usefixtures("way")
 def test_finish_may_die_at_any_line(tmp_path: Path, damaged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # What a power cut leaves of unsynced writes is another test's; here only the order of steps counts.
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "fdatasync", lambda _: None)
-    line = died = 0
+    line = 0
     while True:
         line += 1
         root = tmp_path / str(line)
@@ -257,11 +231,8 @@ def test_finish_may_die_at_any_line(tmp_path: Path, damaged: bool, monkeypatch: 
             used.finish(CLIP, send_all(used, CLIP, used.begin(CLIP), Bytes(DATA)))
             (root / "clips" / CLIP.key).write_bytes(DATA[:-1] + b"?")
         token = send_all(used, CLIP, used.begin(CLIP), Bytes(DATA))
-        with DieAtLine(line) as tracer:
-            try:
-                used.finish(CLIP, token)
-            except Crash:
-                died += 1
+        code = in_a_child(dying_at(line, LINES, lambda: used.finish(CLIP, token)))  # noqa: B023
+        assert code in (0, KILLED)
         visible = root / "clips" / CLIP.key
         assert not visible.exists() or visible.with_name(visible.name + ".json").exists()
         after = target(root, first_contact=False)
@@ -269,9 +240,9 @@ def test_finish_may_die_at_any_line(tmp_path: Path, damaged: bool, monkeypatch: 
         assert whole(root)
         assert leftovers(root) == []
         assert (root / "damaged").exists() or not damaged
-        if tracer.left > 0:
+        if code == 0:
             break
-    assert died == line - 1 > 50
+    assert line > 50
 
 
 def test_a_copy_of_ours_that_rotted_is_set_aside_and_sent_again(tmp_path: Path) -> None:
