@@ -164,7 +164,7 @@ class Station:
             lambda: live.current.dock,
             self._sources,
             mounts,
-            Tools(self._board, mounts, best, self._collect),
+            Tools(self._board, mounts, best, self._collect, lost=rot.Lost(self._catalog.read)),
             stopped.slots(self._catalog.read()),
         )
         self._looked_at = self._look(config)

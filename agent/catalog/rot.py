@@ -5,16 +5,25 @@ confirmed stays that, is marked, and they are asked to show that they have it.
 Functions that take `tx` run inside `Catalog.write`.
 """
 
+import logging
 import sqlite3
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from agent.catalog import deliveries, door, reconfirm
+from agent.catalog import deliveries, door, events, reconfirm
 from agent.errors import WrongState
 from agent.model import PENDING_UPLOAD, ClipState, Problem
 
 S = ClipState
 #: Whose file should be in the store.
 HERE = PENDING_UPLOAD | {S.CONFIRMED, S.REJECTED}
+#: Not those that did not become whole while they were copied: their slot knows that.
+_LOST = (
+    "SELECT DISTINCT c.recorder FROM events e CROSS JOIN clips c ON c.id = e.clip"
+    " WHERE e.seq > ? AND e.seq <= ? AND e.kind = 'quarantined'"
+    " AND json_extract(e.body, '$.from') <> 'copying'"
+)
+_log = logging.getLogger(__name__)
 
 
 class Mark(NamedTuple):
@@ -26,6 +35,25 @@ class Mark(NamedTuple):
     def hopeless(self) -> bool:
         """Only its recorder can help, or its disk that comes to itself."""
         return self.state is S.QUARANTINED and not self.sent
+
+
+class Lost:
+    """Recorders of which a copy was quarantined that had been stored: who stands here must be read again."""
+
+    def __init__(self, read: Callable[[], sqlite3.Connection]) -> None:
+        self._read = read
+        self._until = events.last(read())
+
+    def __call__(self) -> Collection[str]:
+        """Since the last question. Of one that could not be answered the next one tells."""
+        try:
+            until = events.last(self._read())
+            rows = self._read().execute(_LOST, (self._until, until)).fetchall()
+        except sqlite3.Error as error:
+            _log.error("whether a copy was found rotten cannot be told: %s", error)
+            return ()
+        self._until = until
+        return [str(row[0]) for row in rows]
 
 
 def found(tx: sqlite3.Connection, clip: int, problem: Problem) -> ClipState:

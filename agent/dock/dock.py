@@ -210,11 +210,19 @@ class Dock:
                 self._board.begin(slot)
         self._former = [worker for worker in self._former if worker.alive]
         self._take_in()
+        self._read_again(frozenset(self._tools.lost()))
         self._bystanders.show(self._workers.keys() | self._stuck.keys())
         self._show_named()
         if time.monotonic() - self._swept > _SWEEP:
             self._swept = time.monotonic()
             self._sweep()
+
+    def _read_again(self, recorders: frozenset[str]) -> None:
+        """While they stand here they can help, and nobody should take them for collected."""
+        for slot in self._board.snapshot() if recorders else ():
+            if slot.recorder in recorders and (worker := self._workers.get(slot.slot)):
+                log.warning("slot %s: a copy of its recorder went bad; it is read again", slot.slot)
+                worker.read_again()
 
     def _sweep(self) -> None:
         """In a thread of its own: to end a mount may take seconds, and for ever when its disk hangs."""

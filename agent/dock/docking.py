@@ -49,6 +49,7 @@ class Tools:
     grace: float = 2.0  # seconds in which a disk may still get partitions, a recorder its second LUN
     again: float = 30.0  # seconds until one that still records, or met a full store, is first read again
     awaited: Callable[[Device], Collection[str]] = awaited
+    lost: Callable[[], Collection[str]] = tuple  # recorders of which a copy went bad since the last question
     patience: float = 30.0  # seconds that a part of a recorder which does not come may hold up the rest
 
 

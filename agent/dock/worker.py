@@ -61,6 +61,20 @@ class Worker:
             self._set_busy()
             self._changed.notify_all()
 
+    def read_again(self) -> None:
+        """A copy that was made of this recorder is not whole any more. Each time it waits longer: on a disk
+        that spoils all copies this would have no end."""
+        with self._changed:
+            for node in self._devices.keys() - self._due.keys():
+                if self._results.get(node) not in (Result.FAILED, Result.LOCKED):
+                    wait = self._waits.get(node, 0.0)
+                    self._waits[node] = longer(wait or self._tools.again)
+                    self._results[node] = Result.AGAIN
+                    self._due[node] = self._tools.monotonic() + wait
+                    self._tally.problem(node, Problem("copy-spoiled"))
+                    self._set_busy()
+            self._changed.notify_all()
+
     def leave(self, node: str) -> None:
         with self._changed:
             waited = self._devices.pop(node, None) and self._due.pop(node, None) is not None

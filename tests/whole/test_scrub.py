@@ -16,6 +16,11 @@ clock.synchronised = lambda: True
 scrub.LOOK = scrubber.LOOK = 0.2
 scrub.FIRST = scrub.LONGEST = 0.2
 """
+#: The dock looks every moment at what went bad.
+OFTEN = """
+from agent.dock import dock
+dock._TICK = 0.2
+"""
 NUMBER = "0000001"
 
 
@@ -92,3 +97,34 @@ def test_what_cannot_be_fetched_is_told_until_it_is_healed_and_a_lost_catalog_kn
         agent.until_confirmed(6)
         assert json.loads(agent.run("log", "audit", "--json").stdout)["findings"] == []
         assert agent.stop() == 0
+
+
+def test_what_goes_bad_while_its_recorder_stands_there_is_copied_from_it_again(tmp_path: Path) -> None:
+    with Agent(tmp_path, patch=SOON + OFTEN) as agent:
+        away = agent.centre.rename(tmp_path / "away")
+        agent.up()
+        agent.recorder(NUMBER, size=20_000)
+        agent.dock(NUMBER)
+        agent.until(lambda status: collected(status) and states(agent) == {"stored"})
+        path, data = spoil(agent.store / "clips" / agent.clips()[0]["key"])
+        long_ago(agent)
+        agent.until(lambda _: "quarantined" in moves(agent))
+        agent.until(lambda status: collected(status) and states(agent) == {"stored"})
+        assert path.read_bytes() == data
+        away.rename(agent.centre)
+        agent.until_confirmed(6)
+        assert json.loads(agent.run("log", "audit", "--json").stdout)["findings"] == []
+        assert agent.stop() == 0
+
+
+def collected(status: Any) -> bool:
+    return any(slot["state"] == "collected" for slot in status["slots"])
+
+
+def states(agent: Agent) -> set[str]:
+    return {clip["state"] for clip in agent.clips()}
+
+
+def moves(agent: Agent) -> list[str]:
+    with sqlite3.connect(agent.store / "catalog" / "catalog.db") as db:
+        return [kind for (kind,) in db.execute("SELECT kind FROM events ORDER BY seq")]
