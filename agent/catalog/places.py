@@ -6,6 +6,7 @@ next disk or share may be mounted at the same path, and a slip in a bucket's nam
 
 import json
 import sqlite3
+from functools import lru_cache
 
 from agent.catalog import deliveries, door, waiting
 from agent.catalog.deliveries import PlaceChanged, Targets
@@ -62,7 +63,13 @@ def _accepted(db: sqlite3.Connection, target: str) -> str:
 
 def _kept(db: sqlite3.Connection, key: str) -> dict[str, str]:
     row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return dict(json.loads(row[0])) if row else {}
+    return dict(_read(row[0])) if row else {}
+
+
+@lru_cache(maxsize=32)
+def _read(text: str) -> dict[str, str]:
+    """Asked of each clip anew, it is nearly always the same one."""
+    return dict(json.loads(text))
 
 
 def _keep(tx: sqlite3.Connection, key: str, value: dict[str, str]) -> None:

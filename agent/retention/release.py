@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from agent import durable
@@ -73,14 +73,16 @@ class Release:
 
     def _let_all_go(self, now: float, stopping: Callable[[], bool]) -> Done:
         released = asked = 0
-        due = self._due(now)
+        due, removed = self._due(now), list[int]()
         while self._goes_on(stopping) and (group := list(islice(due, _GROUP))):
-            gone, silent = self._release(group, now)
-            released += gone
+            gone, silent = self._release(group, now, removed)
+            released, removed = released + gone, []
             if silent and asked < _ASKED:
                 asked += self._catalog.write(lambda tx, silent=silent: reconfirm.prove_soon(tx, silent))  # type: ignore[misc]
-            if gone and not self.remove():
+            if gone and not (removed := list(chain.from_iterable(self._removed()))):
                 break  # more tombstones would make no room
+        if removed:
+            self._catalog.write(lambda tx: removals.done(tx, removed))
         return Done(released, asked)
 
     def _goes_on(self, stopping: Callable[[], bool]) -> bool:
@@ -89,19 +91,25 @@ class Release:
     def remove(self) -> int:
         """The files of what was released; of how many clips they went. One that cannot be removed keeps no
         other; `step` raises what stood in its way."""
-        after = went = 0
-        while found := removals.waiting(self._catalog.read(), after, _GROUP):
-            after = found[-1][0]
-            files = [(clip, key, self._path(key)) for clip, key in found]
-            gone = [clip for clip, key, path in files if self._removed(key, path)]
-            for folder in {path.parent for _, _, path in files}:
-                if folder.is_dir():
-                    durable.sync_folder(folder)
+        went = 0
+        for gone in self._removed():
             self._catalog.write(lambda tx, gone=gone: removals.done(tx, gone))  # type: ignore[misc]
             went += len(gone)
         return went
 
-    def _removed(self, key: str, path: Path) -> bool:
+    def _removed(self) -> Iterator[list[int]]:
+        """Clips whose files are gone for good, which is to be committed."""
+        after = 0
+        while found := removals.waiting(self._catalog.read(), after, _GROUP):
+            after = found[-1][0]
+            files = [(clip, key, self._path(key)) for clip, key in found]
+            gone = [clip for clip, key, path in files if self._unlinked(key, path)]
+            for folder in {path.parent for _, _, path in files}:
+                if folder.is_dir():
+                    durable.sync_folder(folder)
+            yield gone
+
+    def _unlinked(self, key: str, path: Path) -> bool:
         if key in self._stuck:
             return False
         try:
@@ -150,11 +158,15 @@ class Release:
             return kept
         return Kept(min(kept.until, confirmed + self._config().grace), kept.by)
 
-    def _release(self, clips: Sequence[int], now: float) -> tuple[int, list[tuple[int, str]]]:
-        """(how many went, of those that only the centre's word is missing of: clip, who is silent)"""
+    def _release(
+        self, clips: Sequence[int], now: float, removed: Sequence[int]
+    ) -> tuple[int, list[tuple[int, str]]]:
+        """(how many went, of those that only the centre's word is missing of: clip, who is silent).
+        `removed`: clips that went before, and whose files are gone now; one commit does for both."""
         lacking = self._lacking()
 
         def work(tx: sqlite3.Connection) -> tuple[int, list[tuple[int, str]]]:
+            removals.done(tx, removed)
             keeping, gone, freed, silent = self._book.fresh(tx), 0, 0, list[tuple[int, str]]()
             for row in filter(None, (retained.one(tx, clip) for clip in clips)):
                 left = self._let_go(tx, keeping, row, now, early=freed < lacking)

@@ -1,5 +1,6 @@
 """Retention over a catalog of a million clips: deciding about all, and letting a tenth of them go."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -69,6 +70,7 @@ def _release(catalog: Catalog, folder: Path, many: int) -> tuple[float, float]:
         lambda: [million.TARGET],
         lambda: now,
     )
+    os.sync()  # what was written to prepare this is not waited for within it
     with _others(catalog) as commits:
         began = time.perf_counter()
         done = release.step()

@@ -80,6 +80,28 @@ def test_a_file_that_a_crash_left_is_removed_at_the_next_start(house: House) -> 
     assert removals.waiting(house.catalog.read(), 0, 10) == []
 
 
+def test_a_crash_between_two_commits_leaves_nothing_that_is_not_removed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.retention.release._GROUP", 1)
+    for _ in range(2):
+        house.dock()
+    house.send()
+    house.wait(31 * DAY)
+    house.watch.now()
+    house.release.step()  # asks
+    house.send()
+    house.kill_in = 1
+    with pytest.raises(Killed):
+        house.release.step()
+    gone = [one for one in house.said.clips if not house.station.path(house.said.clips[one].key).exists()]
+    assert len(gone) == 1
+    house.restart()
+    house.release.step()
+    assert not any(house.station.path(account.key).exists() for account in house.said.clips.values())
+    assert removals.waiting(house.catalog.read(), 0, 10) == []
+
+
 def test_a_centre_that_is_asked_and_does_not_have_it_gets_it_again(house: House) -> None:
     there = house.root / "share" / "clips" / house.said.clips[clip(house)].key
     house.wait(2 * DAY)
