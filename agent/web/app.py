@@ -31,7 +31,7 @@ from agent.web.guard import Guard, local_user
 from agent.web.kiosk import Receipt, kiosk, stands_there
 from agent.web.page import page
 from agent.web.rate import Rate
-from agent.words import LANGUAGES, words
+from agent.web.sentences import sentences
 
 #: Seconds that an answer holds, so that fifty open pages cost little more than one. A screen that asks every
 #: 0.75 s still shows each change within 1.5 s.
@@ -111,7 +111,7 @@ def application(
             Route("/findings", list_findings),
             Route("/commands/{name}", door(asked.commands), methods=["POST"]),
             Mount(PREFIX, api(asked, access)),
-            Route("/words/{language}.json", _words),
+            *sentences(),
             *_static(),
         ],
         middleware=[Middleware(Guard), Middleware(Rate), Middleware(Door, access=access)],
@@ -124,13 +124,6 @@ def _refused(request: Request, right: Right) -> Response | None:
     if caller is None:
         return refusal("login-needed", 401)
     return None if may(caller, right) else refusal("forbidden", 403)
-
-
-def _words(request: Request) -> Response:
-    language = request.path_params["language"]
-    if language not in LANGUAGES:
-        return refusal("not-found", 404)
-    return as_json(words(language))
 
 
 def _static() -> list[Route]:

@@ -11,7 +11,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import alone, centre, due, letting, longest, parcel, rack, screens, trail, years
+from scripts.benchmarks import (
+    alone,
+    centre,
+    due,
+    letting,
+    longest,
+    pages,
+    parcel,
+    rack,
+    screens,
+    trail,
+    years,
+)
 from scripts.benchmarks.machine import Cold
 from scripts.benchmarks.measure import Bench, BenchError, Figure
 
@@ -26,6 +38,7 @@ SCENARIOS: Mapping[str, Callable[[Bench], Iterable[Figure]]] = {
     "idle": years.idle,
     "next": due.next_clip,
     "screens": screens.screens,
+    "pages": pages.pages,
     "retention": letting.retention,
     "log": trail.log,
     "package": parcel.package,

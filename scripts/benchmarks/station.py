@@ -32,8 +32,9 @@ class Station:
     """As a context manager: whatever happens, the agent does not survive it. Everything but its sockets
     lies below `folder`; recorders that are not docked stand on `shelf`."""
 
-    def __init__(self, folder: Path, centre: bool = False) -> None:
-        """`centre`: with a target. Without any, clips stay where they are stored."""
+    def __init__(self, folder: Path, centre: bool = False, lan: bool = False) -> None:
+        """`centre`: with a target. Without any, clips stay where they are stored. `lan`: browsers may
+        come, by TLS."""
         self.rack, self.shelf, self.store = folder / "rack", folder / "shelf", folder / "store"
         for made in (self.rack, self.shelf, self.store):
             made.mkdir(exist_ok=True)
@@ -44,7 +45,9 @@ class Station:
         self._log = folder / "agent.log"
         self._run = Path(tempfile.mkdtemp(prefix="bench-"))  # a socket's path must be short
         self._client = Client(self._run / "agent.sock")
-        [self._port] = free_ports(1)
+        self._port, lan_port = free_ports(2)
+        self.address, self.lan_address = f"http://{HOST}:{self._port}/", f"https://{HOST}:{lan_port}/"
+        self._lan = {"lan": f"{HOST}:{lan_port}", **_certificate(folder)} if lan else {}
         self._agent: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Station":
@@ -117,6 +120,11 @@ class Station:
             time.sleep(every)
         raise BenchError(f"waited {PATIENCE:.0f} s in vain: {self._log.read_text()[-2000:]}")
 
+    def account(self, name: str, role: str, password: str) -> None:
+        """One more that may log in."""
+        self._client.post("/commands/account-set", {"name": name, "role": role, "units": "", "officer": ""})
+        self._client.post("/commands/account-password", {"name": name, "password": password})
+
     def dock(self, slot: str) -> None:
         (self.shelf / slot).rename(self.rack / slot)
 
@@ -131,8 +139,18 @@ class Station:
             "store": {"path": str(self.store)},
             "dock": {"udev": False, "simulated_rack": str(self.rack), "mounts": str(self._run / "mounts")},
             "targets": centre,
-            "web": {"listen": f"{HOST}:{self._port}", "socket": str(self._run / "agent.sock")},
+            "web": {"listen": f"{HOST}:{self._port}", "socket": str(self._run / "agent.sock"), **self._lan},
         }
+
+
+def _certificate(folder: Path) -> dict[str, str]:
+    """Its own authority, with its key."""
+    made = {"certificate": str(folder / "station.crt"), "certificate_key": str(folder / "station.key")}
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", made["certificate_key"], "-out", made["certificate"], "-days", "2"]
+    command += ["-subj", "/CN=station", "-addext", f"subjectAltName=IP:{HOST}"]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
 
 
 def state_of(status: StatusShape, slot: str) -> str:

@@ -14,7 +14,7 @@ from agent import errors
 from agent.access.roles import Role
 from agent.model import ClipState, DeliveryState, Step, printable
 from agent.status.health import Severity
-from agent.web.admin import SECTIONS as SENT
+from agent.web.sentences import OF_PAGE
 from agent.words import LANGUAGES, fill, language_of, sentence, word, words
 from agent.words.shown import duration, size
 
@@ -137,6 +137,9 @@ def test_every_word_that_screen_and_commands_ask_for_is_there() -> None:
     asked = set(re.findall(r'(?:word|tell)\((?:words, )?"(\w+)", "(\w+)"', text))
     assert len(asked) > 10
     assert asked <= set(flat("en"))
+    kiosk = "".join(source.read_text() for source in (ROOT / "agent" / "web" / "static").glob("*.js"))
+    said = set(re.findall(r'word\((?:words, )"(\w+)"', kiosk))
+    assert {"kiosk", "page", "slots"} <= said <= OF_PAGE["kiosk"]
 
 
 #: Words of the admin page that its scripts put together.
@@ -154,7 +157,7 @@ def test_the_admin_page_asks_for_every_word_of_its_own_and_for_no_other() -> Non
     others = set(re.findall(r'\bof\("([\w-]+)", "([\w-]+)"', text))
     assert len(others) > 30 and others <= set(flat("en"))
     sections = {section for section, _ in others} | set(re.findall(r'\bstate\.words(?:, "|\.)(\w+)', text))
-    assert {"admin", "clips", "remedies", "events"} <= sections <= SENT
+    assert {"admin", "clips", "remedies", "events"} <= sections <= OF_PAGE["admin"]
 
 
 def test_a_missing_word_shows_its_key_and_a_missing_parameter_a_question_mark() -> None:

@@ -116,6 +116,7 @@ def test_the_page_opens_in_the_configured_language(station: Station, language: s
 def test_an_unknown_language_has_no_words(station: Station) -> None:
     assert station.get("/words/de.json").status == 404
     assert station.get("/words/de/admin.json").status == 404
+    assert station.get("/words/zh/nobody.json").status == 404
     assert station.get("/words/..%2F..%2Fsecret.json").status == 404
 
 
@@ -143,8 +144,8 @@ def test_everything_that_a_page_loads_is_served_by_the_station(station: Station,
         wanted += [address for address in found if address not in seen]
     assert {"/static/tile.js", "/static/words.js"} <= seen
     assert ({"/static/kiosk.js", "/static/kiosk.css"} if page == "/" else {"/static/admin/main.js"}) <= seen
-    words_of = "/admin" if page == "/admin" else ""
-    size += max(len(station.get(f"/words/{language}{words_of}.json").body) for language in ("zh", "en"))
+    words_of = "admin" if page == "/admin" else "kiosk"
+    size += max(len(station.get(f"/words/{language}/{words_of}.json").body) for language in ("zh", "en"))
     print(f"{page}: {size} bytes")
     assert size < 150_000
 

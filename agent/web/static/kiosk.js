@@ -27,8 +27,11 @@ let restarted = false;
 async function refresh() {
   const asked = performance.now(); // the answer is of no earlier moment
   try {
-    words = await load(language);
-    const answer = await fetch("/status", { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" });
+    const [known, answer] = await Promise.all([
+      load(language, "kiosk"),
+      fetch("/status", { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" }),
+    ]);
+    words = known;
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     take(await answer.json(), asked);
     failed = false;
@@ -165,7 +168,7 @@ function showHealth() {
 at("language").addEventListener("click", async () => {
   const other = language === "zh" ? "en" : "zh";
   try {
-    words = await load(other);
+    words = await load(other, "kiosk");
   } catch (error) {
     console.warn(error); // without the station there are no other words
     return;

@@ -2,10 +2,10 @@
 
 const known = {};
 
-// `page`: of which only the words are wanted; "": all of them.
-export async function load(language, page = "") {
+// `page`: of which the words are wanted.
+export async function load(language, page) {
   if (!known[language]) {
-    const answer = await fetch(`/words/${language}${page && `/${page}`}.json`);
+    const answer = await fetch(`/words/${language}/${page}.json`);
     if (!answer.ok) throw new Error(`no words: ${answer.status}`);
     known[language] = await answer.json();
   }
@@ -55,10 +55,17 @@ export function duration(seconds) {
   return `${sign}${Math.floor(total / 86400)} d`;
 }
 
+const clocks = {};
+
+// Made once: to make one takes longer than to use it a hundred times.
+function clock(language, today) {
+  const shown = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const whole = today ? shown : { ...shown, month: "numeric", day: "numeric" };
+  return clocks[`${language} ${today}`] ??= new Intl.DateTimeFormat(language, whole);
+}
+
 // A moment as clocks on the wall show it, with its day when that is another one.
 export function time(seconds, language) {
   const moment = new Date(seconds * 1000);
-  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const today = moment.toDateString() === new Date().toDateString();
-  return moment.toLocaleString(language, today ? clock : { ...clock, month: "numeric", day: "numeric" });
+  return clock(language, moment.toDateString() === new Date().toDateString()).format(moment);
 }

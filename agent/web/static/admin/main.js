@@ -23,8 +23,7 @@ const at = (id) => document.getElementById(id);
 let looking = new AbortController(); // ends with the view
 
 async function open() {
-  state.words = await load(state.language, "admin");
-  state.me = await session();
+  [state.words, state.me] = await Promise.all([load(state.language, "admin"), session()]);
   frame();
   // An address with a clip may come from anywhere: who had the page open already has been asked.
   if (state.me) await view(false, { step: performance.getEntriesByType("navigation")[0]?.type === "reload" });
