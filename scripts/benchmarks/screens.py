@@ -28,7 +28,7 @@ _WINDOWS, _WINDOW = 3, 20.0  # seconds
 
 
 def screens(bench: Bench) -> Iterable[Figure]:
-    files, size = (4, 64 << 10) if bench.quick else (1_200, 128 << 10)
+    files, size = (4, 64 << 10) if bench.quick else (24, 6 << 20)
     with scratch(bench.folder, "screens") as folder, Station(folder, centre=True) as station:
         million.lay(bench, station.store)
         for number in range(1, _SLOTS + 1):
@@ -37,6 +37,7 @@ def screens(bench: Bench) -> Iterable[Figure]:
         status, search, busy = _while_busy(station)
         memory = memory_peak(station.pid) / (1 << 20)
         bench.say(f"busy for {busy:.0f} s")
+        station.wait_for(lambda seen: seen["queue"]["clips"] == 0, 1.0)
         time.sleep(1.0 if bench.quick else _SETTLE)
         alone = _cpu(bench, station)
         with _asking(
