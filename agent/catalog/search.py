@@ -27,6 +27,13 @@ _ROWS = (
     f"SELECT {_COLUMNS} FROM clips c JOIN dockings d ON d.id = c.docking LEFT JOIN labels l ON l.clip = c.id"
     " WHERE c.id IN ({}) ORDER BY c.recorded_at DESC, c.id DESC"
 )
+#: Of labels k, each as the index of it has it.
+_LABELLED = {
+    "case": "k.case_number = :case AND k.case_number <> ''",
+    "officer": "k.officer = :officer AND k.officer <> ''",
+    "category": "k.category = :category AND k.category <> ''",
+    "important": "k.important = 1",
+}
 _FLAGS = ("important", "partial", "assigned", "docked_trusted")
 
 
@@ -132,26 +139,28 @@ def _times(wanted: Wanted) -> str:
 def _sources(db: sqlite3.Connection, wanted: Wanted) -> list[str]:
     """The index that leads, by what there is least of. Labels lead only where they are few: they know nothing
     of times."""
-    labelled = "labels k CROSS JOIN clips c ON c.id = k.clip WHERE"
-    if wanted.case and _few(db, "case_number", wanted.case):
-        return [f"{labelled} k.case_number = :case AND k.case_number <> ''"]
+
+    def few(what: str) -> bool:
+        query = f"SELECT 1 FROM labels k WHERE {_LABELLED[what]} LIMIT {_FEW + 1}"
+        return len(db.execute(query, {what: getattr(wanted, what)}).fetchall()) <= _FEW
+
+    def labelled(what: str) -> str:
+        return f"labels k CROSS JOIN clips c ON c.id = k.clip WHERE {_LABELLED[what]}"
+
+    if wanted.case and few("case"):
+        return [labelled("case")]
     if wanted.recorder:
         return ["clips c INDEXED BY clips_of_recorder_by_time WHERE c.recorder = :recorder"]
-    if wanted.officer and _few(db, "officer", wanted.officer):
-        return [
-            "clips c INDEXED BY clips_of_officer_by_time WHERE c.officer = :officer",
-            f"{labelled} k.officer = :officer AND k.officer <> ''",
-        ]
-    if wanted.category and _few(db, "category", wanted.category):
-        return [f"{labelled} k.category = :category AND k.category <> ''"]
+    if wanted.officer and few("officer"):
+        of_recorder = "clips c INDEXED BY clips_of_officer_by_time WHERE c.officer = :officer"
+        return [of_recorder, labelled("officer")]
+    if wanted.category and few("category"):
+        return [labelled("category")]
+    if wanted.important and few("important"):
+        return ["clips c INDEXED BY clips_important_by_time WHERE c.important = 1", labelled("important")]
     if wanted.state:
         return ["clips c INDEXED BY clips_in_state_by_time WHERE c.state = :state"]
     return ["clips c INDEXED BY clips_by_time WHERE true"]
-
-
-def _few(db: sqlite3.Connection, column: str, value: str) -> bool:
-    query = f"SELECT 1 FROM labels WHERE {column} = ? AND {column} <> '' LIMIT {_FEW + 1}"
-    return len(db.execute(query, (value,)).fetchall()) <= _FEW
 
 
 def _conditions(wanted: Wanted) -> tuple[str, dict[str, Any]]:

@@ -132,3 +132,19 @@ def test_a_category_that_most_clips_have_is_not_put_into_order_for_each_page(
     plans = [str(row["detail"]) for sql in sure for row in db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
     assert any("clips_by_time" in plan for plan in plans)
     assert not any("labels_of_category" in plan for plan in plans)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(important=True), Wanted(important=True, state="confirmed")])
+def test_important_clips_are_found_without_a_look_at_those_between(house: House, wanted: Wanted) -> None:
+    asked = list[str]()
+    db = house.catalog.read()
+    db.set_trace_callback(asked.append)
+    try:
+        assert search.page(db, wanted, BEGIN, 2).rows
+    finally:
+        db.set_trace_callback(None)
+    steps = [row for sql in asked for row in db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
+    plans = [str(row["detail"]) for row in steps]
+    assert any("clips_important_by_time" in plan for plan in plans)
+    assert any("labels_important" in plan for plan in plans)
+    assert not any("SCAN k" in plan and "INDEX" not in plan for plan in plans)
