@@ -32,6 +32,7 @@ from scripts.demo_station import Station
 from scripts.demo_view import View
 
 EVERY = 0.25  # seconds between two looks
+SHIFT_ENDS = 15.0  # seconds, until all recorders that come and go have come once
 PATIENCE = 60.0  # seconds without any progress
 LEAST_FREE = 1 << 30  # recorders that come and go record nothing new when the disk has less
 ON_THE_WAY = {ClipState.SEEN, ClipState.COPYING} | COLLECTED - {
@@ -65,6 +66,10 @@ class Recorder:
     pulled: bool = False  # at least once: it comes back with something new
     until: float = 0.0  # time.monotonic(): it stays on the shelf, or in its slot, at least so long
 
+    def stay(self, least: float, most: float) -> None:
+        """For so many seconds from now."""
+        self.until = time.monotonic() + random.uniform(least, most)
+
 
 class Demo:
     def __init__(
@@ -72,11 +77,11 @@ class Demo:
     ) -> None:
         self.console = console
         self.size = size
-        self.station = Station(folder, centre)
-        self.signs = {"The station's page": f"{self.station.url}/", **centre.shown}
         self.recorders = [
             Recorder(f"slot-{n:02}", f"{n:07}", f"{100_000 + n:06}", clips) for n in range(1, recorders + 1)
         ]
+        self.station = Station(folder, centre, [recorder.slot for recorder in self.recorders])
+        self.signs = {"The station's page": f"{self.station.url}/", **centre.shown}
         console.print(f"Recording {recorders} recorders with {clips} clips each ...")
         for recorder in self.recorders:
             make_recorder(
@@ -110,6 +115,8 @@ class Demo:
         started = time.monotonic()
         with self.station.running(), View(self.console, self.signs) as view:
             status = self.station.status()
+            for recorder in self.recorders:
+                recorder.stay(0, SHIFT_ENDS)
             try:
                 while True:
                     status = self.station.status()
@@ -137,7 +144,7 @@ class Demo:
             else:
                 continue
             recorder.docked = not recorder.docked
-            recorder.until = now + random.uniform(5, 20)
+            recorder.stay(5, 20)
             return
 
     def _record_more(self, recorder: Recorder) -> None:

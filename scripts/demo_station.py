@@ -7,7 +7,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import cast
 
 import yaml
 
+from agent.dock.slots import RACK
 from agent.status.shape import StatusShape
 from scripts.demo_centre import Centre, digest
 from scripts.demo_process import HOST, DemoError, Process, free_ports
@@ -34,10 +35,11 @@ class Verdict:
 
 
 class Station:
-    def __init__(self, folder: Path, centre: Centre) -> None:
+    def __init__(self, folder: Path, centre: Centre, slots: Sequence[str] = ()) -> None:
+        """`slots`: of its cabinet."""
         self.rack = folder / "rack"
         self.shelf = folder / "shelf"  # where recorders are that are not docked
-        self._centre = centre
+        self._centre, self._slots = centre, slots
         self._folder = folder
         self._agent: Process | None = None
         (port,) = free_ports(1)
@@ -94,7 +96,12 @@ class Station:
         return {
             "station": {"name": "demo"},
             "store": {"path": str(self._folder / "store")},
-            "dock": {"udev": False, "simulated_rack": str(self.rack), "mounts": str(run / "mounts")},
+            "dock": {
+                "udev": False,
+                "simulated_rack": str(self.rack),
+                "mounts": str(run / "mounts"),
+                "slots": {slot: {"port": f"{RACK}{slot}"} for slot in self._slots},
+            },
             "targets": {"centre": dict(self._centre.config)},
             "web": {"listen": self.url.removeprefix("http://"), "socket": str(run / "agent.sock")},
         }

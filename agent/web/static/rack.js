@@ -13,7 +13,7 @@ export function room(slots) {
   const done = usable.filter(isDone);
   if (done.length > 0) return { key: "full_take", slots: done.map((slot) => slot.slot) };
   const [next] = usable.filter((slot) => slot.eta_seconds !== null).sort((a, b) => a.eta_seconds - b.eta_seconds);
-  return next ? { key: "full_next", slots: [next.slot], seconds: next.eta_seconds } : { key: "full_wait", slots: [] };
+  return next ? { key: "full_next", slots: [next.slot], seconds: Math.max(1, next.eta_seconds) } : { key: "full_wait", slots: [] };
 }
 
 // Seconds until all is copied, at the speed of now; null while nobody can tell; 0 when there is nothing to copy.
@@ -23,7 +23,7 @@ export function finish(slots) {
   const left = busy.reduce((sum, slot) => sum + Math.max(0, slot.bytes_total - slot.bytes_done), 0);
   const speed = busy.reduce((sum, slot) => sum + slot.bytes_per_second, 0);
   if (busy.length === 0) return 0;
-  return left > 0 && speed > 0 ? left / speed : null;
+  return left > 0 && speed > 0 ? Math.max(1, left / speed) : null;
 }
 
 // The columns with which the tiles become largest; a place that stays empty speaks against them.

@@ -8,6 +8,8 @@ const ON_THE_WAY = ["queued", "collecting", "verifying", "erasing"];
 // What is told and is nothing to be mended.
 const NOTES = ["erased", "empty-card", "unknown-recorder"];
 const MOMENTS = ["received", "collected", "confirmed"];
+// Less than the others: of these, lines that have no room in a tile are left out as a whole. The detail has them.
+const MORE = ["figures", "moments", "duty"];
 const PARTS = {
   slot: "h2",
   state: "strong",
@@ -26,10 +28,12 @@ export const isDone = (slot) => DONE.includes(slot.step);
 // Lays the parts of a slot's picture into `root`; returns them, with `show` to bring them up to date.
 export function picture(root) {
   const parts = { root };
+  const more = part("div", "more");
   for (const [name, tag] of Object.entries(PARTS)) {
     parts[name] = part(tag, name);
-    root.append(parts[name]);
+    (MORE.includes(name) ? more : root).append(parts[name]);
   }
+  root.append(more);
   const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
   icon.setAttribute("class", "icon");
@@ -107,7 +111,7 @@ function figures(slot, words) {
   if (slot.files_total === 0) return "";
   if (slot.state !== "collecting") return row([`${slot.files_done}/${slot.files_total}`, size(slot.bytes_done)]);
   const shown = [`${size(slot.bytes_done)} / ${size(slot.bytes_total)}`];
-  if (slot.eta_seconds > 0) shown.push(`${word(words, "page", "eta")} ${duration(slot.eta_seconds)}`);
+  if (slot.eta_seconds >= 1) shown.push(`${word(words, "page", "eta")} ${duration(slot.eta_seconds)}`);
   return row(shown);
 }
 
@@ -120,10 +124,12 @@ function moments(slot, words, language) {
 function duty(slot, words) {
   if (!slot.duty) return "";
   const { fit, battery, free, clock_off: off } = slot.duty;
+  const whether = word(words, "kiosk", { true: "duty_fit", false: "duty_unfit", null: "duty_unknown" }[fit]);
+  if ([battery, free, off].every((fact) => fact === null)) return whether;
   const told = (name, value, params) =>
     fill(word(words, "kiosk", value === null ? `${name}_unknown` : name), params);
   return row([
-    word(words, "kiosk", { true: "duty_fit", false: "duty_unfit", null: "duty_unknown" }[fit]),
+    whether,
     told("battery", battery, { battery }),
     told("space", free, { free }),
     told("clock", off, { off: Math.abs(off) }),
