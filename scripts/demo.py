@@ -32,7 +32,7 @@ from scripts.demo_station import Station
 from scripts.demo_view import View
 
 EVERY = 0.25  # seconds between two looks
-SHIFT_ENDS = 15.0  # seconds, until all recorders that come and go have come once
+BETWEEN = 2.0  # seconds from one recorder to the next, when they come and go
 PATIENCE = 60.0  # seconds without any progress
 LEAST_FREE = 1 << 30  # recorders that come and go record nothing new when the disk has less
 ON_THE_WAY = {ClipState.SEEN, ClipState.COPYING} | COLLECTED - {
@@ -65,10 +65,6 @@ class Recorder:
     docked: bool = False
     pulled: bool = False  # at least once: it comes back with something new
     until: float = 0.0  # time.monotonic(): it stays on the shelf, or in its slot, at least so long
-
-    def stay(self, least: float, most: float) -> None:
-        """For so many seconds from now."""
-        self.until = time.monotonic() + random.uniform(least, most)
 
 
 class Demo:
@@ -115,8 +111,8 @@ class Demo:
         started = time.monotonic()
         with self.station.running(), View(self.console, self.signs) as view:
             status = self.station.status()
-            for recorder in self.recorders:
-                recorder.stay(0, SHIFT_ENDS)
+            for turn, recorder in enumerate(self.recorders):
+                recorder.until = time.monotonic() + turn * BETWEEN
             try:
                 while True:
                     status = self.station.status()
@@ -144,7 +140,7 @@ class Demo:
             else:
                 continue
             recorder.docked = not recorder.docked
-            recorder.stay(5, 20)
+            recorder.until = now + random.uniform(5, 20)
             return
 
     def _record_more(self, recorder: Recorder) -> None:

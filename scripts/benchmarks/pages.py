@@ -77,7 +77,7 @@ def _chromium() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright  # who only uses a station does not have it
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         yield browser
         browser.close()
 

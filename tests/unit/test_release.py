@@ -80,10 +80,8 @@ def test_a_file_that_a_crash_left_is_removed_at_the_next_start(house: House) -> 
     assert removals.waiting(house.catalog.read(), 0, 10) == []
 
 
-def test_a_crash_between_two_commits_leaves_nothing_that_is_not_removed(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.retention.release._GROUP", 1)
+def others_come_due(house: House) -> None:
+    """Two more dockings, whose clips may go now."""
     for _ in range(2):
         house.dock()
     house.send()
@@ -91,6 +89,13 @@ def test_a_crash_between_two_commits_leaves_nothing_that_is_not_removed(
     house.watch.now()
     house.release.step()  # asks
     house.send()
+
+
+def test_a_crash_between_two_commits_leaves_nothing_that_is_not_removed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.retention.release._GROUP", 1)
+    others_come_due(house)
     house.kill_in = 1
     with pytest.raises(Killed):
         house.release.step()
@@ -227,13 +232,7 @@ def test_where_nothing_can_be_removed_no_more_is_released(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.retention.release._GROUP", 1)
-    for _ in range(2):
-        house.dock()
-    house.send()
-    house.wait(31 * DAY)
-    house.watch.now()
-    house.release.step()
-    house.send()
+    others_come_due(house)
 
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
